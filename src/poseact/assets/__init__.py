@@ -1,0 +1,1 @@
+"""Weights and media that ship with the package."""

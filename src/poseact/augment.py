@@ -1,0 +1,218 @@
+"""From a labelled photo to a network input: one affine map for image and joints, then colour.
+
+Coordinates of the image are continuous: it spans [0, width] x [0, height], pixel centres at .5.
+The crop spans [0, 1] x [0, 1] in the same way, so mirroring it is exactly x -> 1 - x.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from poseact.data.sample import PoseSample
+from poseact.errors import PoseActError
+from poseact.skeleton import Skeleton
+
+PERSON_MARGIN = 1.25
+MIN_SIDE_PX = 16.0
+DEPTH_RANGE_MM = 2000.0
+"""The networks' depth 0 to 1 spans this much, centred on the root."""
+
+
+@dataclass(frozen=True)
+class AugmentRanges:
+    """Ranges of the random changes; every one is drawn anew for each sample.
+
+    Rotation, scale, power and flip follow the CVPR'18 training on MPII; translation, brightness
+    and occlusion are added here, against learning a small data set by heart.
+
+    Raises:
+        PoseActError: A range is reversed or out of bounds.
+    """
+
+    rotation_deg: float = 40.0
+    """Largest rotation either way."""
+    scale: tuple[float, float] = (0.7, 1.3)
+    """Factor on the side of the crop window; above 1 the person looks smaller."""
+    translation: float = 0.08
+    """Largest shift either way along each axis, as a fraction of the window's side."""
+    flip: float = 0.5
+    """Probability of mirroring."""
+    power: tuple[float, float] = (0.9, 1.1)
+    """Exponent of each colour channel on its own."""
+    brightness: tuple[float, float] = (0.75, 1.25)
+    """Factor on all channels."""
+    occlusion: float = 0.3
+    """Probability that one rectangle of one colour is painted over the crop."""
+    occlusion_side: tuple[float, float] = (0.1, 0.35)
+    """Its sides as fractions of the crop."""
+
+    def __post_init__(self) -> None:
+        for name in ("scale", "power", "brightness", "occlusion_side"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise PoseActError(
+                    f"{name}=({low}, {high}) was given; give two positive numbers, lowest first."
+                )
+        for name in ("flip", "occlusion"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise PoseActError(
+                    f"{name}={getattr(self, name)} was given; give a probability from 0 to 1."
+                )
+
+
+class Crop(NamedTuple):
+    """A network input and its labels.
+
+    Attributes:
+        image: ``(S, S, 3)`` RGB uint8.
+        joints: ``(J, 3)`` float32; x and y in [0, 1] of the crop, z in [0, 1] with 0.5 at the root.
+        valid: ``(J,)`` boolean; labelled and strictly inside the crop.
+        known: ``(J,)`` boolean; labelled, so that being inside or outside is known.
+        depth_valid: ``(J,)`` boolean; valid and with a labelled depth.
+        matrix: ``(3, 3)`` map from image px to the crop's [0, 1].
+    """
+
+    image: np.ndarray
+    joints: np.ndarray
+    valid: np.ndarray
+    known: np.ndarray
+    depth_valid: np.ndarray
+    matrix: np.ndarray
+
+
+def person_window(
+    box: tuple[float, float, float, float], margin: float = PERSON_MARGIN
+) -> tuple[float, float, float]:
+    """Square window ``(centre x, centre y, side)`` in px around a box.
+
+    Its side is ``margin`` times the box's longest side, and at least ``MIN_SIDE_PX``.
+    """
+    x0, y0, x1, y1 = box
+    side = max(margin * max(x1 - x0, y1 - y0), MIN_SIDE_PX)
+    return (x0 + x1) / 2, (y0 + y1) / 2, side
+
+
+def crop_matrix(
+    window: tuple[float, float, float], rotation_deg: float = 0.0, flip: bool = False
+) -> np.ndarray:
+    """The ``(3, 3)`` map from image px to [0, 1] of a square window.
+
+    Args:
+        window: Centre x, centre y and side in px.
+        rotation_deg: Turns the content clockwise on the screen about the window's centre.
+        flip: Mirrors the content after the rotation.
+    """
+    centre_x, centre_y, side = window
+    angle = np.deg2rad(rotation_deg)
+    cos, sin = np.cos(angle) / side, np.sin(angle) / side
+    linear = np.array([[cos, -sin], [sin, cos]])
+    if flip:
+        linear[0] *= -1
+    matrix = np.eye(3)
+    matrix[:2, :2] = linear
+    matrix[:2, 2] = 0.5 - linear @ (centre_x, centre_y)
+    return matrix
+
+
+def transform_points(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Map ``(..., 2)`` points by a ``(3, 3)`` affine map, in the map's precision."""
+    return points @ matrix[:2, :2].T + matrix[:2, 2]
+
+
+def warp_image(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """Cut ``(size, size, 3)`` out of ``(H, W, 3)``; what lies outside the image is black.
+
+    Args:
+        image: uint8.
+        matrix: ``(3, 3)`` map from image px to [0, 1] of the crop.
+        size: Side of the result in px.
+    """
+    # warpAffine reads four pixels however much it shrinks, so shrink by area first.
+    shrink = int(1 / (size * np.sqrt(abs(np.linalg.det(matrix[:2, :2])))))
+    if shrink >= 2:
+        height, width = image.shape[:2]
+        small = (max(width // shrink, 1), max(height // shrink, 1))
+        image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+        matrix = matrix @ np.diag((width / small[0], height / small[1], 1.0))
+    # OpenCV puts pixel centres at whole numbers, hence the halves on both sides.
+    pixels = matrix[:2] * size
+    offset = pixels @ (0.5, 0.5, 1.0) - 0.5
+    pixels = np.column_stack((pixels[:, :2], offset))
+    return cv2.warpAffine(image, pixels, (size, size), flags=cv2.INTER_LINEAR)
+
+
+def make_crop(
+    image: np.ndarray,
+    sample: PoseSample,
+    skeleton: Skeleton,
+    matrix: np.ndarray,
+    size: int,
+) -> Crop:
+    """Cut a labelled crop; a mirroring matrix also swaps left and right joints.
+
+    Args:
+        image: ``(H, W, 3)`` RGB uint8, the sample's.
+        sample: Labels in this skeleton.
+        skeleton: Tells the mirror pairs.
+        matrix: ``(3, 3)`` map from image px to [0, 1] of the crop.
+        size: Side of the crop in px.
+    """
+    joints = np.full((len(skeleton), 3), 0.5, np.float32)
+    joints[:, :2] = transform_points(matrix, sample.joints[:, :2])
+    if sample.joints.shape[1] == 3:
+        joints[:, 2] += sample.joints[:, 2] / DEPTH_RANGE_MM
+    known, depth_valid = sample.valid, sample.depth_valid
+    if np.linalg.det(matrix) < 0:
+        mirror = list(skeleton.flip_indices)
+        joints, known, depth_valid = joints[mirror], known[mirror], depth_valid[mirror]
+    valid = known & ((joints[:, :2] > 0) & (joints[:, :2] < 1)).all(1)
+    return Crop(
+        warp_image(image, matrix, size), joints, valid, known, depth_valid & valid, matrix
+    )
+
+
+def evaluation_crop(image: np.ndarray, sample: PoseSample, skeleton: Skeleton, size: int) -> Crop:
+    """The upright crop around the person that evaluation uses; arguments as `make_crop`'s."""
+    return make_crop(image, sample, skeleton, crop_matrix(person_window(sample.box)), size)
+
+
+def augmented_crop(
+    image: np.ndarray,
+    sample: PoseSample,
+    skeleton: Skeleton,
+    size: int,
+    ranges: AugmentRanges,
+    rng: np.random.Generator,
+) -> Crop:
+    """A crop around the person with random geometry and colour; arguments as `make_crop`'s."""
+    centre_x, centre_y, side = person_window(sample.box)
+    side *= np.exp(rng.uniform(*np.log(ranges.scale)))
+    shift_x, shift_y = rng.uniform(-ranges.translation, ranges.translation, 2) * side
+    matrix = crop_matrix(
+        (centre_x + shift_x, centre_y + shift_y, side),
+        rng.uniform(-ranges.rotation_deg, ranges.rotation_deg),
+        rng.random() < ranges.flip,
+    )
+    crop = make_crop(image, sample, skeleton, matrix, size)
+    return crop._replace(image=_occlude(_recolour(crop.image, ranges, rng), ranges, rng))
+
+
+def _recolour(image: np.ndarray, ranges: AugmentRanges, rng: np.random.Generator) -> np.ndarray:
+    powers = rng.uniform(*ranges.power, 3)
+    levels = np.linspace(0, 1, 256)[:, None] ** powers * rng.uniform(*ranges.brightness)
+    table = np.rint(255 * levels.clip(0, 1)).astype(np.uint8)
+    return cv2.LUT(image, table[:, None])
+
+
+def _occlude(image: np.ndarray, ranges: AugmentRanges, rng: np.random.Generator) -> np.ndarray:
+    if rng.random() >= ranges.occlusion:
+        return image
+    size = image.shape[0]
+    width, height = (rng.uniform(*ranges.occlusion_side, 2) * size).astype(int)
+    x, y = rng.integers(0, (size - width + 1, size - height + 1))
+    image[y : y + height, x : x + width] = rng.integers(0, 256, 3)
+    return image

@@ -1,0 +1,10 @@
+"""The one exception type for mistakes a user can mend."""
+
+from __future__ import annotations
+
+
+class PoseActError(Exception):
+    """Bad input. The message is one sentence: what was given, what was expected, what to do.
+
+    The command line prints it without a traceback and exits with code 2.
+    """

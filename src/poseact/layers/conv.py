@@ -1,0 +1,138 @@
+"""Convolutions with the padding, normalisation and initialisation of the reference networks.
+
+All of them are bias-free and use "same" padding as TensorFlow defines it: for an even size and
+stride 2 the extra row and column lie *after* the image, one pixel off from ``padding=1``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Padding before and after an axis of ``size`` so that the output has ``ceil(size / stride)``."""
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+class Conv2d(nn.Conv2d):
+    """Bias-free convolution with TensorFlow "same" padding; ``(N, C, H, W)`` in and out.
+
+    Asymmetric padding needs no padded copy of the input: the image is padded symmetrically inside
+    the convolution by the next amount that hits the same sampling grid, and the surplus first rows
+    and columns of the output are dropped as a view.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int | tuple[int, int],
+        stride: int = 1,
+        groups: int = 1,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel, stride, groups=groups, bias=False)
+        nn.init.xavier_uniform_(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        padding, first, size = [], [], []
+        for axis, kernel, stride in zip((2, 3), self.kernel_size, self.stride, strict=True):
+            before, after = same_padding(x.shape[axis], kernel, stride)
+            pad = before
+            while pad < after:
+                pad += stride
+            padding.append(pad)
+            first.append((pad - before) // stride)
+            size.append(-(-x.shape[axis] // stride))
+        y = F.conv2d(x, self.weight, self.bias, self.stride, tuple(padding), groups=self.groups)
+        return y[:, :, first[0] : first[0] + size[0], first[1] : first[1] + size[1]]
+
+
+class SeparableConv2d(nn.Sequential):
+    """Depthwise convolution, then a pointwise one, with nothing in between."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int | tuple[int, int]) -> None:
+        super().__init__()
+        self.depthwise = Conv2d(in_channels, in_channels, kernel, groups=in_channels)
+        self.pointwise = Conv2d(in_channels, out_channels, 1)
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation with the reference epsilon (1e-3) and momentum (0.99 in Keras terms).
+
+    ``scale=False`` leaves out the learned factor (gamma), as the CVPR'18 networks do.
+    """
+
+    def __init__(self, channels: int, scale: bool = True) -> None:
+        super().__init__(channels, eps=1e-3, momentum=0.01)
+        if not scale:
+            self.register_parameter("weight", None)
+
+
+class ConvBN(nn.Sequential):
+    """Convolution, batch normalisation."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int | tuple[int, int], stride: int = 1
+    ) -> None:
+        super().__init__()
+        self.conv = Conv2d(in_channels, out_channels, kernel, stride)
+        self.bn = BatchNorm2d(out_channels, scale=False)
+
+
+class ConvBNAct(ConvBN):
+    """Convolution, batch normalisation, ReLU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(super().forward(x))
+
+
+class ActConvBN(ConvBN):
+    """ReLU, convolution, batch normalisation."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        # Never in place: the tensor before the ReLU is reused by skip connections.
+        return super().forward(F.relu(x))
+
+
+class ActSeparableConvBN(nn.Sequential):
+    """ReLU, separable convolution, batch normalisation."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
+        super().__init__()
+        self.conv = SeparableConv2d(in_channels, out_channels, kernel)
+        self.bn = BatchNorm2d(out_channels, scale=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(F.relu(x))
+
+
+class SeparableResidual(nn.Module):
+    """Separable-residual unit: ``x + BN(SeparableConv(ReLU(x)))``.
+
+    Where the number of channels changes, the skip is ReLU, 1x1 convolution, BN.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
+        super().__init__()
+        self.main = ActSeparableConvBN(in_channels, out_channels, kernel)
+        self.skip: nn.Module = (
+            nn.Identity()
+            if in_channels == out_channels
+            else ActConvBN(in_channels, out_channels, 1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.skip(x) + self.main(x)
+
+
+def upsample_to(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Nearest-neighbour upsampling of ``(N, C, h, w)`` to exactly ``size``.
+
+    For even sizes this doubles each pixel; for odd ones the last row or column stands once, so that
+    it undoes a 2x2 pooling with "same" padding.
+    """
+    return F.interpolate(x, size=tuple(size), mode="nearest")

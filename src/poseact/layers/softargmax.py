@@ -1,0 +1,41 @@
+"""From heat maps to coordinates and confidences, differentiably."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def spatial_softmax(logits: Tensor) -> Tensor:
+    """Softmax over height and width together; ``(N, J, H, W)`` in and out."""
+    return logits.flatten(2).softmax(-1).unflatten(2, logits.shape[2:])
+
+
+def soft_argmax_2d(probabilities: Tensor) -> Tensor:
+    """Expected position on the map: ``(N, J, H, W)`` to ``(N, J, 2)`` as (x, y) in [0, 1].
+
+    The grid includes both ends: pixel i of N lies at i / (N - 1). CVPR 2018, the soft-argmax
+    equations; here one product with the grid of each axis.
+    """
+    height, width = probabilities.shape[2:]
+    like = {"dtype": probabilities.dtype, "device": probabilities.device}
+    x = probabilities.sum(2) @ torch.linspace(0, 1, width, **like)
+    y = probabilities.sum(3) @ torch.linspace(0, 1, height, **like)
+    return torch.stack((x, y), -1)
+
+
+def soft_argmax_1d(logits: Tensor, grid: Tensor) -> Tensor:
+    """Expected depth: ``(N, D, J)`` logits and a ``(D,)`` grid to ``(N, J)``."""
+    return torch.einsum("ndj,d->nj", logits.softmax(1), grid)
+
+
+def window_confidence(probabilities: Tensor) -> Tensor:
+    """Largest sum of probability in a 2x2 window: ``(N, J, H, W)`` to ``(N, J)`` in (0, 1].
+
+    The joint confidence of SPNet: near one where the map is one sharp peak.
+    """
+    height, width = probabilities.shape[2:]
+    window = (min(2, height), min(2, width))
+    sums = F.avg_pool2d(probabilities, window, stride=1, divisor_override=1)
+    return sums.amax((2, 3))

@@ -1,0 +1,150 @@
+"""Training losses, as named terms that a weighted sum joins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from poseact.errors import PoseActError
+from poseact.models.outputs import Pose, Prediction
+
+# Far below any probability that matters, far above where float32 loses precision.
+MIN_PROBABILITY = 1e-12
+
+
+class PoseTargets(NamedTuple):
+    """What a pose prediction is compared with.
+
+    Attributes:
+        joints: ``(B, T, J, 2 or 3)`` in [0, 1] of the crop; anything where invalid.
+        valid: ``(B, T, J)`` boolean; labelled and inside the crop.
+        known: ``(B, T, J)`` boolean; whether being inside the crop is known at all.
+        depth_valid: ``(B, T, J)`` boolean; the depth is labelled.
+    """
+
+    joints: Tensor
+    valid: Tensor
+    known: Tensor
+    depth_valid: Tensor
+
+
+class PoseCriterion(nn.Module):
+    """Loss on the poses of every prediction block, each term summed over the blocks.
+
+    Terms, each a mean over the clips that have anything to compare:
+
+    - ``joints``: elastic net ``|d| + d^2`` per valid coordinate x, y (the authors'
+      ``pose_regression_loss``);
+    - ``depth``: the same for z, 0 for a 2D network;
+    - ``confidence``: binary cross-entropy against "inside the crop" over the known joints;
+    - ``heatmap``: cross-entropy of the heat map against a Gaussian around the valid joint. The
+      authors have no such term; it tells every cell of the map at once where the joint is, where
+      the soft-argmax alone only pulls at the mean, and makes short trainings from scratch better.
+
+    Args:
+        weights: Factor of each term; the defaults where a term is not named.
+        sigma: Width of the Gaussian in cells of the heat map.
+
+    Raises:
+        PoseActError: A weight's name is unknown or its value negative, or sigma is not positive.
+    """
+
+    DEFAULT_WEIGHTS: Mapping[str, float] = {
+        "joints": 1.0,
+        "depth": 1.0,
+        "confidence": 0.01,
+        "heatmap": 0.05,
+    }
+
+    def __init__(self, weights: Mapping[str, float] | None = None, sigma: float = 1.0) -> None:
+        super().__init__()
+        for name, weight in (weights or {}).items():
+            if name not in self.DEFAULT_WEIGHTS or weight < 0:
+                raise PoseActError(
+                    f"Loss weight {name}={weight} was given; give numbers from 0 for any of "
+                    f"{', '.join(self.DEFAULT_WEIGHTS)}."
+                )
+        if sigma <= 0:
+            raise PoseActError(f"sigma={sigma} was given; give a positive width in cells.")
+        self.weights = {**self.DEFAULT_WEIGHTS, **(weights or {})}
+        self.sigma = sigma
+
+    def forward(self, prediction: Prediction, targets: PoseTargets) -> dict[str, Tensor]:
+        """The unweighted terms by name, scalars.
+
+        Raises:
+            PoseActError: The targets are for another number of clips, frames or joints.
+        """
+        totals: dict[str, Tensor] = {}
+        for pose in prediction.poses:
+            for name, value in self.block_terms(pose, targets).items():
+                totals[name] = totals[name] + value if name in totals else value
+        return totals
+
+    def total(self, terms: Mapping[str, Tensor]) -> Tensor:
+        """The weighted sum of the terms."""
+        return torch.stack([self.weights[name] * value for name, value in terms.items()]).sum()
+
+    def block_terms(self, pose: Pose, targets: PoseTargets) -> dict[str, Tensor]:
+        """The terms of one prediction block."""
+        predicted, expected = pose.joints, targets.joints
+        if predicted.shape[:3] != expected.shape[:3]:
+            raise PoseActError(
+                f"Targets of shape {tuple(expected.shape)} were given for predicted joints of "
+                f"shape {tuple(predicted.shape)}; give as many clips, frames and joints."
+            )
+        valid = targets.valid
+        plane = elastic_net(predicted[..., :2], expected[..., :2], valid.unsqueeze(-1))
+        if predicted.shape[-1] == 3 and expected.shape[-1] == 3:
+            depth = elastic_net(predicted[..., 2], expected[..., 2], targets.depth_valid & valid)
+        else:
+            depth = torch.zeros_like(plane)
+        inside = valid.to(pose.confidence.dtype)
+        confidence = F.binary_cross_entropy(pose.confidence, inside, reduction="none")
+        return {
+            "joints": plane,
+            "depth": depth,
+            "confidence": clip_mean(confidence, targets.known),
+            "heatmap": self.heatmap_term(pose.heatmaps, expected, valid),
+        }
+
+    def heatmap_term(self, heatmaps: Tensor, joints: Tensor, valid: Tensor) -> Tensor:
+        """Cross-entropy of ``(B, T, J, H, W)`` maps against Gaussians around the joints."""
+        height, width = heatmaps.shape[-2:]
+        joints = torch.where(valid.unsqueeze(-1), joints, 0.5)
+        across = gaussian(joints[..., 0], width, self.sigma)
+        down = gaussian(joints[..., 1], height, self.sigma)
+        log_maps = heatmaps.clamp_min(MIN_PROBABILITY).log()
+        cross_entropy = -torch.einsum("btjhw,btjh,btjw->btj", log_maps, down, across)
+        return clip_mean(cross_entropy, valid)
+
+
+def gaussian(position: Tensor, cells: int, sigma: float) -> Tensor:
+    """Gaussians over a row of cells, ``(...,)`` to ``(..., cells)``; each sums to one.
+
+    Cell i lies at i / (cells - 1), as in the soft-argmax.
+    """
+    grid = torch.arange(cells, device=position.device, dtype=position.dtype)
+    distance = (position * (cells - 1)).unsqueeze(-1) - grid
+    return torch.softmax(-0.5 * (distance / sigma).square(), -1)
+
+
+def elastic_net(predicted: Tensor, expected: Tensor, mask: Tensor) -> Tensor:
+    """``|d| + d^2`` averaged as by `clip_mean`; the mask is broadcast to the coordinates."""
+    mask = mask.expand_as(predicted)
+    difference = torch.where(mask, predicted - expected, 0.0)
+    return clip_mean(difference.abs() + difference.square(), mask)
+
+
+def clip_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean over the masked values of each clip, then over the clips that have any; else 0.
+
+    ``(B, ...)`` values and boolean mask of one shape.
+    """
+    counts = mask.flatten(1).sum(1)
+    sums = torch.where(mask, values, 0.0).flatten(1).sum(1)
+    return (sums / counts.clamp_min(1)).sum() / (counts > 0).sum().clamp_min(1)

@@ -1,0 +1,174 @@
+"""The action model of CVPR'18: pose stream, appearance stream and their fusion.
+
+A clip is an image here: rows are time, columns are joints.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from poseact.layers.conv import (
+    ActConvBN,
+    Conv2d,
+    ConvBN,
+    ConvBNAct,
+    SeparableConv2d,
+    upsample_to,
+)
+from poseact.layers.pooling import global_max_min_pool, max_min_pool, max_pool
+from poseact.models.outputs import Action
+
+
+def gather_at_joints(heatmaps: Tensor, features: Tensor) -> Tensor:
+    """Visual features weighted by each joint's probability map.
+
+    ``(N, J, H, W)`` and ``(N, C, H, W)`` to ``(N, J, C)``: one contraction over the map, without
+    the tiled Kronecker product that defines it (CVPR 2018, appearance-based recognition).
+    """
+    return heatmaps.flatten(2) @ features.flatten(2).transpose(1, 2)
+
+
+def classify(maps: Tensor) -> Action:
+    """Class activation maps ``(B, A, t, j)`` to log-probabilities by max-plus-min pooling."""
+    return Action(global_max_min_pool(maps).log_softmax(-1), maps)
+
+
+class ActionBlock(nn.Module):
+    """One action prediction block; its class maps are re-injected into the next block.
+
+    ``(B, C, T, J)`` features to features of the same shape and ``(B, A, T / 2, J / 2)`` maps.
+    """
+
+    def __init__(self, channels: int, num_actions: int, last: bool) -> None:
+        super().__init__()
+        self.residual = nn.Sequential(
+            ActConvBN(channels, channels // 2, 1), ActConvBN(channels // 2, channels, 3)
+        )
+        self.refine = ActConvBN(channels, channels, 3)
+        self.to_maps = Conv2d(channels, num_actions, 3)
+        self.reinjection = nn.Identity() if last else ActConvBN(num_actions, channels, 3)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = x + self.residual(x)
+        refined = self.refine(x)
+        maps = self.to_maps(F.relu(max_min_pool(refined)))
+        return x + refined, maps
+
+    def reinject(self, features: Tensor, maps: Tensor) -> Tensor:
+        """Input of the next block."""
+        return features + self.reinjection(upsample_to(maps, features.shape[2:]))
+
+
+class ActionBlocks(nn.Module):
+    """K action blocks in a row: ``(B, C, T, J)`` features to the class maps of every block."""
+
+    def __init__(self, channels: int, num_actions: int, num_blocks: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            ActionBlock(channels, num_actions, last=k == num_blocks - 1) for k in range(num_blocks)
+        )
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        blocks = list(self.blocks)
+        features, maps = blocks[0](x)
+        outputs = [maps]
+        for previous, block in zip(blocks, blocks[1:], strict=False):
+            features, maps = block(previous.reinject(features, maps))
+            outputs.append(maps)
+        return outputs
+
+
+class PoseStream(nn.Module):
+    """Actions from the movement of the joints.
+
+    ``(B, T, J, D)`` joints, each weighted by its confidence, to class maps block by block. Joints
+    are neighbours in time at first (3x1), then in time and body (3x3, 3x5).
+    """
+
+    def __init__(
+        self, dims: int, filters: int, width: int, num_actions: int, num_blocks: int
+    ) -> None:
+        super().__init__()
+        entry, bottleneck = 6 * filters, 4 * width // 7
+        self.entry = nn.ModuleList(
+            ConvBNAct(dims, n * filters, kernel)
+            for n, kernel in zip((1, 2, 3), ((3, 1), (3, 3), (3, 5)), strict=True)
+        )
+        self.short = ConvBN(entry, width, 3)
+        self.long = nn.Sequential(ConvBN(entry, bottleneck, 1), ConvBN(bottleneck, width, 3))
+        self.blocks = ActionBlocks(2 * width, num_actions, num_blocks)
+
+    def forward(self, joints: Tensor) -> list[Tensor]:
+        x = joints.permute(0, 3, 1, 2)  # (B, D, T, J)
+        x = torch.cat([conv(x) for conv in self.entry], 1)
+        x = torch.cat((self.short(x), self.long(x)), 1)
+        return self.blocks(max_min_pool(x))
+
+
+class AppearanceStream(nn.Module):
+    """Actions from what is seen at the joints: ``(B, T, J, C)`` to class maps block by block."""
+
+    def __init__(
+        self, in_channels: int, channels: int, num_actions: int, num_blocks: int
+    ) -> None:
+        super().__init__()
+        self.entry = ConvBN(in_channels, channels, 1)
+        self.blocks = ActionBlocks(channels, num_actions, num_blocks)
+
+    def forward(self, appearance: Tensor) -> list[Tensor]:
+        x = self.entry(appearance.permute(0, 3, 1, 2))  # (B, C, T, J)
+        return self.blocks(max_pool(x))
+
+
+class Fusion(nn.Module):
+    """Adds the two streams' last class maps, each re-weighted across classes.
+
+    Starts as a plain sum: the weights are trained from the identity.
+    """
+
+    def __init__(self, num_actions: int) -> None:
+        super().__init__()
+        self.pose = SeparableConv2d(num_actions, num_actions, 1)
+        self.appearance = SeparableConv2d(num_actions, num_actions, 1)
+        for stream in (self.pose, self.appearance):
+            nn.init.ones_(stream.depthwise.weight)
+            nn.init.dirac_(stream.pointwise.weight)
+
+    def forward(self, pose_maps: Tensor, appearance_maps: Tensor) -> Tensor:
+        return self.pose(pose_maps) + self.appearance(appearance_maps)
+
+
+class ActionModel(nn.Module):
+    """Both streams and their fusion.
+
+    ``forward`` takes confidence-weighted joints ``(B, T, J, D)`` and appearance ``(B, T, J, C)``.
+    """
+
+    def __init__(
+        self,
+        dims: int,
+        visual_channels: int,
+        pose_filters: int,
+        pose_width: int,
+        appearance_channels: int,
+        num_actions: int,
+        num_blocks: int,
+    ) -> None:
+        super().__init__()
+        self.pose_stream = PoseStream(dims, pose_filters, pose_width, num_actions, num_blocks)
+        self.appearance_stream = AppearanceStream(
+            visual_channels, appearance_channels, num_actions, num_blocks
+        )
+        self.fusion = Fusion(num_actions)
+
+    def forward(self, joints: Tensor, appearance: Tensor) -> dict[str, list[Action]]:
+        pose_maps = self.pose_stream(joints)
+        appearance_maps = self.appearance_stream(appearance)
+        fused = self.fusion(pose_maps[-1], appearance_maps[-1])
+        return {
+            "pose": [classify(maps) for maps in pose_maps],
+            "appearance": [classify(maps) for maps in appearance_maps],
+            "fused": [classify(fused)],
+        }

@@ -1,0 +1,79 @@
+"""Base class of the networks: what a checkpoint says about one, and the model hub."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import ModelHubMixin, hf_hub_download
+from torch import nn
+
+CHECKPOINT_NAME = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a checkpoint says about its weights besides the numbers.
+
+    Attributes:
+        preset: Name of the preset that the configuration started from.
+        fps: Frames per second of the clips it was trained on; None for pose networks.
+        provenance: Where the weights come from: data, code, scores.
+        licence: Terms of use of the weights.
+    """
+
+    preset: str = "custom"
+    fps: float | None = None
+    provenance: dict[str, Any] = field(default_factory=lambda: {"weights": "untrained"})
+    licence: str = "MIT"
+
+
+class Network(nn.Module, ModelHubMixin):
+    """A network that knows its configuration and its card, and can live on the model hub.
+
+    ``Network.from_pretrained("user/name")`` and ``network.push_to_hub("user/name")`` use one
+    ``model.safetensors`` whose header holds everything that ``poseact.load`` needs.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.card = Card()
+        # The header of the checkpoint holds the configuration; no second copy beside it.
+        self._hub_mixin_config = None
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        from poseact.weights.checkpoint import save
+
+        save(self, save_directory / CHECKPOINT_NAME)
+
+    @classmethod
+    def _from_pretrained(
+        cls,
+        *,
+        model_id: str,
+        revision: str | None,
+        cache_dir: str | Path | None,
+        force_download: bool,
+        local_files_only: bool,
+        token: str | bool | None,
+        **unused: Any,
+    ) -> Network:
+        from poseact.weights.checkpoint import load
+
+        local = Path(model_id) / CHECKPOINT_NAME
+        if local.is_file():
+            return load(local)
+        return load(
+            Path(
+                hf_hub_download(
+                    model_id,
+                    CHECKPOINT_NAME,
+                    revision=revision,
+                    cache_dir=cache_dir,
+                    force_download=force_download,
+                    local_files_only=local_files_only,
+                    token=token,
+                )
+            )
+        )

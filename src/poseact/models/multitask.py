@@ -1,0 +1,123 @@
+"""The CVPR'18 network: stem, pose model and action model joined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from poseact.layers.fold import fold_time, unfold_time
+from poseact.models.action import ActionModel, gather_at_joints
+from poseact.models.base import Network
+from poseact.models.config import NetworkConfig, checked_blocks
+from poseact.models.outputs import Pose, Prediction
+from poseact.models.pose import HeadOutput, PoseModel
+from poseact.models.stem import LightStem, MultitaskStem
+
+
+@dataclass(frozen=True)
+class MultitaskConfig(NetworkConfig):
+    """Shape of a :class:`MultitaskNetwork`; without labels it predicts poses only."""
+
+    num_blocks: int = 8
+    """K, the number of pose prediction blocks."""
+    depth_maps: int = 1
+    """Depth maps per joint; 1 gives 2D poses, more give 3D."""
+    context_maps: int = 0
+    """Context maps per joint."""
+    stem: Literal["multitask", "light"] = "multitask"
+    channels: int = 576
+    """Width of the features."""
+    low_channels: int = 288
+    """Width at the two lower resolutions of a prediction block."""
+    kernel: int = 5
+    """Size of the separable convolutions in the prediction blocks."""
+    action_blocks: int = 4
+    """Prediction blocks in each action stream."""
+    pose_filters: int = 8
+    """Filters of the pose stream's first, narrowest convolution."""
+    pose_width: int = 56
+    """Half the width of the pose stream's action blocks."""
+    appearance_channels: int = 256
+    """Width of the appearance stream's action blocks."""
+
+    def build(self) -> MultitaskNetwork:
+        """A network of this shape with fresh weights."""
+        return MultitaskNetwork(self)
+
+
+class MultitaskNetwork(Network):
+    """Pose and action from one set of features (CVPR 2018).
+
+    Poses are read frame by frame. The last block's poses, weighted by their confidence, feed the
+    pose stream; the features after block 1's hourglass, gathered at each joint, feed the
+    appearance stream.
+    """
+
+    def __init__(self, config: MultitaskConfig) -> None:
+        super().__init__()
+        self.config = config
+        stem = {"multitask": MultitaskStem, "light": LightStem}[config.stem]
+        self.stem = stem(config.channels)
+        self.pose_model = PoseModel(
+            config.num_joints,
+            config.depth_maps,
+            config.context_maps,
+            config.num_blocks,
+            config.channels,
+            config.low_channels,
+            config.kernel,
+        )
+        self.action_model = (
+            ActionModel(
+                3 if config.depth_maps > 1 else 2,
+                config.channels,
+                config.pose_filters,
+                config.pose_width,
+                config.appearance_channels,
+                config.num_actions,
+                config.action_blocks,
+            )
+            if config.num_actions
+            else None
+        )
+
+    def forward(self, frames: Tensor, num_blocks: int | None = None) -> Prediction:
+        """Predict poses and, if the network has labels, actions.
+
+        Args:
+            frames: ``(B, T, 3, H, W)`` RGB in [-1, 1]; a still is a clip of one frame.
+            num_blocks: Stop after this many pose prediction blocks, from 1 to K (default K). The
+                later ones cost nothing, and the actions are read from the last that ran.
+
+        Raises:
+            PoseActError: ``num_blocks`` is out of range.
+        """
+        count = checked_blocks(num_blocks, self.config.num_blocks)
+        clip_length = frames.shape[1]
+        images = fold_time(frames).contiguous(memory_format=torch.channels_last)
+        heads, visual = self.pose_model(self.stem(images), count)
+        poses = [
+            Pose(
+                unfold_time(head.joints, clip_length),
+                unfold_time(head.peak.sigmoid(), clip_length),
+                unfold_time(head.heatmaps, clip_length),
+            )
+            for head in heads
+        ]
+        features = unfold_time(visual, clip_length)
+        if self.action_model is None:
+            return Prediction(poses, {}, features=features)
+        appearance = unfold_time(gather_at_joints(heads[-1].heatmaps, visual), clip_length)
+        action_pose = poses[-1]._replace(
+            confidence=unfold_time(self.sharpened_confidence(heads[-1]), clip_length)
+        )
+        weighted = action_pose.joints * action_pose.confidence.unsqueeze(-1)
+        actions = self.action_model(weighted, appearance)
+        return Prediction(poses, actions, action_pose, features, appearance)
+
+    def sharpened_confidence(self, head: HeadOutput) -> Tensor:
+        """Confidence as the action streams read it: logits scaled by 4 in 2D, by 2 in 3D."""
+        return (head.peak * (4 if self.config.depth_maps == 1 else 2)).sigmoid()

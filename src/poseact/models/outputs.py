@@ -1,0 +1,75 @@
+"""Named outputs of the networks."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Pose(NamedTuple):
+    """The pose of every frame, as one prediction block sees it.
+
+    Attributes:
+        joints: ``(B, T, J, D)``; x and y in [0, 1] of the crop, and for D = 3 the depth z in
+            [0, 1], where 0.5 is the depth of the root.
+        confidence: ``(B, T, J)`` in (0, 1).
+        heatmaps: ``(B, T, J, H, W)`` probability of each joint's place; sums to one over (H, W).
+    """
+
+    joints: Tensor
+    confidence: Tensor
+    heatmaps: Tensor
+
+
+class Action(NamedTuple):
+    """One action prediction for every clip.
+
+    Attributes:
+        log_probabilities: ``(B, A)``; their negative at the true class is the cross-entropy.
+        maps: ``(B, A, t, j)`` class activation over coarse time and joints, before pooling.
+    """
+
+    log_probabilities: Tensor
+    maps: Tensor
+
+    @property
+    def probabilities(self) -> Tensor:
+        """``(B, A)``, sums to one."""
+        return self.log_probabilities.exp()
+
+
+class Prediction(NamedTuple):
+    """What a network returns; the last entry of every list is its answer, the earlier ones are
+    there for supervision and for looking inside.
+
+    Attributes:
+        poses: One :class:`Pose` per prediction block.
+        actions: Action predictions per stream, block by block: ``pose``, ``appearance`` and
+            ``fused`` (CVPR'18) or ``fused`` alone (SPNet); empty for a network without actions.
+        action_pose: The pose that the action streams read, None without actions.
+        features: ``(B, T, C, H, W)`` the visual features that the action streams read.
+        appearance: ``(B, T, J, C)`` those features gathered at each joint, None without actions.
+    """
+
+    poses: list[Pose]
+    actions: dict[str, list[Action]]
+    action_pose: Pose | None = None
+    features: Tensor | None = None
+    appearance: Tensor | None = None
+
+    @property
+    def pose(self) -> Pose:
+        """Pose of the last block that ran."""
+        return self.poses[-1]
+
+    @property
+    def action(self) -> Action:
+        """The final action prediction.
+
+        Raises:
+            LookupError: This network predicts no actions.
+        """
+        if "fused" not in self.actions:
+            raise LookupError("This network predicts no actions; create one that has labels.")
+        return self.actions["fused"][-1]

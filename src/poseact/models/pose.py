@@ -1,0 +1,185 @@
+"""The pose model of CVPR'18: K prediction blocks that refine one another."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from poseact.layers.conv import (
+    ActConvBN,
+    ActSeparableConvBN,
+    Conv2d,
+    SeparableResidual,
+    upsample_to,
+)
+from poseact.layers.pooling import max_pool
+from poseact.layers.softargmax import soft_argmax_1d, soft_argmax_2d, spatial_softmax
+
+
+class Hourglass(nn.Module):
+    """The pyramid of a prediction block: three resolutions of separable-residual units.
+
+    ``(N, C, H, W)`` in and out; ``low_channels`` is the width of the two lower resolutions.
+    """
+
+    def __init__(self, channels: int, low_channels: int, kernel: int) -> None:
+        super().__init__()
+        self.level1 = SeparableResidual(channels, channels, kernel)
+        self.reduce = ActConvBN(channels, low_channels, 1)
+        self.level2_in = SeparableResidual(low_channels, low_channels, kernel)
+        self.level2 = SeparableResidual(low_channels, low_channels, kernel)
+        self.level2_out = SeparableResidual(low_channels, channels, kernel)
+        self.level3 = nn.Sequential(
+            *(SeparableResidual(low_channels, low_channels, kernel) for _ in range(3))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        low = self.level2_in(self.reduce(max_pool(x)))
+        lowest = self.level3(max_pool(low))
+        low = self.level2(low) + upsample_to(lowest, low.shape[2:])
+        return self.level1(x) + upsample_to(self.level2_out(low), x.shape[2:])
+
+
+class HeadOutput(NamedTuple):
+    """Pose read from the maps of one block; ``(N, J, D)``, ``(N, J)`` and ``(N, J, H, W)``.
+
+    ``peak`` is the confidence before the sigmoid.
+    """
+
+    joints: Tensor
+    peak: Tensor
+    heatmaps: Tensor
+
+
+class PoseHead(nn.Module):
+    """Reads joints from maps: volumetric heat maps, soft-argmax, context-map aggregation.
+
+    The logits hold ``depth_maps * num_joints`` specialised maps (depth-major) and then
+    ``context_maps * num_joints`` context maps (joint-major). x and y come from the mean over depth,
+    z from the mean over the image plane, so 2D is the case of one depth map (CVPR 2018, volumetric
+    heat maps). Where there are context maps, their confidence-weighted positions have a fifth of
+    the say (context aggregation).
+
+    The head has no trained weights; the depth grid is kept with the checkpoint because the authors'
+    files store it.
+    """
+
+    SPECIALISED_SHARE = 0.8
+
+    def __init__(self, num_joints: int, depth_maps: int, context_maps: int) -> None:
+        super().__init__()
+        self.num_joints = num_joints
+        self.depth_maps = depth_maps
+        self.context_maps = context_maps
+        self.depth_grid: Tensor
+        self.register_buffer("depth_grid", torch.linspace(0, 1, depth_maps))
+
+    @property
+    def channels(self) -> int:
+        """Number of maps that the head reads."""
+        return (self.depth_maps + self.context_maps) * self.num_joints
+
+    def forward(self, logits: Tensor) -> HeadOutput:
+        """``(N, channels, H, W)`` logits to joints, confidence and heat maps."""
+        specialised = self.depth_maps * self.num_joints
+        volume = logits[:, :specialised].unflatten(1, (self.depth_maps, self.num_joints))
+        plane = volume.mean(1)  # (N, J, H, W)
+        heatmaps = spatial_softmax(plane)
+        joints = soft_argmax_2d(heatmaps)  # (N, J, 2)
+        peak = plane.amax((2, 3))  # (N, J)
+        if self.context_maps:
+            context = self.aggregate(logits[:, specialised:])
+            joints = self.SPECIALISED_SHARE * joints + (1 - self.SPECIALISED_SHARE) * context
+        if self.depth_maps > 1:
+            depth = volume.mean((3, 4))  # (N, D, J)
+            z = soft_argmax_1d(depth, self.depth_grid)
+            joints = torch.cat((joints, z.unsqueeze(-1)), -1)
+            peak = peak + depth.amax(1)
+        return HeadOutput(joints, peak, heatmaps)
+
+    def aggregate(self, logits: Tensor) -> Tensor:
+        """Context maps ``(N, J * M, H, W)`` to their confidence-weighted positions ``(N, J, 2)``."""
+        shape = (self.num_joints, self.context_maps)
+        positions = soft_argmax_2d(spatial_softmax(logits)).unflatten(1, shape)  # (N, J, M, 2)
+        weights = logits.amax((2, 3)).sigmoid().unflatten(1, shape).unsqueeze(-1)
+        return (weights * positions).sum(2) / weights.sum(2)
+
+
+class BlockOutput(NamedTuple):
+    """What one prediction block computes; features are ``(N, C, H, W)``.
+
+    Attributes:
+        visual: Output of the hourglass; block 1's is what the appearance stream reads.
+        refined: The separable convolution's output, from which the maps come.
+        logits: ``(N, maps, H, W)`` for a :class:`PoseHead`.
+    """
+
+    visual: Tensor
+    refined: Tensor
+    logits: Tensor
+
+
+class PredictionBlock(nn.Module):
+    """One prediction block: hourglass, separable convolution, maps, and re-injection of the maps.
+
+    The last block of a network has no re-injection, for nothing follows it.
+    """
+
+    def __init__(
+        self, channels: int, low_channels: int, maps: int, kernel: int, last: bool
+    ) -> None:
+        super().__init__()
+        self.hourglass = Hourglass(channels, low_channels, kernel)
+        self.refine = ActSeparableConvBN(channels, channels, kernel)
+        self.to_maps = Conv2d(channels, maps, 1)
+        self.reinjection = nn.Identity() if last else ActConvBN(maps, channels, 1)
+
+    def forward(self, features: Tensor) -> BlockOutput:
+        visual = self.hourglass(features)
+        refined = self.refine(visual)
+        return BlockOutput(visual, refined, self.to_maps(F.relu(refined)))
+
+    def reinject(self, output: BlockOutput) -> Tensor:
+        """Input of the next block: features, refined features and re-encoded maps, added."""
+        return output.visual + output.refined + self.reinjection(output.logits)
+
+
+class PoseModel(nn.Module):
+    """K prediction blocks with one head in common.
+
+    ``forward`` takes the stem's ``(N, C, H, W)`` features and runs the first ``num_blocks`` blocks;
+    what comes after is not computed.
+    """
+
+    def __init__(
+        self,
+        num_joints: int,
+        depth_maps: int,
+        context_maps: int,
+        num_blocks: int,
+        channels: int,
+        low_channels: int,
+        kernel: int,
+    ) -> None:
+        super().__init__()
+        self.head = PoseHead(num_joints, depth_maps, context_maps)
+        self.blocks = nn.ModuleList(
+            PredictionBlock(
+                channels, low_channels, self.head.channels, kernel, last=k == num_blocks - 1
+            )
+            for k in range(num_blocks)
+        )
+
+    def forward(self, features: Tensor, num_blocks: int) -> tuple[list[HeadOutput], Tensor]:
+        """Returns the head output of every block that ran and block 1's visual features."""
+        blocks = list(self.blocks)[:num_blocks]
+        output = blocks[0](features)
+        visual = output.visual
+        heads = [self.head(output.logits)]
+        for previous, block in zip(blocks, blocks[1:], strict=False):
+            output = block(previous.reinject(output))
+            heads.append(self.head(output.logits))
+        return heads, visual

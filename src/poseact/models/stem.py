@@ -1,0 +1,62 @@
+"""Multitask stem: from the image to the features that pose and action share."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from poseact.layers.conv import ConvBN, ConvBNAct, SeparableResidual
+from poseact.layers.pooling import max_pool
+
+
+class MultitaskStem(nn.Module):
+    """Entry flow of the CVPR'18 networks: ``(N, 3, H, W)`` to ``(N, C, H / 8, W / 8)``.
+
+    Convolutions at half resolution, three two-way stages that each join two branches, and a
+    separable-residual unit that brings the features to their final width.
+    """
+
+    def __init__(self, out_channels: int) -> None:
+        super().__init__()
+        self.conv1 = ConvBNAct(3, 32, 3, stride=2)
+        self.conv2 = ConvBNAct(32, 32, 3)
+        self.conv3 = ConvBNAct(32, 64, 3)
+        self.down1 = ConvBNAct(64, 96, 3, stride=2)
+        self.short = nn.Sequential(ConvBNAct(160, 64, 1), ConvBN(64, 96, 3))
+        self.long = nn.Sequential(
+            ConvBNAct(160, 64, 1),
+            ConvBNAct(64, 64, (5, 1)),
+            ConvBNAct(64, 64, (1, 5)),
+            ConvBN(64, 96, 3),
+        )
+        self.down2 = ConvBN(192, 192, 3, stride=2)
+        self.residual = SeparableResidual(384, out_channels, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv3(self.conv2(self.conv1(x)))
+        x = torch.cat((self.down1(x), max_pool(x, kernel=3)), 1)
+        x = torch.cat((self.short(x), self.long(x)), 1)
+        x = torch.cat((self.down2(F.relu(x)), max_pool(x)), 1)
+        return self.residual(x)
+
+
+class LightStem(nn.Module):
+    """Entry flow for CPUs: ``(N, 3, H, W)`` to ``(N, C, H / 8, W / 8)``.
+
+    Narrow dense convolutions where the map is large, for a depthwise convolution there costs more
+    time than its arithmetic says; separable-residual units once it is small.
+    """
+
+    def __init__(self, out_channels: int) -> None:
+        super().__init__()
+        self.conv1 = ConvBNAct(3, 16, 3, stride=2)
+        self.conv2 = ConvBNAct(16, 32, 3, stride=2)
+        self.conv3 = ConvBNAct(32, 32, 3)
+        self.down = ConvBN(32, 96, 3, stride=2)
+        self.residual = nn.Sequential(
+            SeparableResidual(96, out_channels, 3), SeparableResidual(out_channels, out_channels, 3)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.residual(self.down(self.conv3(self.conv2(self.conv1(x)))))

@@ -1,0 +1,1 @@
+"""Weights: checkpoints, the authors' Keras files, the catalogue of published ones."""

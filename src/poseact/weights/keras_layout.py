@@ -1,0 +1,346 @@
+"""Which array of the authors' Keras files belongs to which tensor of a network.
+
+CVPR'18 files are read by order: groups of layers, in every group all trained arrays first and all
+batch-norm statistics after them, the layers of parallel branches interleaved by depth. SPNet files
+are read by layer name. Both hold fixed arrays as well (soft-argmax grids, identity kernels, context
+aggregation), which no layer here needs; they are checked against what the network computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from poseact.layers.conv import BatchNorm2d, Conv2d, SeparableConv2d
+from poseact.layers.softargmax import soft_argmax_2d
+from poseact.models.action import ActionBlock, PoseStream
+from poseact.models.multitask import MultitaskNetwork
+from poseact.models.pose import PredictionBlock
+from poseact.models.pyramid import Residual, SeparableResidualUnit, SPNet
+from poseact.models.stem import MultitaskStem
+
+Layer = Conv2d | SeparableConv2d | BatchNorm2d
+
+# Axes of a Keras kernel (height, width, in, out) in the order that PyTorch wants.
+_TO_TORCH = {"kernel": (3, 2, 0, 1), "pointwise_kernel": (3, 2, 0, 1), "depthwise_kernel": (2, 3, 0, 1)}
+
+
+@dataclass(frozen=True)
+class KerasArray:
+    """One array of a Keras file.
+
+    Attributes:
+        kind: Last part of its name, such as ``depthwise_kernel`` or ``moving_mean``.
+        shape: As stored by Keras.
+        target: The tensor of the network that it fills; None for a fixed array.
+        expected: For a fixed array, computes the value that it must have.
+        layer: Keras layer name, where files are read by name; otherwise what the array is for.
+    """
+
+    kind: str
+    shape: tuple[int, ...]
+    target: Tensor | None = None
+    expected: Callable[[], np.ndarray] | None = None
+    layer: str = ""
+
+    def to_torch(self, value: np.ndarray) -> np.ndarray:
+        """The array with its axes in PyTorch's order."""
+        return value.transpose(_TO_TORCH[self.kind]) if self.kind in _TO_TORCH else value
+
+
+def trained(layer: Layer, name: str = "") -> list[KerasArray]:
+    """The trained arrays of a layer, in Keras' order."""
+    if isinstance(layer, SeparableConv2d):
+        parts = {"depthwise_kernel": layer.depthwise.weight, "pointwise_kernel": layer.pointwise.weight}
+    elif isinstance(layer, BatchNorm2d):
+        parts = {"beta": layer.bias}
+        if layer.weight is not None:
+            parts = {"gamma": layer.weight, **parts}
+    else:
+        parts = {"kernel": layer.weight}
+    return [_filling(kind, tensor, name) for kind, tensor in parts.items()]
+
+
+def statistics(layer: Layer, name: str = "") -> list[KerasArray]:
+    """The batch-norm statistics of a layer; empty for a convolution."""
+    if not isinstance(layer, BatchNorm2d):
+        return []
+    parts = {"moving_mean": layer.running_mean, "moving_variance": layer.running_var}
+    return [_filling(kind, tensor, name) for kind, tensor in parts.items() if tensor is not None]
+
+
+def _filling(kind: str, tensor: Tensor, name: str) -> KerasArray:
+    shape = tuple(tensor.shape)
+    if kind in _TO_TORCH:
+        inverse = np.argsort(_TO_TORCH[kind])
+        shape = tuple(shape[axis] for axis in inverse)
+    return KerasArray(kind, shape, tensor, layer=name)
+
+
+def keras_arrays(network: MultitaskNetwork | SPNet) -> list[KerasArray]:
+    """All arrays of the authors' file for this network; in file order for CVPR'18 networks."""
+    arrays = _spnet(network) if isinstance(network, SPNet) else _multitask(network)
+    return list(arrays)
+
+
+# ------------------------------------------------------------------ fixed arrays
+
+
+def grid_arrays(channels: int, size: int, layers: tuple[str, str]) -> list[KerasArray]:
+    """The soft-argmax of the original: full-map kernels with the grid, then identity kernels."""
+    arrays = []
+    for axis, layer in enumerate(layers):
+        arrays += [
+            KerasArray(
+                "depthwise_kernel",
+                (size, size, channels, 1),
+                expected=partial(_grid_kernel, size, channels, axis),
+                layer=layer,
+            ),
+            KerasArray(
+                "pointwise_kernel",
+                (1, 1, channels, channels),
+                expected=partial(_identity_kernel, channels),
+                layer=layer,
+            ),
+        ]
+    return arrays
+
+
+def _grid_kernel(size: int, channels: int, axis: int) -> np.ndarray:
+    # The soft-argmax of a map with all its probability at one place is that place's coordinate.
+    certain = torch.eye(size * size).reshape(1, -1, size, size)
+    grid = soft_argmax_2d(certain)[0, :, axis].reshape(size, size, 1, 1)
+    return grid.expand(size, size, channels, 1).numpy()
+
+
+def _identity_kernel(channels: int) -> np.ndarray:
+    return np.eye(channels, dtype=np.float32).reshape(1, 1, channels, channels)
+
+
+def _aggregation(num_joints: int, context_maps: int) -> np.ndarray:
+    return np.repeat(np.eye(num_joints, dtype=np.float32), context_maps, axis=0)
+
+
+def depth_grid(kernel: np.ndarray) -> np.ndarray:
+    """The depth grid ``(D,)`` inside a fixed Conv1D kernel ``(D, J, J)``: its diagonal."""
+    return kernel[:, 0, 0]
+
+
+# ------------------------------------------------------------------ CVPR'18, by order
+
+
+def _multitask(network: MultitaskNetwork) -> Iterator[KerasArray]:
+    config = network.config
+    size = config.image_size // 8
+    if not isinstance(network.stem, MultitaskStem):
+        return
+    blocks = [module for module in network.pose_model.blocks if isinstance(module, PredictionBlock)]
+    yield from _group(_stem(network.stem))
+    if network.action_model is None:
+        for block in blocks:
+            for part in (_hourglass(block), *_regression(block)):
+                yield from _group(part)
+    else:
+        yield from _group(_hourglass(blocks[0]))
+        nested = [layer for part in _regression(blocks[0]) for layer in part]
+        for block in blocks[1:]:
+            nested += _hourglass(block)
+            nested += [layer for part in _regression(block) for layer in part]
+        yield from _group(nested)
+
+    joints, context = config.num_joints, config.context_maps
+    yield from grid_arrays(joints, size, ("specialised x", "specialised y"))
+    if context:
+        yield from grid_arrays(joints * context, size, ("context x", "context y"))
+        yield KerasArray(
+            "kernel",
+            (joints * context, joints),
+            expected=partial(_aggregation, joints, context),
+            layer="context aggregation",
+        )
+    if config.depth_maps > 1:
+        # The one fixed array that is used as the file has it.
+        yield KerasArray(
+            "kernel",
+            (config.depth_maps, joints, joints),
+            target=network.pose_model.head.depth_grid,
+            layer="depth grid",
+        )
+    if network.action_model is not None:
+        yield from _group(_pose_stream(network.action_model.pose_stream))
+        appearance = network.action_model.appearance_stream
+        yield from _group(
+            [appearance.entry.conv, appearance.entry.bn, *_action_blocks(appearance.blocks.blocks)]
+        )
+        yield from _group([network.action_model.fusion.pose])
+        yield from _group([network.action_model.fusion.appearance])
+
+
+def _group(layers: Iterable[Layer]) -> list[KerasArray]:
+    layers = list(layers)
+    return [array for part in (trained, statistics) for layer in layers for array in part(layer)]
+
+
+def _stem(stem: MultitaskStem) -> list[Layer]:
+    short, long, residual = stem.short, stem.long, stem.residual
+    return [
+        *(part for unit in (stem.conv1, stem.conv2, stem.conv3, stem.down1) for part in unit),
+        *long[0],
+        *long[1],
+        short[0].conv,
+        long[2].conv,
+        short[0].bn,
+        long[2].bn,
+        short[1].conv,
+        long[3].conv,
+        short[1].bn,
+        long[3].bn,
+        *stem.down2,
+        residual.skip.conv,
+        residual.main.conv,
+        residual.skip.bn,
+        residual.main.bn,
+    ]
+
+
+def _hourglass(block: PredictionBlock) -> list[Layer]:
+    h = block.hourglass
+    return [
+        *h.reduce,
+        *h.level2_in.main,
+        *h.level3[0].main,
+        *h.level3[1].main,
+        h.level3[2].main.conv,
+        h.level2.main.conv,
+        h.level3[2].main.bn,
+        h.level2.main.bn,
+        h.level2_out.skip.conv,
+        h.level2_out.main.conv,
+        h.level1.main.conv,
+        h.level2_out.skip.bn,
+        h.level2_out.main.bn,
+        h.level1.main.bn,
+    ]
+
+
+def _regression(block: PredictionBlock) -> list[list[Layer]]:
+    parts: list[list[Layer]] = [[*block.refine], [block.to_maps]]
+    if not isinstance(block.reinjection, nn.Identity):
+        parts.append([*block.reinjection])
+    return parts
+
+
+def _pose_stream(stream: PoseStream) -> list[Layer]:
+    short, long = stream.short, stream.long
+    return [
+        *(unit.conv for unit in stream.entry),
+        *(unit.bn for unit in stream.entry),
+        *long[0],
+        short.conv,
+        long[1].conv,
+        short.bn,
+        long[1].bn,
+        *_action_blocks(stream.blocks.blocks),
+    ]
+
+
+def _action_blocks(blocks: Iterable[ActionBlock]) -> list[Layer]:
+    layers: list[Layer] = []
+    for block in blocks:
+        layers += [*block.residual[0], *block.residual[1], *block.refine, block.to_maps]
+        if not isinstance(block.reinjection, nn.Identity):
+            layers += [*block.reinjection]
+    return layers
+
+
+# ------------------------------------------------------------------ SPNet, by name
+
+
+def _spnet(network: SPNet) -> Iterator[KerasArray]:
+    for name, layer in _spnet_layers(network):
+        yield from trained(layer, name)
+        yield from statistics(layer, name)
+    config = network.config
+    acts = 0
+    for step, (index, level) in enumerate(zip(network.path, network.levels, strict=True)):
+        size = config.image_size // 8 // 2**index
+        pyramid = _pyramid_name(network, step)
+        layers = (f"{pyramid}_pb{index}_xy_x", f"{pyramid}_pb{index}_xy_y")
+        yield from grid_arrays(config.num_joints, size, layers)
+        if level.action_block is not None:
+            acts += 1
+            layers = (f"act{acts}_xy2_x", f"act{acts}_xy2_y")
+            yield from grid_arrays(config.num_joints, size, layers)
+
+
+def _pyramid_name(network: SPNet, step: int) -> str:
+    pyramid = step // (network.config.levels - 1) + 1
+    return f"{'dp' if pyramid % 2 else 'up'}{pyramid}"
+
+
+def _spnet_layers(network: SPNet) -> Iterator[tuple[str, Layer]]:
+    entry = network.entry
+    yield "conv1", entry.conv
+    residuals = (
+        entry.residual0, entry.residual1, entry.residual2, entry.residual3, entry.residual4
+    )
+    for i, residual in enumerate(residuals):
+        yield from _residual(f"res{i}", residual)
+    acts = 0
+    for step, (index, level) in enumerate(zip(network.path, network.levels, strict=True)):
+        pyramid = _pyramid_name(network, step)
+        unit = f"{pyramid}_{'du' if pyramid.startswith('dp') else 'uu'}{index}"
+        yield from _separable_residual(f"{unit}_r0", level.transition)
+        block, prefix = level.block, f"{pyramid}_pb{index}"
+        yield from _separable_residual(f"{prefix}_r1", block.residual)
+        yield f"{prefix}_bn1", block.bn1
+        yield f"{prefix}_conv1", block.conv
+        yield f"{prefix}_bn2", block.bn2
+        optional = {
+            "heatmaps_conv1": block.to_maps,
+            "heatmaps_conv1_replica": block.to_action_maps,
+            "heatmaps_fw_maps": block.forward_maps,
+            "heatmaps_conv2": block.reinject_maps,
+            "depthmaps_conv1": block.to_depth,
+            "depthmaps_conv2": block.reinject_depth,
+        }
+        yield from ((f"{prefix}_{key}", conv) for key, conv in optional.items() if conv is not None)
+        if level.action_transition is not None:
+            yield from _separable_residual(f"{unit}_action_r0", level.action_transition)
+        action = level.action_block
+        if action is not None:
+            acts += 1
+            prefix = f"act{acts}_action"
+            for letter, conv in zip("abc", action.pose_entry, strict=True):
+                yield f"{prefix}_p_conv0{letter}", conv
+            yield from _residual(f"{prefix}_r1", action.pose_residual)
+            yield f"{prefix}_v_conv0", action.appearance_entry
+            yield from _residual(f"{prefix}_r2", action.fuse)
+            yield f"{prefix}_pred_bn1", action.bn1
+            yield f"{prefix}_pred_conv1", action.conv
+            yield f"{prefix}_pred_bn2", action.bn2
+            yield f"{prefix}_pred_conv2h0", action.to_maps
+            if action.reinjection is not None:
+                yield f"{prefix}_pred_conv3", action.reinjection
+
+
+def _residual(prefix: str, unit: Residual) -> Iterator[tuple[str, Layer]]:
+    yield f"{prefix}_bn1", unit.bn1
+    yield f"{prefix}_conv1", unit.conv1
+    yield f"{prefix}_bn2", unit.bn2
+    yield f"{prefix}_conv2", unit.conv2
+    if unit.skip is not None:
+        yield f"{prefix}_shortcut_conv", unit.skip
+
+
+def _separable_residual(prefix: str, unit: SeparableResidualUnit) -> Iterator[tuple[str, Layer]]:
+    yield f"{prefix}_bn1", unit.bn
+    yield f"{prefix}_conv1", unit.conv
+    if unit.skip is not None:
+        yield f"{prefix}_shortcut_conv", unit.skip
