@@ -1,8 +1,4 @@
-"""From a labelled photo to a network input: one affine map for image and joints, then colour.
-
-Coordinates of the image are continuous: it spans [0, width] x [0, height], pixel centres at .5.
-The crop spans [0, 1] x [0, 1] in the same way, so mirroring it is exactly x -> 1 - x.
-"""
+"""From a labelled photo to a network input: one affine map for image and joints, then colour."""
 
 from __future__ import annotations
 
@@ -12,14 +8,16 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from poseact.crop import (
+    DEPTH_RANGE_MM,
+    crop_matrix,
+    person_window,
+    transform_points,
+    warp_image,
+)
 from poseact.data.sample import PoseSample
 from poseact.errors import PoseActError
 from poseact.skeleton import Skeleton
-
-PERSON_MARGIN = 1.25
-MIN_SIDE_PX = 16.0
-DEPTH_RANGE_MM = 2000.0
-"""The networks' depth 0 to 1 spans this much, centred on the root."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,9 @@ class AugmentRanges:
     """Exponent of each colour channel on its own."""
     brightness: tuple[float, float] = (0.75, 1.25)
     """Factor on all channels."""
+    beside: float = 0.06
+    """Probability that the window is moved beside the person, where no joint or few are seen, so
+    that the confidence learns what emptiness looks like."""
     occlusion: float = 0.3
     """Probability that one rectangle of one colour is painted over the crop."""
     occlusion_side: tuple[float, float] = (0.1, 0.35)
@@ -57,7 +58,7 @@ class AugmentRanges:
                 raise PoseActError(
                     f"{name}=({low}, {high}) was given; give two positive numbers, lowest first."
                 )
-        for name in ("flip", "occlusion"):
+        for name in ("flip", "occlusion", "beside"):
             if not 0 <= getattr(self, name) <= 1:
                 raise PoseActError(
                     f"{name}={getattr(self, name)} was given; give a probability from 0 to 1."
@@ -82,67 +83,6 @@ class Crop(NamedTuple):
     known: np.ndarray
     depth_valid: np.ndarray
     matrix: np.ndarray
-
-
-def person_window(
-    box: tuple[float, float, float, float], margin: float = PERSON_MARGIN
-) -> tuple[float, float, float]:
-    """Square window ``(centre x, centre y, side)`` in px around a box.
-
-    Its side is ``margin`` times the box's longest side, and at least ``MIN_SIDE_PX``.
-    """
-    x0, y0, x1, y1 = box
-    side = max(margin * max(x1 - x0, y1 - y0), MIN_SIDE_PX)
-    return (x0 + x1) / 2, (y0 + y1) / 2, side
-
-
-def crop_matrix(
-    window: tuple[float, float, float], rotation_deg: float = 0.0, flip: bool = False
-) -> np.ndarray:
-    """The ``(3, 3)`` map from image px to [0, 1] of a square window.
-
-    Args:
-        window: Centre x, centre y and side in px.
-        rotation_deg: Turns the content clockwise on the screen about the window's centre.
-        flip: Mirrors the content after the rotation.
-    """
-    centre_x, centre_y, side = window
-    angle = np.deg2rad(rotation_deg)
-    cos, sin = np.cos(angle) / side, np.sin(angle) / side
-    linear = np.array([[cos, -sin], [sin, cos]])
-    if flip:
-        linear[0] *= -1
-    matrix = np.eye(3)
-    matrix[:2, :2] = linear
-    matrix[:2, 2] = 0.5 - linear @ (centre_x, centre_y)
-    return matrix
-
-
-def transform_points(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Map ``(..., 2)`` points by a ``(3, 3)`` affine map, in the map's precision."""
-    return points @ matrix[:2, :2].T + matrix[:2, 2]
-
-
-def warp_image(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
-    """Cut ``(size, size, 3)`` out of ``(H, W, 3)``; what lies outside the image is black.
-
-    Args:
-        image: uint8.
-        matrix: ``(3, 3)`` map from image px to [0, 1] of the crop.
-        size: Side of the result in px.
-    """
-    # warpAffine reads four pixels however much it shrinks, so shrink by area first.
-    shrink = int(1 / (size * np.sqrt(abs(np.linalg.det(matrix[:2, :2])))))
-    if shrink >= 2:
-        height, width = image.shape[:2]
-        small = (max(width // shrink, 1), max(height // shrink, 1))
-        image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
-        matrix = matrix @ np.diag((width / small[0], height / small[1], 1.0))
-    # OpenCV puts pixel centres at whole numbers, hence the halves on both sides.
-    pixels = matrix[:2] * size
-    offset = pixels @ (0.5, 0.5, 1.0) - 0.5
-    pixels = np.column_stack((pixels[:, :2], offset))
-    return cv2.warpAffine(image, pixels, (size, size), flags=cv2.INTER_LINEAR)
 
 
 def make_crop(
@@ -170,9 +110,7 @@ def make_crop(
         mirror = list(skeleton.flip_indices)
         joints, known, depth_valid = joints[mirror], known[mirror], depth_valid[mirror]
     valid = known & ((joints[:, :2] > 0) & (joints[:, :2] < 1)).all(1)
-    return Crop(
-        warp_image(image, matrix, size), joints, valid, known, depth_valid & valid, matrix
-    )
+    return Crop(warp_image(image, matrix, size), joints, valid, known, depth_valid & valid, matrix)
 
 
 def evaluation_crop(image: np.ndarray, sample: PoseSample, skeleton: Skeleton, size: int) -> Crop:
@@ -185,6 +123,7 @@ def augmented_crop(
     sample: PoseSample,
     skeleton: Skeleton,
     size: int,
+    *,
     ranges: AugmentRanges,
     rng: np.random.Generator,
 ) -> Crop:
@@ -192,6 +131,9 @@ def augmented_crop(
     centre_x, centre_y, side = person_window(sample.box)
     side *= np.exp(rng.uniform(*np.log(ranges.scale)))
     shift_x, shift_y = rng.uniform(-ranges.translation, ranges.translation, 2) * side
+    if rng.random() < ranges.beside:
+        angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 1.2) * side
+        shift_x, shift_y = distance * np.cos(angle), distance * np.sin(angle)
     matrix = crop_matrix(
         (centre_x + shift_x, centre_y + shift_y, side),
         rng.uniform(-ranges.rotation_deg, ranges.rotation_deg),

@@ -56,8 +56,8 @@ class PoseCriterion(nn.Module):
     DEFAULT_WEIGHTS: Mapping[str, float] = {
         "joints": 1.0,
         "depth": 1.0,
-        "confidence": 0.01,
-        "heatmap": 0.05,
+        "confidence": 0.05,
+        "heatmap": 0.5,
     }
 
     def __init__(self, weights: Mapping[str, float] | None = None, sigma: float = 1.0) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import re
-import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +23,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from poseact.errors import PoseActError
+from poseact.files import replacing
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 VIDEO_SUFFIXES = frozenset(
@@ -142,29 +142,6 @@ def write_image(path: Path, rgb: np.ndarray) -> None:
     atomic_write(path, lambda partial: partial.write_bytes(data.tobytes()))
 
 
-@contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """A path to write to, moved onto ``path`` when the block ends well and removed when it fails.
-
-    Args:
-        path: The file to make or replace; folders that are missing are made.
-
-    Yields:
-        A hidden path in the same folder, with the same suffix, at which no file exists yet.
-
-    Raises:
-        OSError: The folder cannot be made or the file cannot be moved into place.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
     """Write a whole file or leave the old one as it was.
 
@@ -176,7 +153,7 @@ def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
         PoseActError: The file cannot be written.
     """
     try:
-        with atomic_path(path) as partial:
+        with replacing(Path(path)) as partial:
             write(partial)
     except OSError as error:
         raise _unwritable(path, error) from error
@@ -272,7 +249,10 @@ class VideoReader:
                     start = stamp - time - step if start is None else start
                     time = stamp - start
                 # A stream may change its size half way; its result tables and copies cannot.
-                image = frame.to_ndarray(format="rgb24", width=width, height=height)
+                # PyAV 15 and 16 make pale pictures unless told that RGB has the full range.
+                image = frame.to_ndarray(
+                    format="rgb24", width=width, height=height, dst_color_range="JPEG"
+                )
                 yield Frame(index, float(time), self._upright(image))
 
     def _upright(self, image: np.ndarray) -> np.ndarray:
@@ -367,7 +347,7 @@ class VideoWriter:
     def __enter__(self) -> VideoWriter:
         with ExitStack() as stack:
             try:
-                partial = stack.enter_context(atomic_path(self.path))
+                partial = stack.enter_context(replacing(self.path))
                 container = av.open(
                     f"file:{partial}", "w", format="mp4", options={"movflags": "+faststart"}
                 )
@@ -428,9 +408,10 @@ class VideoWriter:
         return max(round((time - self._start) / self._time_base), self._last + 1)
 
     def _add_stream(self) -> VideoStream:
-        stream = self._container.add_stream(
-            "libx264", rate=self._rate, options={"crf": "20", "preset": "veryfast"}
-        )
+        # No B-frames: with them the file's own durations, and so its rate, are off where frames
+        # are unevenly spaced.
+        options = {"crf": "20", "preset": "veryfast", "bf": "0"}
+        stream = self._container.add_stream("libx264", rate=self._rate, options=options)
         stream.width = self.width + self.width % 2
         stream.height = self.height + self.height % 2
         stream.pix_fmt = "yuv420p"

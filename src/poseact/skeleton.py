@@ -72,7 +72,7 @@ class Skeleton:
 
     def side(self, joint: str) -> str:
         """``left``, ``right`` or ``centre``."""
-        prefix = joint.split("_")[0]
+        prefix = joint.split("_", maxsplit=1)[0]
         return prefix if prefix in ("left", "right") else "centre"
 
     def convert(

@@ -70,7 +70,8 @@ def read_blazepose(root: Path, skeleton: Skeleton = PA16) -> list[PoseSample]:
                 valid=valid[index],
                 visible=valid[index],
                 depth_valid=valid[index] & rooted[index],
-                box=labelled_box(joints[index], valid[index]),
+                # Of all landmarks: the skeletons have no face, and the head belongs in the crop.
+                box=labelled_box(labels[index], known[index]),
             )
         )
     return samples

@@ -25,7 +25,7 @@ class PoseSample:
         valid: ``(J,)`` boolean; the joint has a label. Where False, its state is unknown.
         visible: ``(J,)`` boolean; the label says that the joint can be seen.
         depth_valid: ``(J,)`` boolean; the depth has a label.
-        box: ``(x0, y0, x1, y1)`` px, tight around the valid joints.
+        box: ``(x0, y0, x1, y1)`` px, tight around everything that the data set labels.
     """
 
     name: str

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Padding before and after an axis of ``size`` so that the output has ``ceil(size / stride)``."""
+    """Padding before and after an axis, so that ``ceil(size / stride)`` steps fit."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
 
@@ -87,7 +87,7 @@ class ConvBNAct(ConvBN):
     """Convolution, batch normalisation, ReLU."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(super().forward(x))
+        return F.relu(super().forward(x), inplace=True)
 
 
 class ActConvBN(ConvBN):
@@ -126,7 +126,9 @@ class SeparableResidual(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.skip(x) + self.main(x)
+        y = self.main(x)
+        y += self.skip(x)  # no backward pass needs y, and a new map costs more than the sum
+        return y
 
 
 def upsample_to(x: Tensor, size: Sequence[int]) -> Tensor:

@@ -5,6 +5,8 @@ A clip is an image here: rows are time, columns are joints.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -17,6 +19,7 @@ from poseact.layers.conv import (
     SeparableConv2d,
     upsample_to,
 )
+from poseact.layers.modules import ModuleList
 from poseact.layers.pooling import global_max_min_pool, max_min_pool, max_pool
 from poseact.models.outputs import Action
 
@@ -66,7 +69,7 @@ class ActionBlocks(nn.Module):
 
     def __init__(self, channels: int, num_actions: int, num_blocks: int) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(
+        self.blocks: ModuleList[ActionBlock] = ModuleList(
             ActionBlock(channels, num_actions, last=k == num_blocks - 1) for k in range(num_blocks)
         )
 
@@ -74,7 +77,7 @@ class ActionBlocks(nn.Module):
         blocks = list(self.blocks)
         features, maps = blocks[0](x)
         outputs = [maps]
-        for previous, block in zip(blocks, blocks[1:], strict=False):
+        for previous, block in pairwise(blocks):
             features, maps = block(previous.reinject(features, maps))
             outputs.append(maps)
         return outputs
@@ -92,7 +95,7 @@ class PoseStream(nn.Module):
     ) -> None:
         super().__init__()
         entry, bottleneck = 6 * filters, 4 * width // 7
-        self.entry = nn.ModuleList(
+        self.entry: ModuleList[ConvBNAct] = ModuleList(
             ConvBNAct(dims, n * filters, kernel)
             for n, kernel in zip((1, 2, 3), ((3, 1), (3, 3), (3, 5)), strict=True)
         )
@@ -110,9 +113,7 @@ class PoseStream(nn.Module):
 class AppearanceStream(nn.Module):
     """Actions from what is seen at the joints: ``(B, T, J, C)`` to class maps block by block."""
 
-    def __init__(
-        self, in_channels: int, channels: int, num_actions: int, num_blocks: int
-    ) -> None:
+    def __init__(self, in_channels: int, channels: int, num_actions: int, num_blocks: int) -> None:
         super().__init__()
         self.entry = ConvBN(in_channels, channels, 1)
         self.blocks = ActionBlocks(channels, num_actions, num_blocks)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from huggingface_hub import ModelHubMixin, hf_hub_download
-from torch import nn
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from poseact.models.config import NetworkConfig
+    from poseact.models.outputs import Prediction
 
 CHECKPOINT_NAME = "model.safetensors"
 
@@ -32,18 +36,32 @@ class Card:
 class Network(nn.Module, ModelHubMixin):
     """A network that knows its configuration and its card, and can live on the model hub.
 
+    Calling it with frames ``(B, T, 3, H, W)`` gives a :class:`~poseact.Prediction`.
+
     ``Network.from_pretrained("user/name")`` and ``network.push_to_hub("user/name")`` use one
     ``model.safetensors`` whose header holds everything that ``poseact.load`` needs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
+        self.config = config
         self.card = Card()
         # The header of the checkpoint holds the configuration; no second copy beside it.
         self._hub_mixin_config = None
 
+    if TYPE_CHECKING:
+
+        def __call__(self, frames: Tensor, num_blocks: int | None = None) -> Prediction: ...
+
+    @property
+    def num_blocks(self) -> int:
+        """K, the number of pose prediction blocks."""
+        raise NotImplementedError
+
+    # The checkpoint builds networks, so its module imports theirs, and this one must wait.
+
     def _save_pretrained(self, save_directory: Path) -> None:
-        from poseact.weights.checkpoint import save
+        from poseact.weights.checkpoint import save  # noqa: PLC0415
 
         save(self, save_directory / CHECKPOINT_NAME)
 
@@ -57,9 +75,9 @@ class Network(nn.Module, ModelHubMixin):
         force_download: bool,
         local_files_only: bool,
         token: str | bool | None,
-        **unused: Any,
+        **_: Any,
     ) -> Network:
-        from poseact.weights.checkpoint import load
+        from poseact.weights.checkpoint import load  # noqa: PLC0415
 
         local = Path(model_id) / CHECKPOINT_NAME
         if local.is_file():

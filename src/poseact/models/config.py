@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from poseact.errors import PoseActError
+from poseact.models.base import Network
 from poseact.skeleton import Skeleton
 
 
@@ -51,6 +52,15 @@ class NetworkConfig:
     def num_actions(self) -> int:
         """A; 0 for a pure pose network."""
         return len(self.labels)
+
+    @property
+    def dims(self) -> int:
+        """Coordinates per joint: 2, or 3 with depth."""
+        raise NotImplementedError
+
+    def build(self) -> Network:
+        """A network of this shape with fresh weights."""
+        raise NotImplementedError
 
 
 def checked_blocks(num_blocks: int | None, available: int) -> int:

@@ -43,6 +43,11 @@ class MultitaskConfig(NetworkConfig):
     appearance_channels: int = 256
     """Width of the appearance stream's action blocks."""
 
+    @property
+    def dims(self) -> int:
+        """Coordinates per joint."""
+        return 3 if self.depth_maps > 1 else 2
+
     def build(self) -> MultitaskNetwork:
         """A network of this shape with fresh weights."""
         return MultitaskNetwork(self)
@@ -57,7 +62,7 @@ class MultitaskNetwork(Network):
     """
 
     def __init__(self, config: MultitaskConfig) -> None:
-        super().__init__()
+        super().__init__(config)
         self.config = config
         stem = {"multitask": MultitaskStem, "light": LightStem}[config.stem]
         self.stem = stem(config.channels)
@@ -72,7 +77,7 @@ class MultitaskNetwork(Network):
         )
         self.action_model = (
             ActionModel(
-                3 if config.depth_maps > 1 else 2,
+                config.dims,
                 config.channels,
                 config.pose_filters,
                 config.pose_width,
@@ -83,6 +88,11 @@ class MultitaskNetwork(Network):
             if config.num_actions
             else None
         )
+
+    @property
+    def num_blocks(self) -> int:
+        """K, the number of pose prediction blocks."""
+        return len(self.pose_model.blocks)
 
     def forward(self, frames: Tensor, num_blocks: int | None = None) -> Prediction:
         """Predict poses and, if the network has labels, actions.
@@ -95,7 +105,7 @@ class MultitaskNetwork(Network):
         Raises:
             PoseActError: ``num_blocks`` is out of range.
         """
-        count = checked_blocks(num_blocks, self.config.num_blocks)
+        count = checked_blocks(num_blocks, self.num_blocks)
         clip_length = frames.shape[1]
         images = fold_time(frames).contiguous(memory_format=torch.channels_last)
         heads, visual = self.pose_model(self.stem(images), count)
@@ -120,4 +130,4 @@ class MultitaskNetwork(Network):
 
     def sharpened_confidence(self, head: HeadOutput) -> Tensor:
         """Confidence as the action streams read it: logits scaled by 4 in 2D, by 2 in 3D."""
-        return (head.peak * (4 if self.config.depth_maps == 1 else 2)).sigmoid()
+        return (head.peak * (4 if self.config.dims == 2 else 2)).sigmoid()

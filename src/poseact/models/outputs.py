@@ -40,8 +40,9 @@ class Action(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What a network returns; the last entry of every list is its answer, the earlier ones are
-    there for supervision and for looking inside.
+    """What a network returns.
+
+    The last entry of every list is the answer, the earlier ones are there for supervision.
 
     Attributes:
         poses: One :class:`Pose` per prediction block.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from poseact.layers.conv import (
     SeparableResidual,
     upsample_to,
 )
+from poseact.layers.modules import ModuleList
 from poseact.layers.pooling import max_pool
 from poseact.layers.softargmax import soft_argmax_1d, soft_argmax_2d, spatial_softmax
 
@@ -40,7 +42,9 @@ class Hourglass(nn.Module):
         low = self.level2_in(self.reduce(max_pool(x)))
         lowest = self.level3(max_pool(low))
         low = self.level2(low) + upsample_to(lowest, low.shape[2:])
-        return self.level1(x) + upsample_to(self.level2_out(low), x.shape[2:])
+        y = self.level1(x)
+        y += upsample_to(self.level2_out(low), x.shape[2:])
+        return y
 
 
 class HeadOutput(NamedTuple):
@@ -101,7 +105,7 @@ class PoseHead(nn.Module):
         return HeadOutput(joints, peak, heatmaps)
 
     def aggregate(self, logits: Tensor) -> Tensor:
-        """Context maps ``(N, J * M, H, W)`` to their confidence-weighted positions ``(N, J, 2)``."""
+        """Context maps ``(N, J * M, H, W)`` to confidence-weighted positions ``(N, J, 2)``."""
         shape = (self.num_joints, self.context_maps)
         positions = soft_argmax_2d(spatial_softmax(logits)).unflatten(1, shape)  # (N, J, M, 2)
         weights = logits.amax((2, 3)).sigmoid().unflatten(1, shape).unsqueeze(-1)
@@ -166,7 +170,7 @@ class PoseModel(nn.Module):
     ) -> None:
         super().__init__()
         self.head = PoseHead(num_joints, depth_maps, context_maps)
-        self.blocks = nn.ModuleList(
+        self.blocks: ModuleList[PredictionBlock] = ModuleList(
             PredictionBlock(
                 channels, low_channels, self.head.channels, kernel, last=k == num_blocks - 1
             )
@@ -179,7 +183,7 @@ class PoseModel(nn.Module):
         output = blocks[0](features)
         visual = output.visual
         heads = [self.head(output.logits)]
-        for previous, block in zip(blocks, blocks[1:], strict=False):
+        for previous, block in pairwise(blocks):
             output = block(previous.reinject(output))
             heads.append(self.head(output.logits))
         return heads, visual

@@ -9,13 +9,11 @@ from typing import Any
 from torch import nn
 
 from poseact.errors import PoseActError
-from poseact.models.base import Card
+from poseact.models.base import Card, Network
 from poseact.models.labels import NTU60, PENN_ACTION
-from poseact.models.multitask import MultitaskConfig, MultitaskNetwork
-from poseact.models.pyramid import SPNet, SPNetConfig
+from poseact.models.multitask import MultitaskConfig
+from poseact.models.pyramid import SPNetConfig
 from poseact.skeleton import PA16, PA17, PA20, Skeleton
-
-Config = MultitaskConfig | SPNetConfig
 
 
 def cvpr18_mpii() -> MultitaskConfig:
@@ -92,7 +90,7 @@ def tiny() -> MultitaskConfig:
     )
 
 
-PRESETS: dict[str, Callable[[], Config]] = {
+PRESETS: dict[str, Callable[[], MultitaskConfig | SPNetConfig]] = {
     "cvpr18-mpii": cvpr18_mpii,
     "cvpr18-h36m": cvpr18_h36m,
     "cvpr18-penn": cvpr18_penn,
@@ -103,7 +101,7 @@ PRESETS: dict[str, Callable[[], Config]] = {
 }
 
 
-def preset_config(preset: str, **changes: Any) -> Config:
+def preset_config(preset: str, **changes: Any) -> MultitaskConfig | SPNetConfig:
     """The configuration of a preset with some fields changed.
 
     Besides the fields themselves, ``num_joints`` and ``num_actions`` stand for a skeleton and
@@ -134,7 +132,7 @@ def preset_config(preset: str, **changes: Any) -> Config:
     return replace(config, **changes)
 
 
-def create_model(preset: str, **changes: Any) -> MultitaskNetwork | SPNet:
+def create_model(preset: str, **changes: Any) -> Network:
     """A network with fresh weights.
 
     Args:

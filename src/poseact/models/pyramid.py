@@ -1,4 +1,4 @@
-"""SPNet (TPAMI 2020): pyramids that go down and up, with pose and action predicted at every level."""
+"""SPNet (TPAMI 2020): pyramids down and up, with pose and action predicted at every level."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from poseact.layers.conv import BatchNorm2d, Conv2d, SeparableConv2d, upsample_to
 from poseact.layers.fold import fold_time, unfold_time
+from poseact.layers.modules import ModuleList
 from poseact.layers.pooling import max_min_pool, max_pool
 from poseact.layers.softargmax import soft_argmax_2d, spatial_softmax, window_confidence
 from poseact.models.action import classify, gather_at_joints
@@ -43,9 +44,9 @@ class SPNetConfig(NetworkConfig):
     """Size of the separable convolutions."""
 
     @property
-    def num_blocks(self) -> int:
-        """Number of pose prediction blocks."""
-        return self.pyramids * (self.levels - 1)
+    def dims(self) -> int:
+        """Coordinates per joint."""
+        return 3 if self.depth else 2
 
     def build(self) -> SPNet:
         """A network of this shape with fresh weights."""
@@ -65,9 +66,7 @@ class Residual(nn.Module):
         self.conv1 = Conv2d(in_channels, middle, 1)
         self.bn2 = BatchNorm2d(middle)
         self.conv2 = Conv2d(middle, out_channels, kernel)
-        self.skip = (
-            None if in_channels == out_channels else Conv2d(in_channels, out_channels, 1)
-        )
+        self.skip = None if in_channels == out_channels else Conv2d(in_channels, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         activated = F.relu(self.bn1(x))
@@ -82,9 +81,7 @@ class SeparableResidualUnit(nn.Module):
         super().__init__()
         self.bn = BatchNorm2d(in_channels)
         self.conv = SeparableConv2d(in_channels, out_channels, kernel)
-        self.skip = (
-            None if in_channels == out_channels else Conv2d(in_channels, out_channels, 1)
-        )
+        self.skip = None if in_channels == out_channels else Conv2d(in_channels, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         activated = F.relu(self.bn(x))
@@ -189,7 +186,7 @@ class EarlyFusionBlock(nn.Module):
     ) -> None:
         super().__init__()
         widths = (channels // 16, channels // 8, channels // 4)
-        self.pose_entry = nn.ModuleList(
+        self.pose_entry: ModuleList[Conv2d] = ModuleList(
             Conv2d(dims, width, kernel)
             for width, kernel in zip(widths, ((3, 1), (3, 3), (3, 5)), strict=True)
         )
@@ -236,13 +233,13 @@ def pool_clip(x: Tensor) -> Tensor:
 
 
 class Level(nn.Module):
-    """One step of a pyramid: change of resolution, pose prediction and, perhaps, action prediction."""
+    """One step of a pyramid: new resolution, pose prediction and, perhaps, action prediction."""
 
     def __init__(
         self,
-        transition: nn.Module,
+        transition: SeparableResidualUnit,
         block: ScalePredictionBlock,
-        action_transition: nn.Module | None,
+        action_transition: SeparableResidualUnit | None,
         action_block: EarlyFusionBlock | None,
     ) -> None:
         super().__init__()
@@ -260,7 +257,7 @@ class SPNet(Network):
     """
 
     def __init__(self, config: SPNetConfig) -> None:
-        super().__init__()
+        super().__init__(config)
         self.config = config
         self.entry = EntryFlow(config.channels)
         self.path = [
@@ -270,7 +267,9 @@ class SPNet(Network):
                 range(1, config.levels) if pyramid % 2 == 0 else range(config.levels - 2, -1, -1)
             )
         ]
-        self.levels = nn.ModuleList(self._level(step) for step in range(len(self.path)))
+        self.levels: ModuleList[Level] = ModuleList(
+            self._level(step) for step in range(len(self.path))
+        )
 
     def _level(self, step: int) -> Level:
         config = self.config
@@ -283,7 +282,6 @@ class SPNet(Network):
         ]
         source, level = (0, *self.path)[step], self.path[step]
         acting = step in acts
-        dims = 3 if config.depth else 2
         return Level(
             SeparableResidualUnit(widths[source], widths[level], config.kernel),
             ScalePredictionBlock(
@@ -298,7 +296,7 @@ class SPNet(Network):
             if acting and step > acts[0]
             else None,
             EarlyFusionBlock(
-                dims,
+                config.dims,
                 widths[level],
                 config.action_channels,
                 config.num_actions,
@@ -308,6 +306,11 @@ class SPNet(Network):
             if acting
             else None,
         )
+
+    @property
+    def num_blocks(self) -> int:
+        """Number of pose prediction blocks, one per level of every pyramid."""
+        return len(self.levels)
 
     def forward(self, frames: Tensor, num_blocks: int | None = None) -> Prediction:
         """Predict poses and, if the network has labels, actions.
@@ -320,12 +323,13 @@ class SPNet(Network):
         Raises:
             PoseActError: ``num_blocks`` is out of range.
         """
-        count = checked_blocks(num_blocks, self.config.num_blocks)
+        count = checked_blocks(num_blocks, self.num_blocks)
         clip_length = frames.shape[1]
         x = self.entry(fold_time(frames).contiguous(memory_format=torch.channels_last))
         first_reached, lateral = {0: x}, {0: x}
         action_lateral: dict[int, Tensor] = {}
-        action_features = action_pose = visual = appearance = None
+        action_features: Tensor | None = None
+        action_pose = visual = appearance = None
         poses: list[Pose] = []
         fused: list[Action] = []
         previous = 0
@@ -355,14 +359,15 @@ class SPNet(Network):
             )
             if level.action_transition is not None:
                 action_features = level.action_transition(action_features)
-            if index in action_lateral:
+            if action_features is not None and index in action_lateral:
                 action_features = action_features + action_lateral[index]
             action_features, action_maps = level.action_block(
                 action_pose.joints * action_pose.confidence.unsqueeze(-1),
                 appearance,
                 action_features,
             )
-            action_lateral[index] = action_features
+            if action_features is not None:
+                action_lateral[index] = action_features
             fused.append(classify(action_maps))
         features = None if visual is None else unfold_time(visual, clip_length)
         actions = {"fused": fused} if fused else {}

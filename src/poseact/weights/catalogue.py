@@ -138,7 +138,7 @@ def fetch(
 def md5_of(path: Path) -> str:
     """Check sum of a file."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def _download(url: str, target: Path, progress: Callable[[int, int | None], None] | None) -> None:

@@ -14,9 +14,10 @@ from safetensors.torch import save_file
 
 from poseact.errors import PoseActError
 from poseact.files import replacing
-from poseact.models.base import Card
-from poseact.models.multitask import MultitaskConfig, MultitaskNetwork
-from poseact.models.pyramid import SPNet, SPNetConfig
+from poseact.models.base import Card, Network
+from poseact.models.config import NetworkConfig
+from poseact.models.multitask import MultitaskConfig
+from poseact.models.pyramid import SPNetConfig
 from poseact.skeleton import Skeleton
 
 HEADER_KEY = "poseact"
@@ -24,7 +25,7 @@ FORMAT = 1
 CONFIGS = {config.__name__: config for config in (MultitaskConfig, SPNetConfig)}
 
 
-def save(network: MultitaskNetwork | SPNet, path: str | Path) -> Path:
+def save(network: Network, path: str | Path) -> Path:
     """Write a network to a safetensors file, atomically.
 
     The header carries preset, configuration, skeleton, labels, preprocessing, fps, provenance and
@@ -57,7 +58,7 @@ def save(network: MultitaskNetwork | SPNet, path: str | Path) -> Path:
     return path
 
 
-def load(path_or_name: str | Path) -> MultitaskNetwork | SPNet:
+def load(path_or_name: str | Path) -> Network:
     """Read a network from a checkpoint, ready for inference (eval mode).
 
     Args:
@@ -150,7 +151,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
-def _config(path: Path, header: dict[str, Any]) -> MultitaskConfig | SPNetConfig:
+def _config(path: Path, header: dict[str, Any]) -> NetworkConfig:
     try:
         config = CONFIGS[header["architecture"]]
         values = dict(header["config"])

@@ -12,8 +12,7 @@ import numpy as np
 import torch
 
 from poseact.errors import PoseActError
-from poseact.models.base import Card
-from poseact.models.multitask import MultitaskNetwork
+from poseact.models.base import Card, Network
 from poseact.models.presets import PRESETS, create_model
 from poseact.models.pyramid import SPNet
 from poseact.weights.catalogue import published_file
@@ -33,7 +32,7 @@ class StoredArray:
 
     @property
     def kind(self) -> str:
-        """Last part of the name, without the output number: ``kernel``, ``beta`` …"""
+        """Last part of the name, without the output number, such as ``kernel``."""
         return self.name.split("/")[-1].split(":")[0]
 
 
@@ -62,7 +61,7 @@ class ImportReport:
         )
 
 
-def import_keras(path: str | Path, preset: str) -> MultitaskNetwork | SPNet:
+def import_keras(path: str | Path, preset: str) -> Network:
     """Build a preset's network with the weights of one of the authors' Keras files.
 
     Args:
@@ -86,8 +85,10 @@ def import_keras(path: str | Path, preset: str) -> MultitaskNetwork | SPNet:
         )
     stored = read_arrays(path)
     by_name = isinstance(network, SPNet)
-    pairs = _pairs_by_name(path, preset, expected, stored) if by_name else _pairs_by_order(
-        path, preset, expected, stored
+    pairs = (
+        _pairs_by_name(path, preset, expected, stored)
+        if by_name
+        else _pairs_by_order(path, preset, expected, stored)
     )
     counts = {"trained": 0, "statistics": 0, "fixed": 0}
     for array, found in pairs:
@@ -144,14 +145,14 @@ def read_arrays(path: Path) -> list[StoredArray]:
         raise PoseActError(f"{path} is not an HDF5 file; give a Keras .h5 weights file.")
     try:
         with h5py.File(path, "r") as file:
-            root = file["model_weights"] if "model_weights" in file else file
+            root = file.get("model_weights", file)
             if not isinstance(root, h5py.Group) or "layer_names" not in root.attrs:
                 raise PoseActError(
                     f"{path} is an HDF5 file without Keras weights (no attribute 'layer_names'); "
                     "give a Keras .h5 weights file."
                 )
             return [
-                StoredArray(layer, name, np.asarray(root[layer][name], np.float32))
+                StoredArray(layer, name, np.asarray(root[f"{layer}/{name}"], np.float32))
                 for layer in _names(root, "layer_names")
                 for name in _names(root[layer], "weight_names")
             ]
@@ -162,8 +163,9 @@ def read_arrays(path: Path) -> list[StoredArray]:
         ) from error
 
 
-def _names(group: h5py.Group, attribute: str) -> list[str]:
-    return [n.decode() if isinstance(n, bytes) else str(n) for n in group.attrs[attribute]]
+def _names(group: Any, attribute: str) -> list[str]:
+    names = np.asarray(group.attrs[attribute]).tolist()
+    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
 
 
 def _fits(array: KerasArray, found: StoredArray) -> bool:

@@ -16,18 +16,32 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from poseact.layers.conv import BatchNorm2d, Conv2d, SeparableConv2d
+from poseact.layers.conv import (
+    ActConvBN,
+    ActSeparableConvBN,
+    BatchNorm2d,
+    Conv2d,
+    ConvBN,
+    SeparableConv2d,
+    SeparableResidual,
+)
 from poseact.layers.softargmax import soft_argmax_2d
 from poseact.models.action import ActionBlock, PoseStream
+from poseact.models.base import Network
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.pose import PredictionBlock
 from poseact.models.pyramid import Residual, SeparableResidualUnit, SPNet
 from poseact.models.stem import MultitaskStem
 
 Layer = Conv2d | SeparableConv2d | BatchNorm2d
+Unit = ConvBN | ActSeparableConvBN
 
 # Axes of a Keras kernel (height, width, in, out) in the order that PyTorch wants.
-_TO_TORCH = {"kernel": (3, 2, 0, 1), "pointwise_kernel": (3, 2, 0, 1), "depthwise_kernel": (2, 3, 0, 1)}
+_TO_TORCH = {
+    "kernel": (3, 2, 0, 1),
+    "pointwise_kernel": (3, 2, 0, 1),
+    "depthwise_kernel": (2, 3, 0, 1),
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +70,10 @@ class KerasArray:
 def trained(layer: Layer, name: str = "") -> list[KerasArray]:
     """The trained arrays of a layer, in Keras' order."""
     if isinstance(layer, SeparableConv2d):
-        parts = {"depthwise_kernel": layer.depthwise.weight, "pointwise_kernel": layer.pointwise.weight}
+        parts = {
+            "depthwise_kernel": layer.depthwise.weight,
+            "pointwise_kernel": layer.pointwise.weight,
+        }
     elif isinstance(layer, BatchNorm2d):
         parts = {"beta": layer.bias}
         if layer.weight is not None:
@@ -82,10 +99,14 @@ def _filling(kind: str, tensor: Tensor, name: str) -> KerasArray:
     return KerasArray(kind, shape, tensor, layer=name)
 
 
-def keras_arrays(network: MultitaskNetwork | SPNet) -> list[KerasArray]:
-    """All arrays of the authors' file for this network; in file order for CVPR'18 networks."""
-    arrays = _spnet(network) if isinstance(network, SPNet) else _multitask(network)
-    return list(arrays)
+def keras_arrays(network: Network) -> list[KerasArray]:
+    """All arrays of the authors' file for this network; in file order for CVPR'18 networks.
+
+    Empty where the authors have no such network.
+    """
+    if isinstance(network, SPNet):
+        return list(_spnet(network))
+    return list(_multitask(network)) if isinstance(network, MultitaskNetwork) else []
 
 
 # ------------------------------------------------------------------ fixed arrays
@@ -140,7 +161,7 @@ def _multitask(network: MultitaskNetwork) -> Iterator[KerasArray]:
     size = config.image_size // 8
     if not isinstance(network.stem, MultitaskStem):
         return
-    blocks = [module for module in network.pose_model.blocks if isinstance(module, PredictionBlock)]
+    blocks = list(network.pose_model.blocks)
     yield from _group(_stem(network.stem))
     if network.action_model is None:
         for block in blocks:
@@ -175,9 +196,7 @@ def _multitask(network: MultitaskNetwork) -> Iterator[KerasArray]:
     if network.action_model is not None:
         yield from _group(_pose_stream(network.action_model.pose_stream))
         appearance = network.action_model.appearance_stream
-        yield from _group(
-            [appearance.entry.conv, appearance.entry.bn, *_action_blocks(appearance.blocks.blocks)]
-        )
+        yield from _group([*_both(appearance.entry), *_action_blocks(appearance.blocks.blocks)])
         yield from _group([network.action_model.fusion.pose])
         yield from _group([network.action_model.fusion.appearance])
 
@@ -188,64 +207,48 @@ def _group(layers: Iterable[Layer]) -> list[KerasArray]:
 
 
 def _stem(stem: MultitaskStem) -> list[Layer]:
-    short, long, residual = stem.short, stem.long, stem.residual
+    short, long = _units(stem.short), _units(stem.long)
     return [
-        *(part for unit in (stem.conv1, stem.conv2, stem.conv3, stem.down1) for part in unit),
-        *long[0],
-        *long[1],
-        short[0].conv,
-        long[2].conv,
-        short[0].bn,
-        long[2].bn,
-        short[1].conv,
-        long[3].conv,
-        short[1].bn,
-        long[3].bn,
-        *stem.down2,
-        residual.skip.conv,
-        residual.main.conv,
-        residual.skip.bn,
-        residual.main.bn,
+        *(
+            layer
+            for unit in (stem.conv1, stem.conv2, stem.conv3, stem.down1)
+            for layer in _both(unit)
+        ),
+        *_both(long[0]),
+        *_both(long[1]),
+        *_interleaved(short[0], long[2]),
+        *_interleaved(short[1], long[3]),
+        *_both(stem.down2),
+        *_interleaved(_skip(stem.residual), stem.residual.main),
     ]
 
 
 def _hourglass(block: PredictionBlock) -> list[Layer]:
     h = block.hourglass
+    level3 = [unit.main for unit in h.level3 if isinstance(unit, SeparableResidual)]
     return [
-        *h.reduce,
-        *h.level2_in.main,
-        *h.level3[0].main,
-        *h.level3[1].main,
-        h.level3[2].main.conv,
-        h.level2.main.conv,
-        h.level3[2].main.bn,
-        h.level2.main.bn,
-        h.level2_out.skip.conv,
-        h.level2_out.main.conv,
-        h.level1.main.conv,
-        h.level2_out.skip.bn,
-        h.level2_out.main.bn,
-        h.level1.main.bn,
+        *_both(h.reduce),
+        *_both(h.level2_in.main),
+        *_both(level3[0]),
+        *_both(level3[1]),
+        *_interleaved(level3[2], h.level2.main),
+        *_interleaved(_skip(h.level2_out), h.level2_out.main, h.level1.main),
     ]
 
 
 def _regression(block: PredictionBlock) -> list[list[Layer]]:
-    parts: list[list[Layer]] = [[*block.refine], [block.to_maps]]
-    if not isinstance(block.reinjection, nn.Identity):
-        parts.append([*block.reinjection])
+    parts: list[list[Layer]] = [_both(block.refine), [block.to_maps]]
+    if isinstance(block.reinjection, ActConvBN):
+        parts.append(_both(block.reinjection))
     return parts
 
 
 def _pose_stream(stream: PoseStream) -> list[Layer]:
-    short, long = stream.short, stream.long
+    long = _units(stream.long)
     return [
-        *(unit.conv for unit in stream.entry),
-        *(unit.bn for unit in stream.entry),
-        *long[0],
-        short.conv,
-        long[1].conv,
-        short.bn,
-        long[1].bn,
+        *_interleaved(*stream.entry),
+        *_both(long[0]),
+        *_interleaved(stream.short, long[1]),
         *_action_blocks(stream.blocks.blocks),
     ]
 
@@ -253,10 +256,31 @@ def _pose_stream(stream: PoseStream) -> list[Layer]:
 def _action_blocks(blocks: Iterable[ActionBlock]) -> list[Layer]:
     layers: list[Layer] = []
     for block in blocks:
-        layers += [*block.residual[0], *block.residual[1], *block.refine, block.to_maps]
-        if not isinstance(block.reinjection, nn.Identity):
-            layers += [*block.reinjection]
+        for unit in (*_units(block.residual), block.refine):
+            layers += _both(unit)
+        layers.append(block.to_maps)
+        if isinstance(block.reinjection, ActConvBN):
+            layers += _both(block.reinjection)
     return layers
+
+
+def _both(unit: Unit) -> list[Layer]:
+    return [unit.conv, unit.bn]
+
+
+def _interleaved(*units: Unit) -> list[Layer]:
+    """Units at one depth of parallel branches: all convolutions, then all normalisations."""
+    return [*(unit.conv for unit in units), *(unit.bn for unit in units)]
+
+
+def _units(sequence: nn.Sequential) -> list[ConvBN]:
+    return [unit for unit in sequence if isinstance(unit, ConvBN)]
+
+
+def _skip(residual: SeparableResidual) -> ConvBN:
+    if not isinstance(residual.skip, ConvBN):
+        raise TypeError("this unit keeps its width, so its skip has no layers")
+    return residual.skip
 
 
 # ------------------------------------------------------------------ SPNet, by name
@@ -288,7 +312,11 @@ def _spnet_layers(network: SPNet) -> Iterator[tuple[str, Layer]]:
     entry = network.entry
     yield "conv1", entry.conv
     residuals = (
-        entry.residual0, entry.residual1, entry.residual2, entry.residual3, entry.residual4
+        entry.residual0,
+        entry.residual1,
+        entry.residual2,
+        entry.residual3,
+        entry.residual4,
     )
     for i, residual in enumerate(residuals):
         yield from _residual(f"res{i}", residual)

@@ -1,0 +1,32 @@
+"""PoseAct: 2D/3D body pose and action recognition from one multitask network."""
+
+from importlib.metadata import version
+
+from poseact.errors import PoseActError
+from poseact.inference.predictor import Predictor
+from poseact.models.base import Network
+from poseact.models.fuse import fused
+from poseact.models.outputs import Action, Pose, Prediction
+from poseact.models.presets import PRESETS, create_model
+from poseact.skeleton import SKELETONS, Skeleton
+from poseact.weights.checkpoint import load, save
+from poseact.weights.keras_import import import_keras
+
+__version__ = version("poseact")
+
+__all__ = [
+    "PRESETS",
+    "SKELETONS",
+    "Action",
+    "Network",
+    "Pose",
+    "PoseActError",
+    "Prediction",
+    "Predictor",
+    "Skeleton",
+    "create_model",
+    "fused",
+    "import_keras",
+    "load",
+    "save",
+]

@@ -1,0 +1,80 @@
+"""Square crops: from a picture to the network's input and back.
+
+Coordinates of a picture are continuous: it spans [0, width] x [0, height], pixel centres at .5.
+The crop spans [0, 1] x [0, 1] in the same way, so mirroring it is exactly x -> 1 - x.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+PERSON_MARGIN = 1.25
+MIN_SIDE_PX = 16.0
+DEPTH_RANGE_MM = 2000.0
+"""The networks' depth 0 to 1 spans this much, centred on the root."""
+
+Window = tuple[float, float, float]
+"""Square window of a picture: centre x, centre y and side in px."""
+
+
+def whole_window(width: int, height: int) -> Window:
+    """The smallest square window that holds the whole picture."""
+    return width / 2, height / 2, float(max(width, height))
+
+
+def person_window(box: tuple[float, float, float, float], margin: float = PERSON_MARGIN) -> Window:
+    """Square window ``(centre x, centre y, side)`` in px around a box.
+
+    Its side is ``margin`` times the box's longest side, and at least ``MIN_SIDE_PX``.
+    """
+    x0, y0, x1, y1 = box
+    side = max(margin * max(x1 - x0, y1 - y0), MIN_SIDE_PX)
+    return (x0 + x1) / 2, (y0 + y1) / 2, side
+
+
+def crop_matrix(window: Window, rotation_deg: float = 0.0, flip: bool = False) -> np.ndarray:
+    """The ``(3, 3)`` map from image px to [0, 1] of a square window.
+
+    Args:
+        window: Centre x, centre y and side in px.
+        rotation_deg: Turns the content clockwise on the screen about the window's centre.
+        flip: Mirrors the content after the rotation.
+    """
+    centre_x, centre_y, side = window
+    angle = np.deg2rad(rotation_deg)
+    cos, sin = np.cos(angle) / side, np.sin(angle) / side
+    linear = np.array([[cos, -sin], [sin, cos]])
+    if flip:
+        linear[0] *= -1
+    matrix = np.eye(3)
+    matrix[:2, :2] = linear
+    matrix[:2, 2] = 0.5 - linear @ (centre_x, centre_y)
+    return matrix
+
+
+def transform_points(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Map ``(..., 2)`` points by a ``(3, 3)`` affine map, in the map's precision."""
+    return points @ matrix[:2, :2].T + matrix[:2, 2]
+
+
+def warp_image(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """Cut ``(size, size, 3)`` out of ``(H, W, 3)``; what lies outside the image is black.
+
+    Args:
+        image: uint8.
+        matrix: ``(3, 3)`` map from image px to [0, 1] of the crop.
+        size: Side of the result in px.
+    """
+    # warpAffine reads four pixels however much it shrinks, so shrink by area first.
+    shrink = int(1 / (size * np.sqrt(abs(np.linalg.det(matrix[:2, :2])))))
+    if shrink >= 2:
+        height, width = image.shape[:2]
+        small = (max(width // shrink, 1), max(height // shrink, 1))
+        image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+        matrix = matrix @ np.diag((width / small[0], height / small[1], 1.0))
+    # OpenCV puts pixel centres at whole numbers, hence the halves on both sides.
+    pixels = matrix[:2] * size
+    offset = pixels @ (0.5, 0.5, 1.0) - 0.5
+    pixels = np.column_stack((pixels[:, :2], offset))
+    return cv2.warpAffine(image, pixels, (size, size), flags=cv2.INTER_LINEAR)

@@ -1,0 +1,250 @@
+"""Drawing of bodies, boxes and captions onto pictures.
+
+All functions return a new picture and leave the one given as it was.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from poseact.skeleton import Skeleton
+
+Colour = tuple[int, int, int]
+
+# RGB by side of the person. Blue against orange is told apart with every kind of colour blindness.
+SIDE_COLOURS: dict[str, Colour] = {
+    "left": (64, 169, 255),
+    "right": (255, 140, 26),
+    "centre": (250, 250, 250),
+}
+BOX_COLOUR: Colour = (250, 250, 250)
+OUTLINE: Colour = (24, 27, 33)
+
+# The smallest joint confidence that is drawn, unless told otherwise.
+DRAW_THRESHOLD = 0.3
+
+# Thickness of a limb as a share of the person's extent.
+_LIMB_SHARE = 0.014
+
+# Joints of a smaller radius, in px, are plain discs: a ring would be a smudge.
+_SMALLEST_RING = 3.5
+
+_FONT = cv2.FONT_HERSHEY_DUPLEX
+
+# OpenCV takes sub-pixel coordinates as whole numbers of 1 / 2 ** _SHIFT px.
+_SHIFT = 4
+
+
+def draw_pose(
+    image: np.ndarray,
+    joints: np.ndarray,
+    confidence: np.ndarray,
+    skeleton: Skeleton,
+    threshold: float = DRAW_THRESHOLD,
+) -> np.ndarray:
+    """Draw one person's limbs and joints.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB.
+        joints: ``(J, 2)`` or ``(J, 3)`` x and y in px of the image; a depth is not looked at.
+            Joints that are not finite, or lie more than the picture's size beside it, are left out.
+        confidence: ``(J,)`` confidence of each joint.
+        skeleton: Names the J joints and the limbs between them.
+        threshold: Joints of lower confidence, and their limbs, are left out.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB.
+    """
+    canvas = np.array(image, order="C")
+    size = np.array(canvas.shape[1::-1])
+    points = np.asarray(joints, float)[:, :2]
+    shown = np.isfinite(points).all(1) & (np.nan_to_num(confidence, nan=-np.inf) >= threshold)
+    shown &= (np.abs(np.nan_to_num(points) - size / 2) <= 1.5 * size).all(1)
+    if not shown.any():
+        return canvas
+    extent = np.hypot(*np.ptp(points[shown], axis=0)) or min(size) / 4
+    stroke = _stroke(min(extent, np.hypot(*size)))
+    _draw_body(canvas, points, shown, skeleton, stroke=stroke)
+    return canvas
+
+
+def draw_box(
+    image: np.ndarray,
+    box: tuple[float, float, float, float],
+    colour: Colour = BOX_COLOUR,
+    label: str = "",
+) -> np.ndarray:
+    """Draw a rectangle, with a caption standing on its upper edge if one is given.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB.
+        box: x0, y0, x1, y1 in px; what lies outside of the picture is cut off, and a box that is
+            not finite is left out.
+        colour: RGB.
+        label: Caption.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB.
+    """
+    canvas = np.array(image, order="C")
+    if not np.isfinite(box).all():
+        return canvas
+    height, width = canvas.shape[:2]
+    x0, y0, x1, y1 = np.clip(box, -1, [width, height, width, height])
+    thickness = max(2, round(min(height, width) / 300))
+    corners = np.array(_fixed([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]), np.int32)
+    # Not cv2.rectangle: it draws the four sides unequally thick at sub-pixel places.
+    for colour_, extra in ((OUTLINE, 2), (colour, 0)):
+        cv2.polylines(canvas, [corners], True, colour_, thickness + extra, cv2.LINE_AA, _SHIFT)
+    if not label:
+        return canvas
+    return draw_label(canvas, label, (x0, y0 - _panel(canvas, label).height))
+
+
+def draw_label(
+    image: np.ndarray,
+    text: str,
+    origin: tuple[float, float] = (0, 0),
+    colour: Colour = BOX_COLOUR,
+) -> np.ndarray:
+    """Write text on a dark panel.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB.
+        text: One line; characters outside of ASCII, which the font lacks, become ``?``.
+        origin: Upper left corner of the panel in px, moved so that the panel is in the picture.
+        colour: RGB of the letters.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB.
+    """
+    canvas = np.array(image, order="C")
+    look = _panel(canvas, text)
+    height, width = canvas.shape[:2]
+    x = int(np.clip(np.nan_to_num(origin[0]), 0, max(0, width - look.width)))
+    y = int(np.clip(np.nan_to_num(origin[1]), 0, max(0, height - look.height)))
+    panel = canvas[y : y + look.height, x : x + look.width]
+    panel[:] = (0.25 * panel + 0.75 * np.array(OUTLINE)).astype(np.uint8)
+    place = (x + look.pad, y + look.baseline)
+    cv2.putText(canvas, look.text, place, _FONT, look.scale, colour, look.weight, cv2.LINE_AA)
+    return canvas
+
+
+def draw_side_view(
+    joints3d: np.ndarray, skeleton: Skeleton, size: int = 256, extent: float | None = None
+) -> np.ndarray:
+    """Draw a body as seen from the side: depth to the right, y downwards.
+
+    Args:
+        joints3d: ``(J, 3)`` x, y and depth, all in one unit; joints that are not finite are left
+            out.
+        skeleton: Names the J joints and the limbs between them.
+        size: Width and height of the result in px.
+        extent: What the picture's height stands for, in the unit of the joints, so that the bodies
+            of a video keep their scale. None to fill the picture.
+
+    Returns:
+        ``(size, size, 3)`` uint8 RGB, centred on the body.
+    """
+    canvas = np.full((size, size, 3), OUTLINE, np.uint8)
+    joints3d = np.asarray(joints3d, float)
+    shown = np.isfinite(joints3d).all(1)
+    if not shown.any():
+        return canvas
+    side = joints3d[:, [2, 1]]
+    low, high = side[shown].min(0), side[shown].max(0)
+    scale = size / extent if extent else 0.8 * size / (max(high - low) or 1.0)
+    points = (side - (low + high) / 2) * scale + size / 2
+    # Points far outside are of no use, and more than OpenCV can count.
+    shown &= (np.abs(points - size / 2) <= 2 * size).all(1)
+    # With depth to the right, the onlooker stands at the end of the x axis.
+    stroke = _stroke(1.2 * size)
+    _draw_body(canvas, points, shown, skeleton, stroke=stroke, nearness=joints3d[:, 0])
+    return canvas
+
+
+class _Panel(NamedTuple):
+    text: str
+    scale: float
+    weight: int
+    pad: int
+    baseline: int
+    width: int
+    height: int
+
+
+def _panel(canvas: np.ndarray, text: str) -> _Panel:
+    """Lay out a caption in proportion to the picture, all in px."""
+    text = text.encode("ascii", "replace").decode()
+    scale = max(0.4, min(canvas.shape[:2]) / 900)
+    weight = max(1, round(1.4 * scale))
+    (width, height), descent = cv2.getTextSize(text, _FONT, scale, weight)
+    pad = max(3, round(0.6 * height))
+    return _Panel(
+        text,
+        scale,
+        weight,
+        pad,
+        baseline=pad + height,
+        width=width + 2 * pad,
+        height=height + descent // 2 + 2 * pad,
+    )
+
+
+class _Part(NamedTuple):
+    nearness: float
+    points: np.ndarray
+    colour: Colour
+
+
+def _draw_body(
+    canvas: np.ndarray,
+    points: np.ndarray,
+    shown: np.ndarray,
+    skeleton: Skeleton,
+    *,
+    stroke: float,
+    nearness: np.ndarray | None = None,
+) -> None:
+    """Draw limbs, then joints, onto the canvas; nearer limbs over those further away."""
+    near = np.zeros(len(points)) if nearness is None else nearness
+    sides = [skeleton.side(joint) for joint in skeleton.joints]
+    limbs = [
+        _Part(near[a] + near[b], points[[a, b]], SIDE_COLOURS[_limb_side(sides[a], sides[b])])
+        for a, b in skeleton.limb_indices
+        if shown[a] and shown[b]
+    ]
+    limbs.sort(key=lambda limb: limb.nearness)
+    edge = max(1.0, 0.3 * stroke)
+    # All outlines first: each limb's own would cut across the limb it joins.
+    for width, outline in ((stroke + 2 * edge, True), (stroke, False)):
+        for limb in limbs:
+            ends = _fixed(limb.points)
+            colour = OUTLINE if outline else limb.colour
+            cv2.line(canvas, ends[0], ends[1], colour, max(1, round(width)), cv2.LINE_AA, _SHIFT)
+    radius = 0.85 * stroke
+    for index in np.flatnonzero(shown):
+        (centre,) = _fixed(points[[index]])
+        discs = [(radius + edge, OUTLINE), (radius, SIDE_COLOURS[sides[index]])]
+        if radius >= _SMALLEST_RING:
+            discs.append((0.4 * radius, OUTLINE))
+        for reach, colour in discs:
+            reach_fixed = round(reach * 2**_SHIFT)
+            cv2.circle(canvas, centre, reach_fixed, colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+
+
+def _limb_side(a: str, b: str) -> str:
+    sides = {a, b} - {"centre"}
+    return sides.pop() if len(sides) == 1 else "centre"
+
+
+def _stroke(extent: float) -> float:
+    return max(2.0, _LIMB_SHARE * extent)
+
+
+def _fixed(points: np.ndarray | list[tuple[float, float]]) -> list[tuple[int, int]]:
+    """Points in OpenCV's fixed-point numbers; pixel centres are whole numbers there."""
+    return [(round(x * 2**_SHIFT), round(y * 2**_SHIFT)) for x, y in np.asarray(points).tolist()]

@@ -1,0 +1,209 @@
+"""Poses of people in pictures and videos, in the coordinates of the source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from poseact.crop import (
+    DEPTH_RANGE_MM,
+    Window,
+    crop_matrix,
+    person_window,
+    transform_points,
+    warp_image,
+    whole_window,
+)
+from poseact.errors import PoseActError
+from poseact.inference.follow import SURE, PersonFollower, pose_window
+from poseact.inference.results import FramePose
+from poseact.media import Frame
+from poseact.models.fuse import fused
+from poseact.weights.checkpoint import load
+
+DEFAULT_WEIGHTS = "tiny-research"
+
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in px of the picture."""
+
+# A person who is small in the whole picture fills the second crop better, and the third well.
+_SEARCH_STEPS = 2
+
+
+class Predictor:
+    """Finds the pose of a person in pictures and videos.
+
+    Where boxes are given, one person is read from each. Otherwise the whole picture is searched
+    for one person, then the crop is taken again around the pose found; in a video that crop
+    follows the person.
+
+    Args:
+        weights: Name of shipped weights, a checkpoint file or a network.
+        num_blocks: Stop after this many prediction blocks (default all), to trade accuracy for
+            speed.
+        device: Where to run, such as ``"cpu"`` or ``"cuda"``; by default CUDA where there is one.
+
+    Raises:
+        PoseActError: The weights cannot be read, or ``num_blocks`` or the device do not exist.
+    """
+
+    def __init__(
+        self,
+        weights: str | Path | Network = DEFAULT_WEIGHTS,
+        num_blocks: int | None = None,
+        device: str | torch.device | None = None,
+    ) -> None:
+        network = weights if isinstance(weights, Network) else load(weights)
+        self.num_blocks = checked_blocks(num_blocks, network.num_blocks)
+        chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            self.device = torch.device(chosen)
+            self.network = fused(network).to(self.device)
+        except (RuntimeError, AssertionError) as error:
+            raise PoseActError(
+                f"The device {chosen!r} cannot be used here ({error}); give 'cpu'."
+            ) from error
+        self.card = network.card
+        self.skeleton = network.config.skeleton
+        self.image_size = network.config.image_size
+        self.has_depth = network.config.dims == 3
+
+    @property
+    def depth_unit(self) -> str | None:
+        """Unit of z: mm relative to the pelvis, or None for a 2D network."""
+        return "mm" if self.has_depth else None
+
+    def image(
+        self, image: np.ndarray, boxes: Sequence[Box] | None = None, frame: int = 0, time: float = 0
+    ) -> list[FramePose]:
+        """Poses in one picture.
+
+        Args:
+            image: ``(H, W, 3)`` uint8 RGB.
+            boxes: One per person; None searches the picture for one person.
+            frame: Number to give the picture.
+            time: Its time in s.
+
+        Returns:
+            One pose per box, or one in all; joints in px of the picture.
+
+        Raises:
+            PoseActError: The array is no picture, or a box is empty.
+        """
+        _require_picture(image)
+        if boxes is not None:
+            windows = [_window_of(box) for box in boxes]
+            return self._poses(image, windows, frame, time)
+        window = whole_window(image.shape[1], image.shape[0])
+        return [self._search(image, window, frame, time)]
+
+    def video(
+        self, frames: Iterable[Frame], boxes: Mapping[int, Sequence[Box]] | None = None
+    ) -> Iterator[tuple[Frame, list[FramePose]]]:
+        """Poses in the frames of a video, one frame after the other.
+
+        Args:
+            frames: As a :class:`~poseact.media.VideoReader` gives them.
+            boxes: Boxes by frame number; a frame without any has no person. None follows one
+                person.
+
+        Yields:
+            Each frame with its poses.
+        """
+        follower = PersonFollower()
+        for frame in frames:
+            height, width = frame.image.shape[:2]
+            if boxes is not None:
+                yield frame, self.image(frame.image, boxes.get(frame.index, ()), *_when(frame))
+                continue
+            if follower.window is None:
+                whole = whole_window(width, height)
+                pose = self._search(frame.image, whole, *_when(frame))
+            else:
+                (pose,) = self._poses(frame.image, [follower.window], *_when(frame))
+            follower.update(pose.joints, pose.confidence, width, height)
+            yield frame, [pose]
+
+    def _search(self, image: np.ndarray, window: Window, frame: int, time: float) -> FramePose:
+        """The pose in a window, then again in the window of that pose."""
+        (pose,) = self._poses(image, [window], frame, time)
+        for _ in range(_SEARCH_STEPS):
+            closer = pose_window(pose.joints, pose.confidence)
+            if closer is None:
+                break
+            (pose,) = self._poses(image, [closer], frame, time)
+        return pose
+
+    def _poses(
+        self, image: np.ndarray, windows: Sequence[Window], frame: int, time: float
+    ) -> list[FramePose]:
+        if not windows:
+            return []
+        matrices = [crop_matrix(window) for window in windows]
+        crops = np.stack([warp_image(image, matrix, self.image_size) for matrix in matrices])
+        joints, confidence = self.crops(crops)
+        height, width = image.shape[:2]
+        poses = []
+        for person, (matrix, (x, y, side)) in enumerate(zip(matrices, windows, strict=True)):
+            points = joints[person].astype(np.float64)
+            points[:, :2] = transform_points(np.linalg.inv(matrix), points[:, :2])
+            inside = (points[:, :2] >= 0).all(1) & (points[:, :2] <= (width, height)).all(1)
+            half = side / 2
+            poses.append(
+                FramePose(
+                    frame,
+                    time,
+                    person,
+                    points.astype(np.float32),
+                    confidence[person],
+                    inside & (confidence[person] >= SURE),
+                    (x - half, y - half, x + half, y + half),
+                )
+            )
+        return poses
+
+    @torch.inference_mode()
+    def crops(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Poses in crops that are already cut.
+
+        Args:
+            crops: ``(N, S, S, 3)`` uint8 RGB of the network's size.
+
+        Returns:
+            ``(N, J, D)`` joints, x and y in [0, 1] of the crop and z in mm relative to the pelvis
+            (to the network's root where there is no pelvis); ``(N, J)`` confidence.
+        """
+        pixels = torch.from_numpy(crops).to(self.device)
+        frames = pixels.permute(0, 3, 1, 2).unsqueeze(1).float() / 127.5 - 1  # (N, 1, 3, S, S)
+        pose = self.network(frames, num_blocks=self.num_blocks).pose
+        joints = pose.joints.squeeze(1).cpu().numpy()
+        if self.has_depth:
+            root = 0.5
+            if "pelvis" in self.skeleton.joints:
+                root = joints[:, [self.skeleton.index("pelvis")], 2]
+            joints[..., 2] = (joints[..., 2] - root) * DEPTH_RANGE_MM
+        return joints, pose.confidence.squeeze(1).cpu().numpy()
+
+
+def _when(frame: Frame) -> tuple[int, float]:
+    return frame.index, frame.time
+
+
+def _window_of(box: Box) -> Window:
+    x0, y0, x1, y1 = box
+    if not (x1 > x0 and y1 > y0):
+        raise PoseActError(
+            f"The box {tuple(box)} is empty; give x0, y0, x1, y1 in px with x0 < x1 and y0 < y1."
+        )
+    return person_window(box, margin=1.0)
+
+
+def _require_picture(image: np.ndarray) -> None:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise PoseActError(
+            f"An array of shape {image.shape} and type {image.dtype} was given as a picture; "
+            "give (height, width, 3) RGB of type uint8."
+        )

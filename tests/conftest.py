@@ -1,0 +1,25 @@
+"""Fixtures shared by the tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The reference material that users do not have."""
+    path = Path(os.environ.get("POSEACT_SHARED", ROOT.parent / "shared"))
+    if not (path / "reference").is_dir():
+        pytest.skip(f"no reference material at {path}; set POSEACT_SHARED to run this test")
+    return path

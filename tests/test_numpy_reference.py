@@ -1,0 +1,252 @@
+"""The network's mathematics recomputed in NumPy, loop by loop, without any of its code."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from poseact.layers.conv import Conv2d, SeparableConv2d, SeparableResidual
+from poseact.layers.pooling import global_max_min_pool, max_min_pool, max_pool
+from poseact.layers.softargmax import (
+    soft_argmax_1d,
+    soft_argmax_2d,
+    spatial_softmax,
+    window_confidence,
+)
+from poseact.models.action import gather_at_joints
+from poseact.models.pose import PoseHead, PredictionBlock
+
+rng = np.random.default_rng(7)
+
+
+def tensor(array):
+    return torch.from_numpy(np.asarray(array))
+
+
+def close(actual, wanted, tolerance=1e-9):
+    np.testing.assert_allclose(actual.detach().numpy(), wanted, rtol=0, atol=tolerance)
+
+
+# ------------------------------------------------------------------ NumPy, (C, H, W) everywhere
+
+
+def np_same_windows(x, kernel, stride, fill):
+    """All windows of a "same" padded map: yields row, column and ``(C, kh, kw)``."""
+    (kh, kw), (sh, sw) = kernel, stride
+    _, h, w = x.shape
+    oh, ow = -(-h // sh), -(-w // sw)
+    ph, pw = max((oh - 1) * sh + kh - h, 0), max((ow - 1) * sw + kw - w, 0)
+    padded = np.full((x.shape[0], h + ph, w + pw), fill)
+    padded[:, ph // 2 : ph // 2 + h, pw // 2 : pw // 2 + w] = x
+    for r in range(oh):
+        for c in range(ow):
+            yield r, c, padded[:, r * sh : r * sh + kh, c * sw : c * sw + kw]
+
+
+def np_conv(x, kernel, stride=1):
+    """``kernel`` is ``(O, C, kh, kw)``."""
+    out = np.zeros((kernel.shape[0], -(-x.shape[1] // stride), -(-x.shape[2] // stride)))
+    for r, c, window in np_same_windows(x, kernel.shape[2:], (stride, stride), 0.0):
+        out[:, r, c] = np.tensordot(kernel, window, 3)
+    return out
+
+
+def np_depthwise(x, kernel):
+    """``kernel`` is ``(C, 1, kh, kw)``."""
+    out = np.zeros_like(x)
+    for r, c, window in np_same_windows(x, kernel.shape[2:], (1, 1), 0.0):
+        out[:, r, c] = (kernel[:, 0] * window).sum((1, 2))
+    return out
+
+
+def np_pool(x, size, stride, reduce, fill):
+    out = np.zeros((x.shape[0], -(-x.shape[1] // stride[0]), -(-x.shape[2] // stride[1])))
+    for r, c, window in np_same_windows(x, (size, size), stride, fill):
+        out[:, r, c] = reduce(window, axis=(1, 2))
+    return out
+
+
+def np_batch_norm(x, bn):
+    mean, var = bn.running_mean.numpy(), bn.running_var.numpy()
+    shift = bn.bias.detach().numpy()
+    return (x - mean[:, None, None]) / np.sqrt(var + 1e-3)[:, None, None] + shift[:, None, None]
+
+
+def np_softmax(x):
+    e = np.exp(x - x.max((-2, -1), keepdims=True))
+    return e / e.sum((-2, -1), keepdims=True)
+
+
+def np_soft_argmax(probabilities):
+    """``(J, H, W)`` to ``(J, 2)``; pixel i of N at i / (N - 1)."""
+    _, h, w = probabilities.shape
+    out = np.zeros((len(probabilities), 2))
+    for r in range(h):
+        for c in range(w):
+            position = c / (w - 1), r / (h - 1)
+            out += probabilities[:, r, c, None] * np.array(position)
+    return out
+
+
+def np_up2(x, height, width):
+    return x.repeat(2, 1).repeat(2, 2)[:, :height, :width]
+
+
+# ------------------------------------------------------------------ layers
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 8), (7, 11), (5, 1)])
+@pytest.mark.parametrize(
+    ("kernel", "stride"), [(3, 1), (3, 2), (7, 2), (5, 1), ((3, 5), 1), (2, 2)]
+)
+def test_same_padding_convolution(size, kernel, stride):
+    conv = Conv2d(3, 4, kernel, stride).double()
+    x = rng.normal(size=(3, *size))
+    close(conv(tensor(x)[None])[0], np_conv(x, conv.weight.detach().numpy(), stride))
+
+
+def test_separable_convolution_is_depthwise_then_pointwise():
+    conv = SeparableConv2d(4, 6, 5).double()
+    x = rng.normal(size=(4, 6, 7))
+    depthwise = np_depthwise(x, conv.depthwise.weight.detach().numpy())
+    close(conv(tensor(x)[None])[0], np_conv(depthwise, conv.pointwise.weight.detach().numpy()))
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 7), (1, 5), (1, 1)])
+@pytest.mark.parametrize(("kernel", "stride"), [(2, (2, 2)), (3, (2, 2)), (2, (1, 2))])
+def test_max_pool_with_same_padding(size, kernel, stride):
+    x = rng.normal(size=(3, *size)) - 5
+    wanted = np_pool(x, kernel, stride, np.max, -np.inf)
+    close(max_pool(tensor(x)[None], kernel, stride)[0], wanted)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 7), (1, 5)])
+def test_max_min_pool_is_the_signed_sum_of_both_ends(size):
+    x = rng.normal(size=(3, *size))
+    wanted = np_pool(x, 2, (2, 2), np.max, -np.inf) + np_pool(x, 2, (2, 2), np.min, np.inf)
+    close(max_min_pool(tensor(x)[None])[0], wanted)
+    close(global_max_min_pool(tensor(x)[None])[0], x.max((1, 2)) + x.min((1, 2)))
+
+
+def test_soft_argmax_2d_and_1d():
+    logits = rng.normal(size=(5, 6, 9)) * 3
+    probabilities = np_softmax(logits)
+    close(spatial_softmax(tensor(logits)[None])[0], probabilities)
+    close(soft_argmax_2d(tensor(probabilities)[None])[0], np_soft_argmax(probabilities))
+
+    depth = rng.normal(size=(8, 5))  # (D, J)
+    weights = np.exp(depth) / np.exp(depth).sum(0)
+    grid = np.linspace(0, 1, 8)
+    wanted = (weights * grid[:, None]).sum(0)
+    close(soft_argmax_1d(tensor(depth)[None], tensor(grid))[0], wanted)
+
+
+def test_window_confidence_is_the_largest_2x2_sum():
+    probabilities = np_softmax(rng.normal(size=(4, 5, 6)) * 4)
+    wanted = [
+        max(p[r : r + 2, c : c + 2].sum() for r in range(4) for c in range(5))
+        for p in probabilities
+    ]
+    close(window_confidence(tensor(probabilities)[None])[0], wanted)
+
+
+def test_gathering_is_the_kronecker_product_summed_over_the_map():
+    heatmaps, features = rng.random((3, 4, 5)), rng.normal(size=(6, 4, 5))
+    product = heatmaps[:, None] * features[None]  # (J, C, H, W)
+    wanted = product.sum((2, 3))
+    close(gather_at_joints(tensor(heatmaps)[None], tensor(features)[None])[0], wanted)
+
+
+# ------------------------------------------------------------------ heads
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def test_context_aggregation_head():
+    joints, context = 3, 2
+    logits = rng.normal(size=(joints * (1 + context), 6, 6)) * 3
+    wanted = np.zeros((joints, 2))
+    for j in range(joints):
+        own = np_soft_argmax(np_softmax(logits[j : j + 1]))[0]
+        total, weight = np.zeros(2), 0.0
+        for c in range(context):
+            chart = logits[joints + context * j + c]
+            trust = sigmoid(chart.max())
+            total += trust * np_soft_argmax(np_softmax(chart[None]))[0]
+            weight += trust
+        wanted[j] = 0.8 * own + 0.2 * total / weight
+    output = PoseHead(joints, 1, context).double()(tensor(logits)[None])
+    close(output.joints[0], wanted)
+    close(output.peak.sigmoid()[0], sigmoid(logits[:joints].max((1, 2))))
+
+
+def test_volumetric_head():
+    joints, depth_maps = 3, 4
+    volume = rng.normal(size=(depth_maps, joints, 6, 6)) * 3
+    output = PoseHead(joints, depth_maps, 0).double()(tensor(volume.reshape(1, -1, 6, 6)))
+    plane, column = volume.mean(0), volume.mean((2, 3))
+    z = (np.exp(column) / np.exp(column).sum(0) * np.linspace(0, 1, depth_maps)[:, None]).sum(0)
+    xy = np_soft_argmax(np_softmax(plane))
+    close(output.joints[0], np.concatenate((xy, z[:, None]), 1), 1e-7)  # the grid is float32
+    close(output.peak[0], plane.max((1, 2)) + column.max(0))
+
+
+# ------------------------------------------------------------------ one whole prediction block
+
+
+def np_sepres(x, unit: SeparableResidual):
+    relu = np.maximum(x, 0)
+    conv = unit.main.conv
+    main = np_conv(
+        np_depthwise(relu, conv.depthwise.weight.detach().numpy()),
+        conv.pointwise.weight.detach().numpy(),
+    )
+    main = np_batch_norm(main, unit.main.bn)
+    if isinstance(unit.skip, torch.nn.Identity):
+        return x + main
+    skip = np_conv(relu, unit.skip.conv.weight.detach().numpy())
+    return np_batch_norm(skip, unit.skip.bn) + main
+
+
+def np_act_conv_bn(x, unit):
+    return np_batch_norm(np_conv(np.maximum(x, 0), unit.conv.weight.detach().numpy()), unit.bn)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 10)])
+def test_whole_prediction_block(size):
+    block = PredictionBlock(channels=6, low_channels=4, maps=5, kernel=5, last=False)
+    block = block.double().eval()
+    for module in block.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(module.running_mean)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)
+            torch.nn.init.normal_(module.bias)
+    x = rng.normal(size=(6, *size))
+
+    h = block.hourglass
+    half = np_act_conv_bn(np_pool(x, 2, (2, 2), np.max, -np.inf), h.reduce)
+    half = np_sepres(half, h.level2_in)
+    quarter = np_pool(half, 2, (2, 2), np.max, -np.inf)
+    for unit in h.level3:
+        quarter = np_sepres(quarter, unit)
+    half = np_sepres(half, h.level2) + np_up2(quarter, *half.shape[1:])
+    visual = np_sepres(x, h.level1) + np_up2(np_sepres(half, h.level2_out), *size)
+    conv = block.refine.conv
+    refined = np_batch_norm(
+        np_conv(
+            np_depthwise(np.maximum(visual, 0), conv.depthwise.weight.detach().numpy()),
+            conv.pointwise.weight.detach().numpy(),
+        ),
+        block.refine.bn,
+    )
+    logits = np_conv(np.maximum(refined, 0), block.to_maps.weight.detach().numpy())
+    following = visual + refined + np_act_conv_bn(logits, block.reinjection)
+
+    output = block(tensor(x)[None])
+    close(output.visual[0], visual)
+    close(output.refined[0], refined)
+    close(output.logits[0], logits)
+    close(block.reinject(output)[0], following)
