@@ -21,6 +21,8 @@ from poseact.errors import PoseActError
 from poseact.inference.follow import SURE, PersonFollower, pose_window
 from poseact.inference.results import FramePose
 from poseact.media import Frame
+from poseact.models.base import Network
+from poseact.models.config import checked_blocks
 from poseact.models.fuse import fused
 from poseact.weights.checkpoint import load
 

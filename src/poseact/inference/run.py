@@ -25,6 +25,9 @@ from poseact.media import (
     read_image,
     write_image,
 )
+from poseact.skeleton import Skeleton
+
+_TRUNK_MM = 500.0
 
 BoxesByFrame = dict[int, list[Box]]
 OnFrame = Callable[[Path, int, int | None], None]
@@ -268,10 +271,25 @@ def draw_people(
         image = draw_pose(image, pose.joints[:, :2], pose.confidence, predictor.skeleton)
     if side_view and poses:
         size = min(image.shape[:2]) // 3
-        inset = draw_side_view(poses[0].joints, predictor.skeleton, size)
+        joints = poses[0].joints * (1, 1, px_per_mm(poses[0].joints, predictor.skeleton))
+        inset = draw_side_view(joints, predictor.skeleton, size)
         image = image.copy()
         image[:size, -size:] = inset
     return image
+
+
+def px_per_mm(joints: np.ndarray, skeleton: Skeleton) -> float:
+    """Rough scale of a person: the trunk, pelvis to thorax, is taken to be half a metre long.
+
+    Args:
+        joints: ``(J, 3)`` x and y in px, z in mm.
+        skeleton: Names the joints; without a trunk the scale is 1.
+    """
+    if not {"pelvis", "thorax"} <= set(skeleton.joints):
+        return 1.0
+    across = joints[skeleton.index("thorax")] - joints[skeleton.index("pelvis")]
+    in_plane_mm = max(_TRUNK_MM**2 - float(across[2]) ** 2, (_TRUNK_MM / 4) ** 2) ** 0.5
+    return float(np.hypot(across[0], across[1])) / in_plane_mm
 
 
 def _drawn_names(sources: list[Path]) -> dict[Path, Path]:

@@ -46,8 +46,8 @@ class Network(nn.Module, ModelHubMixin):
         super().__init__()
         self.config = config
         self.card = Card()
-        # The header of the checkpoint holds the configuration; no second copy beside it.
-        self._hub_mixin_config = None
+        # The checkpoint's header holds the configuration; the hub only wants a file of this name.
+        self._hub_mixin_config = {"library": "poseact", "weights": CHECKPOINT_NAME}
 
     if TYPE_CHECKING:
 

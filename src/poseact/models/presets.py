@@ -86,7 +86,7 @@ def tiny() -> MultitaskConfig:
         channels=176,
         low_channels=288,
         pose_width=28,
-        appearance_channels=64,
+        appearance_channels=48,
     )
 
 
