@@ -189,7 +189,6 @@ class _Job:
         self._tasks: dict[Path, TaskID] = {}
 
     def __enter__(self) -> _Job:
-        self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -198,6 +197,7 @@ class _Job:
     def on_frame(self, path: Path, done: int, total: int | None) -> None:
         for earlier in [p for p in self._tasks if p != path]:
             self._progress.remove_task(self._tasks.pop(earlier))
+        self._progress.start()
         if path not in self._tasks:
             self._tasks[path] = self._progress.add_task(path.name, total=total)
         self._progress.update(self._tasks[path], completed=done, total=total)

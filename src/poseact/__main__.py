@@ -1,0 +1,5 @@
+"""``python -m poseact`` is the ``poseact`` command."""
+
+from poseact.cli import main
+
+main()
