@@ -22,6 +22,7 @@ from poseact.inference.run import predict, px_per_mm, read_boxes
 from poseact.media import VideoReader, VideoWriter, write_image
 from poseact.skeleton import PA16
 from poseact.weights import catalogue
+from test_keras_import import write_keras
 
 
 def run(*arguments, cwd=None, **environment):
@@ -244,7 +245,7 @@ def published(tmp_path, monkeypatch):
     source.parent.mkdir()
     source.write_bytes(b"some weights")
     md5 = hashlib.md5(b"some weights", usedforsecurity=False).hexdigest()
-    file = catalogue.PublishedFile("cvpr18-mpii", source.as_uri(), md5, "v0")
+    file = catalogue.PublishedFile("cvpr18-mpii", source.name, source.as_uri(), md5, "v0")
     monkeypatch.setattr(catalogue, "PUBLISHED", (file,))
     return source
 
@@ -276,3 +277,11 @@ def test_fetch_without_network_or_file(published, tmp_path):
 def test_fetch_by_hand_says_where():
     with pytest.raises(poseact.PoseActError, match="by hand"):
         catalogue.fetch("spnet-ntu")
+
+
+def test_fetched_file_loads_by_its_preset(tmp_path, monkeypatch):
+    monkeypatch.setenv("POSEACT_CACHE", str(tmp_path))
+    with pytest.raises(poseact.PoseActError, match="weights fetch PRESET"):
+        poseact.load("cvpr18-mpii")
+    write_keras(tmp_path / "weights_PE_MPII_cvpr18_19-09-2017.h5", "cvpr18-mpii")
+    assert poseact.load("cvpr18-mpii").card.preset == "cvpr18-mpii"

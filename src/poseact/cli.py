@@ -144,8 +144,8 @@ def weights_list_command() -> None:
         "preset", "file", "release", "md5", "licence", title="Published by the authors"
     )
     for file in PUBLISHED:
-        where = file.file_name if file.direct else f"by hand from {file.url}"
-        published.add_row(file.preset, where, file.release or "–", file.md5 or "–", file.licence)
+        where = file.release or f"by hand from {file.url}"
+        published.add_row(file.preset, file.file_name, where, file.md5 or "–", file.licence)
     console.print(published)
 
 
@@ -192,7 +192,8 @@ class _Job:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        if self._tasks:
+            self._progress.stop()
 
     def on_frame(self, path: Path, done: int, total: int | None) -> None:
         for earlier in [p for p in self._tasks if p != path]:

@@ -22,57 +22,61 @@ class PublishedFile:
 
     Attributes:
         preset: The network that it belongs to.
-        url: Where it lies; ``direct`` says whether a program can get it from there.
-        md5: Check sum, where the authors' scripts give one.
-        release: Release of the authors' repository.
+        file_name: Name of the file.
+        url: Where it lies.
+        md5: Check sum, None where the authors give none.
+        release: Release of the authors' repository; None for a page that only a browser can
+            download from.
         licence: Terms.
     """
 
     preset: str
+    file_name: str
     url: str
-    md5: str | None
-    release: str | None
+    md5: str | None = None
+    release: str | None = None
     licence: str = "MIT (Diogo Carbonera Luvizon)"
-    direct: bool = True
-
-    @property
-    def file_name(self) -> str:
-        """Name of the file."""
-        return self.url.rsplit("/", 1)[-1]
 
 
-# Names, releases and check sums as the authors' evaluation scripts state them.
+def _released(preset: str, release: str, file_name: str, md5: str) -> PublishedFile:
+    return PublishedFile(preset, file_name, f"{_RELEASES}/{release}/{file_name}", md5, release)
+
+
+# Names, addresses and check sums as the authors' evaluation scripts state them.
 PUBLISHED = (
-    PublishedFile(
+    _released(
         "cvpr18-mpii",
-        f"{_RELEASES}/v0.1/weights_PE_MPII_cvpr18_19-09-2017.h5",
-        "d6b85ba4b8a3fc9d05c8ad73f763d999",
         "v0.1",
+        "weights_PE_MPII_cvpr18_19-09-2017.h5",
+        "d6b85ba4b8a3fc9d05c8ad73f763d999",
     ),
-    PublishedFile(
+    _released(
         "cvpr18-h36m",
-        f"{_RELEASES}/v0.2/weights_3DPE_H36M_cvpr18_Nov-2017.h5",
-        "af79f83ad939117d4ccc2cf1d4bd37d2",
         "v0.2",
+        "weights_3DPE_H36M_cvpr18_Nov-2017.h5",
+        "af79f83ad939117d4ccc2cf1d4bd37d2",
     ),
-    PublishedFile(
+    _released(
         "cvpr18-penn",
-        f"{_RELEASES}/v0.3/weights_AR_merge_ep074_26-10-17.h5",
-        "f53f89257077616a79a6c1cd1702d50f",
         "v0.3",
+        "weights_AR_merge_ep074_26-10-17.h5",
+        "f53f89257077616a79a6c1cd1702d50f",
+    ),
+    _released(
+        "cvpr18-ntu",
+        "v0.4",
+        "weights_AR_merge_NTU_v2.h5",
+        "ff98d70a7f6bc5976cc11c7a5760e8b7",
     ),
     PublishedFile(
-        "cvpr18-ntu",
-        f"{_RELEASES}/v0.4/weights_AR_merge_NTU_v2.h5",
-        "ff98d70a7f6bc5976cc11c7a5760e8b7",
-        "v0.4",
+        "spnet-penn",
+        "weights_mpii+penn_ar_028.hdf5",
+        "https://drive.google.com/file/d/106yIhqNN-TrI34SX81q2xbU-NczcQj6I/view",
     ),
     PublishedFile(
         "spnet-ntu",
+        "weights_3dp+ntu_ar_062.hdf5",
         "https://drive.google.com/file/d/1I6GftXEkL5nohLA60Vi6faW0rvTZg6Kx/view",
-        None,
-        None,
-        direct=False,
     ),
 )
 
@@ -86,6 +90,13 @@ def cache_folder() -> Path:
     """Where fetched files are kept: ``$POSEACT_CACHE``, else ``~/.cache/poseact``."""
     default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "poseact"
     return Path(os.environ.get("POSEACT_CACHE", default))
+
+
+def cached_file(preset: str) -> Path | None:
+    """The fetched file of a preset, None where there is none."""
+    file = published_file(preset)
+    path = cache_folder() / file.file_name if file else None
+    return path if path is not None and path.is_file() else None
 
 
 def fetch(
@@ -111,13 +122,13 @@ def fetch(
             f"there are files for {', '.join(f.preset for f in PUBLISHED)}."
         )
     target = (folder or cache_folder()) / file.file_name
-    if not file.direct:
-        raise PoseActError(
-            f"The file of {preset} can only be downloaded by hand from {file.url}; then run "
-            f"'poseact import-keras FILE --preset {preset} -o OUT.safetensors'."
-        )
-    if target.is_file() and md5_of(target) == file.md5:
+    if target.is_file() and file.md5 in (None, md5_of(target)):
         return target
+    if file.release is None:
+        raise PoseActError(
+            f"The file of {preset} can only be downloaded by hand, from {file.url}; "
+            f"put it at {target}, then --weights {preset} will find it."
+        )
     try:
         with replacing(target) as temporary:
             _download(file.url, temporary, progress)

@@ -19,6 +19,8 @@ from poseact.models.config import NetworkConfig
 from poseact.models.multitask import MultitaskConfig
 from poseact.models.pyramid import SPNetConfig
 from poseact.skeleton import Skeleton
+from poseact.weights.catalogue import cached_file
+from poseact.weights.keras_import import import_keras
 
 HEADER_KEY = "poseact"
 FORMAT = 1
@@ -62,13 +64,16 @@ def load(path_or_name: str | Path) -> Network:
     """Read a network from a checkpoint, ready for inference (eval mode).
 
     Args:
-        path_or_name: A safetensors file written by :func:`save`, or the name of weights that ship
-            with the package or were fetched (``poseact weights list``).
+        path_or_name: A safetensors file written by :func:`save`, the name of weights that ship with
+            the package, or a preset whose published file was fetched (``poseact weights``).
 
     Raises:
         PoseActError: There is no such file or name, or it is no PoseAct checkpoint, or its tensors
             do not fit its own header.
     """
+    cached = None if Path(path_or_name).is_file() else cached_file(str(path_or_name))
+    if cached is not None:
+        return import_keras(cached, str(path_or_name))
     path = _find(path_or_name)
     header, state = _read(path)
     config = _config(path, header)
@@ -116,8 +121,8 @@ def _find(path_or_name: str | Path) -> Path:
         return known[str(path_or_name)]
     raise PoseActError(
         f"There are no weights {str(path_or_name)!r}: neither a file nor a shipped name "
-        f"({', '.join(known) or 'none'}); give a .safetensors file, or import one with "
-        "'poseact import-keras'."
+        f"({', '.join(known) or 'none'}); give a .safetensors file, or get published ones by "
+        "'poseact weights fetch PRESET'."
     )
 
 
