@@ -170,7 +170,7 @@ def test_augmentation_stays_in_its_ranges(tmp_path):
     for seed in range(200):
         rng = np.random.default_rng(seed)
         matrix = augmented_crop(
-            image, sample, PA16, 16, ranges=AugmentRanges(beside=0), rng=rng
+            image, sample, PA16, 16, ranges=AugmentRanges(beside=0, wide=0), rng=rng
         ).matrix
         scale = 1 / (np.sqrt(abs(np.linalg.det(matrix))) * side)
         flip = np.linalg.det(matrix) < 0
@@ -191,7 +191,7 @@ def test_colour_changes_keep_black_black_and_can_be_switched_off(tmp_path):
     image = rng.integers(0, 256, (200, 300, 3), dtype=np.uint8)
     still = AugmentRanges(
         rotation_deg=0, scale=(1, 1), translation=0, flip=0, power=(1, 1), brightness=(1, 1),
-        occlusion=0,
+        occlusion=0, beside=0, wide=0,
     )  # fmt: skip
     plain = augmented_crop(image, sample, PA16, SIZE, ranges=still, rng=rng)
     expected = evaluation_crop(image, sample, PA16, SIZE)

@@ -8,7 +8,7 @@ import torch
 
 import poseact
 from poseact.crop import crop_matrix, transform_points, warp_image, whole_window
-from poseact.inference.follow import PersonFollower, pose_window
+from poseact.inference.follow import PersonFollower, closer_window
 from poseact.layers.softargmax import soft_argmax_2d
 from poseact.media import Frame
 from poseact.models.base import Network
@@ -122,7 +122,7 @@ def test_video_follows_a_moving_person(predictor):
     sides = [pose.box[2] - pose.box[0] for _, (pose,) in results]
     assert max(sides) < 80
     # The first frame is searched, every other one costs a single crop.
-    assert len(predictor.network.calls) <= 40 + 2
+    assert len(predictor.network.calls) <= 40 + 3
 
 
 def test_video_finds_the_person_again_after_a_cut(predictor):
@@ -161,21 +161,30 @@ def test_impossible_choices():
         poseact.Predictor(DotNetwork(), device="toaster")
 
 
+BODY = np.array([[100.0, 100.0], [140.0, 180.0]])
+
+
 def test_follower_smooths_and_gives_up():
-    follower = PersonFollower(smoothing=0.5)
-    body, sure = np.array([[100.0, 100.0], [140.0, 180.0]]), np.ones(2)
-    follower.update(body, sure, 640, 480)
+    follower, sure = PersonFollower(smoothing=0.5), np.ones(2)
+    follower.update(BODY, sure, (320, 240, 120), 640, 480)
     assert follower.window == pytest.approx((120, 140, 100))
-    follower.update(body + np.array([40, 0]), sure, 640, 480)
+    follower.update(BODY + np.array([40, 0]), sure, follower.window, 640, 480)
     assert follower.window == pytest.approx((140, 140, 100))  # half way
-    follower.update(body, np.array([0.1, 0.2]), 640, 480)
+    follower.update(BODY, np.array([0.6, 0.2]), follower.window, 640, 480)
     assert follower.window is None
-    follower.update(body - 1000, sure, 640, 480)
+    follower.update(BODY - 1000, sure, (0, 0, 100), 640, 480)
     assert follower.window is None
 
 
-def test_window_needs_two_joints():
-    assert pose_window(np.zeros((3, 2)), np.array([0.9, 0.1, 0.1])) is None
+def test_window_shrinks_in_steps_and_grows_for_unseen_joints():
+    body, all_seen = np.array([*BODY, [0.0, 0.0]]), np.ones(3)
+    body[2] = BODY[0]
+    assert closer_window(body, all_seen, (0, 0, 80), 640, 480)[2] == pytest.approx(100)
+    assert closer_window(body, all_seen, (0, 0, 640), 640, 480)[2] == pytest.approx(256)
+    one_unseen = np.array([1, 1, 0.1])
+    assert closer_window(body, one_unseen, (0, 0, 200), 640, 480)[2] == pytest.approx(240)
+    assert closer_window(body, one_unseen, (0, 0, 600), 640, 480)[2] == pytest.approx(640)
+    assert closer_window(body, np.array([1, 0.1, 0.1]), (0, 0, 200), 640, 480) is None
 
 
 def test_crop_and_back_is_the_identity():

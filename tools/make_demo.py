@@ -30,7 +30,8 @@ def phases(folder: Path, exercise: str) -> Iterator[np.ndarray]:
         for _ in range(HOLD):
             yield a
         for k in range(1, FADE + 1):
-            yield ((a * (FADE + 1 - k) + b.astype(float) * k) / (FADE + 1)).astype(np.uint8)
+            share = k / (FADE + 1)
+            yield ((1 - share) * a + share * b).astype(np.uint8)
 
 
 def main() -> None:

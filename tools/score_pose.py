@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -161,7 +162,9 @@ def load_network(path: Path) -> nn.Module:
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("weights", type=Path, help="last.pt of a run, or a PoseAct checkpoint")
-    parser.add_argument("--shared", type=Path, default=Path("/work/shared"))
+    parser.add_argument(
+        "--shared", type=Path, default=Path(os.environ.get("POSEACT_SHARED", "../shared"))
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/score"))
     parser.add_argument("--size", type=int, default=128, help="side of the crop in px")
     parser.add_argument("--threads", type=int, default=2)

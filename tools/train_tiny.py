@@ -12,6 +12,7 @@ import copy
 import csv
 import logging
 import math
+import os
 import signal
 import sys
 import time
@@ -241,7 +242,9 @@ class StopSignal:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("--shared", type=Path, default=Path("/work/shared"))
+    parser.add_argument(
+        "--shared", type=Path, default=Path(os.environ.get("POSEACT_SHARED", "../shared"))
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/tiny"))
     parser.add_argument("--minutes", type=float, help="budget of training time; or give --epochs")
     parser.add_argument("--epochs", type=float, default=50, help="budget without --minutes")

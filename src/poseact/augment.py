@@ -43,6 +43,11 @@ class AugmentRanges:
     """Exponent of each colour channel on its own."""
     brightness: tuple[float, float] = (0.75, 1.25)
     """Factor on all channels."""
+    wide: float = 0.15
+    """Probability that the window is much larger than the person, who stands anywhere in it, as
+    when a whole picture is searched."""
+    wide_scale: tuple[float, float] = (1.3, 3.0)
+    """Factor on the side of such a window."""
     beside: float = 0.06
     """Probability that the window is moved beside the person, where no joint or few are seen, so
     that the confidence learns what emptiness looks like."""
@@ -52,13 +57,13 @@ class AugmentRanges:
     """Its sides as fractions of the crop."""
 
     def __post_init__(self) -> None:
-        for name in ("scale", "power", "brightness", "occlusion_side"):
+        for name in ("scale", "wide_scale", "power", "brightness", "occlusion_side"):
             low, high = getattr(self, name)
             if not 0 < low <= high:
                 raise PoseActError(
                     f"{name}=({low}, {high}) was given; give two positive numbers, lowest first."
                 )
-        for name in ("flip", "occlusion", "beside"):
+        for name in ("flip", "occlusion", "beside", "wide"):
             if not 0 <= getattr(self, name) <= 1:
                 raise PoseActError(
                     f"{name}={getattr(self, name)} was given; give a probability from 0 to 1."
@@ -128,9 +133,12 @@ def augmented_crop(
     rng: np.random.Generator,
 ) -> Crop:
     """A crop around the person with random geometry and colour; arguments as `make_crop`'s."""
-    centre_x, centre_y, side = person_window(sample.box)
-    side *= np.exp(rng.uniform(*np.log(ranges.scale)))
-    shift_x, shift_y = rng.uniform(-ranges.translation, ranges.translation, 2) * side
+    centre_x, centre_y, person_side = person_window(sample.box)
+    wide = rng.random() < ranges.wide
+    low, high = ranges.wide_scale if wide else ranges.scale
+    side = person_side * np.exp(rng.uniform(np.log(low), np.log(high)))
+    reach = (side - person_side) / 2 if wide else ranges.translation * side
+    shift_x, shift_y = rng.uniform(-reach, reach, 2)
     if rng.random() < ranges.beside:
         angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 1.2) * side
         shift_x, shift_y = distance * np.cos(angle), distance * np.sin(angle)

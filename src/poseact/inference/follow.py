@@ -9,18 +9,38 @@ from poseact.crop import MIN_SIDE_PX, Window, person_window, whole_window
 SURE = 0.5
 """Confidence from which a joint counts as seen."""
 
+# A joint that is not seen may lie outside the window, which then has to grow to find it again.
+_GROWTH = 1.2
+# A window is not trusted to shrink further at once: a pose read from too far away is too small.
+_SHRINKAGE = 0.4
 
-def pose_window(joints: np.ndarray, confidence: np.ndarray) -> Window | None:
-    """Window around the joints that are seen; None where fewer than two are.
+
+def closer_window(
+    joints: np.ndarray, confidence: np.ndarray, window: Window, width: int, height: int
+) -> Window | None:
+    """The window to read a pose from next, given the pose read from this one.
+
+    It surrounds the joints that are seen. While others are not, it also grows, up to the whole
+    picture.
 
     Args:
-        joints: ``(J, 2)`` or ``(J, 3)``, x and y in px.
+        joints: ``(J, 2)`` or ``(J, 3)``, x and y in px of the picture.
         confidence: ``(J,)``.
+        window: What the pose was read from.
+        width: Of the picture in px.
+        height: Of the picture in px.
+
+    Returns:
+        The window, or None where fewer than two joints are seen.
     """
-    seen = joints[confidence >= SURE, :2]
-    if len(seen) < 2:
+    seen = confidence >= SURE
+    if seen.sum() < 2:
         return None
-    return person_window((*seen.min(0), *seen.max(0)))
+    points = joints[seen, :2]
+    x, y, side = person_window((*points.min(0), *points.max(0)))
+    least = (_SHRINKAGE if seen.all() else _GROWTH) * window[2]
+    largest = whole_window(width, height)[2]
+    return x, y, min(max(side, least), max(side, largest))
 
 
 class PersonFollower:
@@ -40,22 +60,25 @@ class PersonFollower:
         self.lost_below = lost_below
         self.window: Window | None = None
 
-    def update(self, joints: np.ndarray, confidence: np.ndarray, width: int, height: int) -> None:
+    def update(
+        self, joints: np.ndarray, confidence: np.ndarray, read_from: Window, width: int, height: int
+    ) -> None:
         """Move the window to a new pose.
 
         Args:
             joints: ``(J, 2)`` or ``(J, 3)``, x and y in px of the picture.
             confidence: ``(J,)``.
+            read_from: The window that the pose was read from.
             width: Of the picture in px.
             height: Of the picture in px.
         """
-        target = pose_window(joints, confidence)
+        target = closer_window(joints, confidence, read_from, width, height)
         if target is None or confidence.mean() < self.lost_below:
             self.window = None
             return
         kept = 0.0 if self.window is None else self.smoothing
-        old = target if self.window is None else self.window
-        x, y, side = (kept * a + (1 - kept) * b for a, b in zip(old, target, strict=True))
+        x, y, side = (
+            kept * old + (1 - kept) * new for old, new in zip(read_from, target, strict=True)
+        )
         inside = 0 <= x <= width and 0 <= y <= height
-        largest = 2 * whole_window(width, height)[2]
-        self.window = (x, y, side) if inside and MIN_SIDE_PX < side < largest else None
+        self.window = (x, y, side) if inside and side > MIN_SIDE_PX else None

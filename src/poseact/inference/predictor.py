@@ -18,7 +18,7 @@ from poseact.crop import (
     whole_window,
 )
 from poseact.errors import PoseActError
-from poseact.inference.follow import SURE, PersonFollower, pose_window
+from poseact.inference.follow import SURE, PersonFollower, closer_window
 from poseact.inference.results import FramePose
 from poseact.media import Frame
 from poseact.models.base import Network
@@ -31,8 +31,11 @@ DEFAULT_WEIGHTS = "tiny-research"
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in px of the picture."""
 
-# A person who is small in the whole picture fills the second crop better, and the third well.
-_SEARCH_STEPS = 2
+BOX_MARGIN = 1.1
+"""Windows are this much larger than the boxes given, which surround people tightly."""
+
+# A person who is small in the whole picture fills every further crop better.
+_SEARCH_STEPS = 3
 
 
 class Predictor:
@@ -97,10 +100,9 @@ class Predictor:
         """
         _require_picture(image)
         if boxes is not None:
-            windows = [_window_of(box) for box in boxes]
+            windows = [window_of(box) for box in boxes]
             return self._poses(image, windows, frame, time)
-        window = whole_window(image.shape[1], image.shape[0])
-        return [self._search(image, window, frame, time)]
+        return [self._search(image, frame, time)]
 
     def video(
         self, frames: Iterable[Frame], boxes: Mapping[int, Sequence[Box]] | None = None
@@ -122,21 +124,24 @@ class Predictor:
                 yield frame, self.image(frame.image, boxes.get(frame.index, ()), *_when(frame))
                 continue
             if follower.window is None:
-                whole = whole_window(width, height)
-                pose = self._search(frame.image, whole, *_when(frame))
+                pose = self._search(frame.image, *_when(frame))
             else:
                 (pose,) = self._poses(frame.image, [follower.window], *_when(frame))
-            follower.update(pose.joints, pose.confidence, width, height)
+            read_from = window_of(pose.box, margin=1.0)
+            follower.update(pose.joints, pose.confidence, read_from, width, height)
             yield frame, [pose]
 
-    def _search(self, image: np.ndarray, window: Window, frame: int, time: float) -> FramePose:
-        """The pose in a window, then again in the window of that pose."""
+    def _search(self, image: np.ndarray, frame: int, time: float) -> FramePose:
+        """The pose in the whole picture, then again and again in the window of that pose."""
+        height, width = image.shape[:2]
+        window = whole_window(width, height)
         (pose,) = self._poses(image, [window], frame, time)
         for _ in range(_SEARCH_STEPS):
-            closer = pose_window(pose.joints, pose.confidence)
+            closer = closer_window(pose.joints, pose.confidence, window, width, height)
             if closer is None:
                 break
-            (pose,) = self._poses(image, [closer], frame, time)
+            window = closer
+            (pose,) = self._poses(image, [window], frame, time)
         return pose
 
     def _poses(
@@ -194,13 +199,18 @@ def _when(frame: Frame) -> tuple[int, float]:
     return frame.index, frame.time
 
 
-def _window_of(box: Box) -> Window:
+def window_of(box: Box, margin: float = BOX_MARGIN) -> Window:
+    """Square window around a person's box.
+
+    Raises:
+        PoseActError: The box is empty.
+    """
     x0, y0, x1, y1 = box
     if not (x1 > x0 and y1 > y0):
         raise PoseActError(
             f"The box {tuple(box)} is empty; give x0, y0, x1, y1 in px with x0 < x1 and y0 < y1."
         )
-    return person_window(box, margin=1.0)
+    return person_window(box, margin)
 
 
 def _require_picture(image: np.ndarray) -> None:
