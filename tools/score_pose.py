@@ -26,7 +26,8 @@ import poseact
 from poseact.augment import Crop, evaluation_crop
 from poseact.crop import DEPTH_RANGE_MM, transform_points
 from poseact.data.lsp import read_lsp_extended
-from poseact.data.sample import PoseSample, read_image
+from poseact.data.sample import PoseSample
+from poseact.media import read_image
 from poseact.metrics import Pck, pck, torso_size
 from poseact.models.multitask import MultitaskConfig
 from poseact.skeleton import LSP14, PA16, SKELETONS

@@ -41,9 +41,10 @@ from torch.utils.data import DataLoader, Dataset
 from poseact.augment import AugmentRanges, augmented_crop
 from poseact.data.blazepose import read_blazepose
 from poseact.data.lsp import read_lsp_extended
-from poseact.data.sample import PoseSample, read_image
+from poseact.data.sample import PoseSample
 from poseact.files import replacing
 from poseact.losses import PoseCriterion, PoseTargets
+from poseact.media import read_image
 from poseact.models.presets import create_model
 from poseact.skeleton import PA16
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from poseact.errors import PoseActError
@@ -50,17 +49,3 @@ def labelled_box(joints: np.ndarray, valid: np.ndarray) -> tuple[float, float, f
     points = joints[valid, :2]
     (x0, y0), (x1, y1) = points.min(0).tolist(), points.max(0).tolist()
     return x0, y0, x1, y1
-
-
-def read_image(path: Path) -> np.ndarray:
-    """Decode an image file to ``(H, W, 3)`` RGB uint8.
-
-    Raises:
-        PoseActError: The file is missing or no image.
-    """
-    if not path.is_file():
-        raise PoseActError(f"The image {path} does not exist; restore it or drop its labels.")
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise PoseActError(f"{path} could not be decoded as an image; give a JPEG or PNG file.")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
