@@ -168,10 +168,14 @@ def test_impossible_number_of_blocks(count):
 @pytest.mark.parametrize("frames", [1, 5])
 def test_every_parameter_receives_a_finite_gradient(kind, frames):
     network = small(kind).train()
-    prediction = network(clip(2, frames))
-    loss = sum(
-        pose.joints.square().mean() + pose.confidence.mean() for pose in prediction.poses
-    ) - sum(a.log_probabilities[:, 0].mean() for s in prediction.actions.values() for a in s)
+    assert_all_gradients_finite(network, clip(2, frames))
+
+
+def assert_all_gradients_finite(network, frames):
+    prediction = network(frames)
+    poses = sum(p.joints.square().mean() + p.confidence.mean() for p in prediction.poses)
+    actions = [a for stream in prediction.actions.values() for a in stream]
+    loss = poses - sum(action.log_probabilities[:, 0].mean() for action in actions)
     loss.backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
@@ -242,3 +246,9 @@ def test_bad_changes_of_a_preset(changes, message):
 def test_unknown_preset():
     with pytest.raises(poseact.PoseActError, match="cvpr18-mpii"):
         poseact.create_model("cvpr18")
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_can_be_trained(preset):
+    network = poseact.create_model(preset).train()
+    assert_all_gradients_finite(network, clip(2, 2, 64))
