@@ -167,9 +167,9 @@ BODY = np.array([[100.0, 100.0], [140.0, 180.0]])
 def test_follower_smooths_and_gives_up():
     follower, sure = PersonFollower(smoothing=0.5), np.ones(2)
     follower.update(BODY, sure, (320, 240, 120), 640, 480)
-    assert follower.window == pytest.approx((120, 140, 100))
+    assert follower.window == pytest.approx((120, 140, 112))
     follower.update(BODY + np.array([40, 0]), sure, follower.window, 640, 480)
-    assert follower.window == pytest.approx((140, 140, 100))  # half way
+    assert follower.window == pytest.approx((140, 140, 112))  # half way
     follower.update(BODY, np.array([0.6, 0.2]), follower.window, 640, 480)
     assert follower.window is None
     follower.update(BODY - 1000, sure, (0, 0, 100), 640, 480)
@@ -179,7 +179,7 @@ def test_follower_smooths_and_gives_up():
 def test_window_shrinks_in_steps_and_grows_for_unseen_joints():
     body, all_seen = np.array([*BODY, [0.0, 0.0]]), np.ones(3)
     body[2] = BODY[0]
-    assert closer_window(body, all_seen, (0, 0, 80), 640, 480)[2] == pytest.approx(100)
+    assert closer_window(body, all_seen, (0, 0, 80), 640, 480)[2] == pytest.approx(112)
     assert closer_window(body, all_seen, (0, 0, 640), 640, 480)[2] == pytest.approx(256)
     one_unseen = np.array([1, 1, 0.1])
     assert closer_window(body, one_unseen, (0, 0, 200), 640, 480)[2] == pytest.approx(240)
