@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -118,6 +120,23 @@ def reshape_tensor(_, tensors):
     tensors[name] = tensors[name].flatten()
 
 
+def other_type(_, tensors):
+    name = next(name for name, tensor in tensors.items() if tensor.ndim == 4)
+    tensors[name] = tensors[name].half()
+
+
+def other_preprocessing(header, _):
+    header["preprocessing"]["colour"] = "BGR"
+
+
+def no_licence(header, _):
+    del header["licence"]
+
+
+def unknown_stem(header, _):
+    header["config"]["stem"] = "x"
+
+
 def future_format(header, _):
     header["format"] = 99
 
@@ -131,6 +150,10 @@ def unknown_field(header, _):
     [
         (drop_tensor, "1 tensors missing"),
         (reshape_tensor, "with shape"),
+        (other_type, "float16"),
+        (other_preprocessing, "another preprocessing"),
+        (no_licence, "does not describe a network"),
+        (unknown_stem, "does not describe a network"),
         (future_format, "format 99"),
         (unknown_field, "does not describe a network"),
     ],
@@ -142,6 +165,66 @@ def test_checkpoint_that_contradicts_itself(change, message, tmp_path):
         poseact.load(path)
 
 
+@pytest.mark.parametrize("header", ["[1]", "null", '"text"', "3", "{"])
+def test_header_that_is_no_object(header, tmp_path):
+    save_file({"weight": torch.zeros(3)}, tmp_path / "w.safetensors", {"poseact": header})
+    with pytest.raises(poseact.PoseActError, match=r"w\.safetensors"):
+        poseact.load(tmp_path / "w.safetensors")
+
+
+def test_what_cannot_be_saved(tmp_path):
+    network = small("cvpr18-3d")
+    with pytest.raises(poseact.PoseActError, match="folded copy"):
+        poseact.save(poseact.fused(network), tmp_path / "w.safetensors")
+    with pytest.raises(poseact.PoseActError, match="float64"):
+        poseact.save(network.double(), tmp_path / "w.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_is_readable_like_any_file(tmp_path):
+    path = poseact.save(small("cvpr18-2d"), tmp_path / "w.safetensors")
+    (tmp_path / "other").touch()
+    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_hub_download_and_upload(tmp_path, monkeypatch):
+    network = small("spnet-2d")
+    saved = poseact.save(network, tmp_path / "remote.safetensors")
+    asked = {}
+
+    def download(repo, name, **options):
+        asked.update(options, repo=repo, name=name)
+        return str(saved)
+
+    monkeypatch.setattr("poseact.models.base.hf_hub_download", download)
+    monkeypatch.setattr("huggingface_hub.hub_mixin.hf_hub_download", download)
+    again = Network._from_pretrained(
+        model_id="someone/weights",
+        revision="v2",
+        cache_dir=None,
+        force_download=False,
+        local_files_only=False,
+        token=None,
+    )
+    assert again.config == network.config
+    assert (asked["repo"], asked["name"]) == ("someone/weights", CHECKPOINT_NAME)
+    assert asked["revision"] == "v2"
+
+    uploaded = {}
+    monkeypatch.setattr(
+        "huggingface_hub.hub_mixin.HfApi.create_repo",
+        lambda *_, **options: SimpleNamespace(repo_id=options["repo_id"]),
+    )
+    monkeypatch.setattr(
+        "huggingface_hub.hub_mixin.HfApi.upload_folder",
+        lambda *_, folder_path, **__: uploaded.update(
+            {path.name: path.read_bytes() for path in Path(folder_path).iterdir()}
+        ),
+    )
+    network.push_to_hub("someone/weights")
+    assert uploaded[CHECKPOINT_NAME] == saved.read_bytes()
+
+
 def test_unknown_name():
     with pytest.raises(poseact.PoseActError, match="no weights 'huge'"):
         poseact.load("huge")
@@ -151,11 +234,12 @@ def test_a_failed_save_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     path = poseact.save(randomised(), tmp_path / "w.safetensors")
     before = path.read_bytes()
 
-    def full_disk(_, target, __):
-        target.write_bytes(b"half")
+    def full_disk(target, content):
+        with target.open("wb") as file:
+            file.write(content[:1000])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("poseact.weights.checkpoint.save_file", full_disk)
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
     with pytest.raises(poseact.PoseActError, match="No space left"):
         poseact.save(randomised("cvpr18-2d"), path)
     assert path.read_bytes() == before

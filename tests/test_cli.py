@@ -19,7 +19,8 @@ import poseact
 from poseact.cli import main
 from poseact.inference.results import COLUMNS
 from poseact.inference.run import predict, px_per_mm, read_boxes
-from poseact.media import VideoReader, VideoWriter, write_image
+from poseact.interrupt import StopRequest
+from poseact.media import VideoReader, VideoWriter, read_image, write_image
 from poseact.skeleton import PA16
 from poseact.weights import catalogue
 from test_keras_import import write_keras
@@ -70,7 +71,6 @@ def refused(monkeypatch, capsys):
 
     def check(*arguments):
         monkeypatch.setattr(sys, "argv", ["poseact", *map(str, arguments)])
-        monkeypatch.setattr(signal, "signal", lambda *_: None)
         with pytest.raises(SystemExit) as stop:
             main()
         assert stop.value.code == 2
@@ -153,6 +153,89 @@ def test_bad_boxes(text, message, tmp_path):
         read_boxes(tmp_path / "boxes.csv")
 
 
+def test_a_bad_box_is_found_before_any_work(tmp_path):
+    (tmp_path / "boxes.csv").write_text("source,frame,x0,y0,x1,y1\na.png,0,1,2,nan,4\n")
+    with pytest.raises(poseact.PoseActError, match="Line 2"):
+        read_boxes(tmp_path / "boxes.csv")
+    (tmp_path / "boxes.csv").write_text("source,frame,x0,y0,x1,y1\na.png,-1,1,2,3,4\n")
+    with pytest.raises(poseact.PoseActError, match="before the first"):
+        read_boxes(tmp_path / "boxes.csv")
+
+
+def test_boxes_of_an_unknown_file(tmp_path, weights):
+    write_image(tmp_path / "a.png", noise(0))
+    (tmp_path / "boxes.csv").write_text("source,frame,x0,y0,x1,y1\nA.png,0,1,2,3,4\n")
+    with pytest.raises(poseact.PoseActError, match=r"'A\.png'"):
+        predict(tmp_path / "a.png", tmp_path / "o", weights=weights, boxes=tmp_path / "boxes.csv")
+    assert not (tmp_path / "o").exists()
+
+
+def test_boxes_of_frames_that_do_not_exist_are_told(tmp_path, weights, caplog):
+    write_video(tmp_path / "v.mp4", frames=3)
+    (tmp_path / "boxes.csv").write_text("source,frame,x0,y0,x1,y1\nv.mp4,9,1,2,30,40\n")
+    predict(tmp_path / "v.mp4", tmp_path / "o", weights=weights, boxes=tmp_path / "boxes.csv")
+    assert "frames [9] match no frame" in caplog.text
+
+
+def test_interruption_between_photos_keeps_the_table(tmp_path, weights):
+    for i in range(4):
+        write_image(tmp_path / "in" / f"{i}.png", noise(i))
+
+    def stop_after_two(step):
+        if step.file == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    report = predict(tmp_path / "in", tmp_path / "out", weights=weights, on_step=stop_after_two)
+    assert report.interrupted
+    assert report.frames == 2
+    assert len(pq.read_table(report.parquet)) == 2 * 16
+    assert len(report.drawn) == 2
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_second_signal_ends_at_once():
+    with StopRequest() as stop:
+        assert not stop
+        signal.raise_signal(signal.SIGTERM)
+        assert stop
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_results_never_replace_an_input(tmp_path, weights):
+    for name in ("x.png", "x_pose.png"):
+        write_image(tmp_path / name, noise(0))
+    before = (tmp_path / "x_pose.png").read_bytes()
+    with pytest.raises(poseact.PoseActError, match="would replace"):
+        predict(tmp_path, tmp_path, weights=weights)
+    assert (tmp_path / "x_pose.png").read_bytes() == before
+
+
+def test_results_are_not_read_as_input(tmp_path, weights):
+    write_image(tmp_path / "x.png", noise(0))
+    for _ in range(2):
+        report = predict(tmp_path, tmp_path / "res", weights=weights)
+        assert report.frames == 1
+
+
+def test_output_that_is_a_file(tmp_path, weights):
+    write_image(tmp_path / "x.png", noise(0))
+    (tmp_path / "taken").write_text("mine")
+    with pytest.raises(poseact.PoseActError, match="taken could not be written"):
+        predict(tmp_path / "x.png", tmp_path / "taken", weights=weights)
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_names_with_brackets_are_printed_as_they_are(tmp_path, weights):
+    write_image(tmp_path / "a [red] [x].png", noise(0))
+    (tmp_path / "b [x].jpg").write_bytes(b"")
+    result = run("predict", tmp_path, "--out", tmp_path / "o[b]", "--weights", weights)
+    assert result.returncode == 2
+    assert str(tmp_path / "o[b]" / "a [red] [x]_pose.png") in result.stdout
+    assert "b [x].jpg" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_interruption_keeps_what_was_done(tmp_path, weights):
     source, out = write_video(tmp_path / "long.mp4", frames=400), tmp_path / "out"
     process = subprocess.Popen(
@@ -186,6 +269,8 @@ def test_bad_input_is_one_sentence(tmp_path, weights, refused):
     assert "side view" in refused(
         "predict", fake, "--side-view", "--weights", flat_weights(tmp_path)
     )
+    assert "cannot be looked up" in refused("predict", "x" * 300)
+    assert "no weights" in refused("predict", fake, "--weights", "w" * 300)
     assert "no-such-command" in refused("no-such-command")
 
 
@@ -209,10 +294,27 @@ def test_drawing_can_be_left_out(tmp_path, weights):
 
 
 def test_colliding_names_are_kept_apart(tmp_path, weights):
-    for name in ("a.png", "a.jpg"):
+    for name in ("a.png", "a.jpg", "A.JPEG", "a_png.jpg"):
         write_image(tmp_path / "in" / name, noise(0))
-    report = predict(tmp_path / "in", tmp_path / "out", weights=weights, side_view=True)
-    assert sorted(p.name for p in report.drawn) == ["a_pose.png", "a_png_pose.png"][::-1]
+    report = predict(tmp_path / "in", tmp_path / "out", weights=weights)
+    names = {path.relative_to(report.out).as_posix().casefold() for path in report.drawn}
+    assert len(names) == 4
+    assert all(path.is_file() for path in report.drawn)
+
+
+def test_side_view_is_an_inset(tmp_path, weights):
+    write_image(tmp_path / "a.png", np.full((240, 240, 3), 90, np.uint8))
+    write_image(tmp_path / "small.png", np.full((3, 2, 3), 90, np.uint8))
+    plain, inset = (
+        predict(tmp_path, tmp_path / str(view), weights=weights, side_view=view)
+        for view in (False, True)
+    )
+    without, with_view = (
+        read_image(report.out / "a_pose.png").astype(int) for report in (plain, inset)
+    )
+    assert (with_view[:60, -60:] != without[:60, -60:]).any(-1).mean() > 0.9
+    np.testing.assert_array_equal(with_view[100:], without[100:])
+    assert read_image(inset.out / "small_pose.png").shape == (3, 2, 3)
 
 
 def test_scale_of_a_person_from_the_trunk():

@@ -13,7 +13,7 @@ CELLS = 16
 def prediction_of(joints, confidence=None, maps=None, blocks=1):
     confidence = torch.full(joints.shape[:3], 0.5) if confidence is None else confidence
     maps = torch.full((*joints.shape[:3], CELLS, CELLS), CELLS**-2.0) if maps is None else maps
-    return Prediction([Pose(joints, confidence, maps)] * blocks, {})
+    return Prediction([Pose(joints, confidence, maps)] * blocks, {}, torch.zeros(1))
 
 
 def targets_of(joints, valid=None, known=None, depth_valid=None):

@@ -7,6 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import poseact
+from poseact.layers.softargmax import window_confidence
 from poseact.models.multitask import MultitaskConfig
 from poseact.models.presets import PRESETS, preset_config
 from poseact.models.pyramid import SPNetConfig
@@ -25,7 +26,7 @@ def small(kind: str, joints: int = 16, **changes) -> poseact.Network:
         config = SPNetConfig(
             skeleton,
             labels,
-            image_size=SIZE,
+            image_size=2 * SIZE,
             pyramids=2,
             action_pyramids=(1, 2) if kind == "spnet-3d" else (2,),
             depth=kind == "spnet-3d",
@@ -42,7 +43,7 @@ def small(kind: str, joints: int = 16, **changes) -> poseact.Network:
             num_blocks=2,
             depth_maps=4 if kind == "cvpr18-3d" else 1,
             context_maps=0 if kind == "cvpr18-3d" else 2,
-            stem="light",
+            stem="multitask" if kind == "cvpr18-2d" else "light",
             channels=16,
             low_channels=24,
             pose_width=14,
@@ -103,7 +104,7 @@ def test_joints_and_confidence_stay_in_the_unit_interval(kind):
         assert (pose.joints >= 0).all()
         assert (pose.joints <= 1).all()
         assert (pose.confidence > 0).all()
-        assert (pose.confidence <= 1 + 1e-6).all()
+        assert (pose.confidence <= 1).all()
         torch.testing.assert_close(pose.heatmaps.sum((-2, -1)), torch.ones(2, 3, 16))
 
 
@@ -233,14 +234,81 @@ def test_tiny_keeps_its_budget():
     [
         ({"num_joints": 1}, "at least 2 joints"),
         ({"labels": ("squat",)}, "at least 2"),
-        ({"labels": ("squat", "squat")}, "repeat"),
+        ({"labels": ("squat", "squat")}, "different ones"),
+        ({"labels": "squat"}, "tuple of action names"),
+        ({"labels": {"a", "b"}}, "tuple of action names"),
+        ({"num_actions": -3}, "num_actions=-3"),
         ({"num_blocks": 0}, "num_blocks=0"),
+        ({"num_blocks": 1.5}, "num_blocks=1.5"),
+        ({"channels": "17"}, "channels='17'"),
+        ({"skeleton": "pa99"}, "skeleton='pa99'"),
+        ({"stem": "x"}, "multitask, light"),
+        ({"image_size": 8}, "16 or more"),
+        ({"appearance_channels": 1, "num_actions": 3}, "2 or more"),
         ({"blocks": 2}, "no field 'blocks'"),
     ],
 )
 def test_bad_changes_of_a_preset(changes, message):
     with pytest.raises(poseact.PoseActError, match=message):
         poseact.create_model("cvpr18-mpii", **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pyramids": 1}, "from 1 to 1"),
+        ({"action_pyramids": ()}, "at least one number"),
+        ({"action_pyramids": [0]}, "from 1 to 6"),
+        ({"action_pyramids": [7]}, "from 1 to 6"),
+        ({"levels": 1}, "2 or more"),
+        ({"image_size": 64}, "128 or more"),
+        ({"action_channels": 8}, "16 or more"),
+        ({"decoupled": 1}, "True or False"),
+    ],
+)
+def test_bad_changes_of_spnet(changes, message):
+    with pytest.raises(poseact.PoseActError, match=message):
+        poseact.create_model("spnet-penn", **changes)
+
+
+def test_changes_that_are_understood():
+    network = poseact.create_model("tiny", skeleton="pa17", labels=["sit", "stand"], depth_maps=1)
+    assert network.config.skeleton.name == "pa17"
+    assert network.config.labels == ("sit", "stand")
+    assert poseact.create_model("spnet-penn", pyramids=1, num_actions=0).num_blocks == 3
+
+
+@pytest.mark.parametrize("kind", ["cvpr18-2d", "spnet-2d"])
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        (torch.zeros(1, 3, 64, 64), "give \\(B, T, 3, H, W\\)"),
+        (torch.zeros(1, 2, 64, 64, 3), "give \\(B, T, 3, H, W\\)"),
+        (torch.zeros(1, 0, 3, 64, 64), "give \\(B, T, 3, H, W\\)"),
+        (torch.zeros(1, 1, 3, 64, 64, dtype=torch.uint8), "floating-point"),
+    ],
+)
+def test_frames_that_are_none(kind, frames, message):
+    with pytest.raises(poseact.PoseActError, match=message):
+        small(kind)(frames)
+
+
+def test_no_action_where_none_was_reached():
+    prediction = small("spnet-2d")(clip(), num_blocks=1)
+    with pytest.raises(poseact.PoseActError, match="stopped before"):
+        _ = prediction.action
+
+
+def test_context_weights_survive_vanishing_confidence():
+    head = small("cvpr18-2d").pose_model.head
+    joints = head(torch.full((1, head.channels, 8, 8), -200.0)).joints
+    torch.testing.assert_close(joints, torch.full((1, 16, 2), 0.5))
+
+
+def test_confidence_never_exceeds_one():
+    sharp = torch.zeros(1, 1, 9, 9).index_fill(2, torch.tensor([4]), 0.0)
+    sharp[0, 0, 3:5, 3:5] = torch.tensor([[0.3, 0.3], [0.2, 0.2000002]])
+    assert window_confidence(sharp) == 1
 
 
 def test_unknown_preset():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -50,9 +52,10 @@ class DotNetwork(Network):
         z = torch.tensor([0.5, 0.6, 0.7]).expand(batch * clip, 3)
         joints = torch.cat((xy, z.unsqueeze(-1)), -1)
         confidence = (total.flatten(1) > 0.5).float()
-        self.calls.append(batch * clip)
+        if frames.max() > -1:  # not the trial run of a new Predictor
+            self.calls.append(batch * clip)
         shaped = (t.unflatten(0, (batch, clip)) for t in (joints, confidence, heat))
-        return Prediction([Pose(*shaped)], {})
+        return Prediction([Pose(*shaped)], {}, frames)
 
 
 def picture(dots, width=400, height=300, radius=6):
@@ -107,6 +110,47 @@ def test_joint_outside_the_picture_is_not_visible(predictor):
     assert pose.visible.tolist() == [True, False, True]
 
 
+def test_joint_beyond_the_edge_is_not_visible():
+    class Offset(DotNetwork):
+        """Sees the pelvis a quarter of the crop further left than it is."""
+
+        def forward(self, frames, num_blocks=None):
+            prediction = super().forward(frames, num_blocks)
+            prediction.pose.joints[..., 0, 0] -= 0.25
+            return prediction
+
+    image = picture(np.array([[10.0, 50.0], [40.0, 20.0], [70.0, 80.0]]), 100, 100)
+    (pose,) = poseact.Predictor(Offset(), device="cpu").image(image, [(0, 0, 100, 100)])
+    assert pose.joints[0, 0] < 0
+    assert pose.confidence[0] == 1
+    assert pose.visible.tolist() == [False, True, True]
+
+
+def test_depth_is_relative_to_the_pelvis_or_else_to_the_root():
+    for joints, expected in ((DOTS.joints, [0, 200, 400]), (("a", "b", "c"), [0, 200, 400])):
+        network = DotNetwork()
+        network.config = DotConfig(Skeleton("s", joints), image_size=96)
+        (pose,) = poseact.Predictor(network, device="cpu").image(picture(DOTS_AT))
+        np.testing.assert_allclose(pose.joints[:, 2], expected, atol=0.01)
+
+
+def test_number_of_blocks_reaches_the_network():
+    network = poseact.create_model("tiny")
+    crops = np.random.default_rng(0).integers(0, 255, (1, 128, 128, 3), np.uint8)
+    outputs = {k: poseact.Predictor(network, k, "cpu").crops(crops)[0] for k in (1, 2, None)}
+    assert not np.allclose(outputs[1], outputs[2])
+    np.testing.assert_array_equal(outputs[2], outputs[None])
+
+
+def test_folded_and_double_networks_predict_too():
+    network = poseact.create_model("tiny")
+    crops = np.zeros((1, 128, 128, 3), np.uint8)
+    wanted, _ = poseact.Predictor(network, device="cpu").crops(crops)
+    for other in (poseact.fused(network), copy.deepcopy(network).double()):
+        joints, _ = poseact.Predictor(other, device="cpu").crops(crops)
+        np.testing.assert_allclose(joints, wanted, atol=0.01)
+
+
 def frames_of(positions, size=(400, 300)):
     for i, dots in enumerate(positions):
         yield Frame(i, i / 25, picture(dots, *size, radius=4))
@@ -140,7 +184,16 @@ def test_video_with_boxes_by_frame(predictor):
     assert [len(poses) for _, poses in results] == [2, 0, 1]
 
 
-@pytest.mark.parametrize("box", [(10, 10, 10, 20), (10, 20, 30, 5), (float("nan"), 0, 5, 5)])
+BAD_BOXES = [
+    (10, 10, 10, 20),
+    (10, 20, 30, 5),
+    (float("nan"), 0, 5, 5),
+    (0, 0, float("inf"), 5),
+    (0, 0, 1e160, 5),
+]
+
+
+@pytest.mark.parametrize("box", BAD_BOXES)
 def test_empty_box(predictor, box):
     with pytest.raises(poseact.PoseActError, match="is empty"):
         predictor.image(picture(DOTS_AT), [box])
@@ -170,7 +223,11 @@ def test_follower_smooths_and_gives_up():
     assert follower.window == pytest.approx((120, 140, 112))
     follower.update(BODY + np.array([40, 0]), sure, follower.window, 640, 480)
     assert follower.window == pytest.approx((140, 140, 112))  # half way
-    follower.update(BODY, np.array([0.6, 0.2]), follower.window, 640, 480)
+    three = np.array([*BODY, [120.0, 120.0]])
+    follower.update(three, np.array([0.6, 0.5, 0.1]), follower.window, 640, 480)
+    assert follower.window is not None
+    follower.lost_below = 0.5
+    follower.update(three, np.array([0.6, 0.5, 0.1]), follower.window, 640, 480)
     assert follower.window is None
     follower.update(BODY - 1000, sure, (0, 0, 100), 640, 480)
     assert follower.window is None

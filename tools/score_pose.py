@@ -20,11 +20,11 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor, nn
+from torch import nn
 
 import poseact
 from poseact.augment import Crop, evaluation_crop
-from poseact.crop import DEPTH_RANGE_MM, transform_points
+from poseact.crop import DEPTH_RANGE_MM, to_frames, transform_points
 from poseact.data.lsp import read_lsp_extended
 from poseact.data.sample import PoseSample
 from poseact.media import read_image
@@ -62,11 +62,6 @@ def validation_block(lsp: list[PoseSample]) -> list[PoseSample]:
 def evaluation_crops(samples: list[PoseSample], size: int) -> list[Crop]:
     """Upright crops of PA16 samples, images read from disk."""
     return [evaluation_crop(read_image(s.image), s, PA16, size) for s in samples]
-
-
-def to_frames(images: Tensor) -> Tensor:
-    """``(B, S, S, 3)`` uint8 to ``(B, 1, 3, S, S)`` in [-1, 1], channels last in memory."""
-    return images.permute(0, 3, 1, 2).float().mul_(2 / 255).sub_(1).unsqueeze(1)
 
 
 @torch.inference_mode()

@@ -32,13 +32,13 @@ from score_pose import (
     evaluation_crops,
     predict,
     score,
-    to_frames,
     validation_block,
 )
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from poseact.augment import AugmentRanges, augmented_crop
+from poseact.crop import to_frames
 from poseact.data.blazepose import read_blazepose
 from poseact.data.lsp import read_lsp_extended
 from poseact.data.sample import PoseSample

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,7 +27,7 @@ from rich.text import Text
 from poseact.errors import PoseActError
 
 if TYPE_CHECKING:
-    from poseact.inference.run import PredictReport
+    from poseact.inference.run import PredictReport, Step
 
 app = typer.Typer(
     help="2D/3D body pose and action recognition from one multitask network.",
@@ -44,23 +42,16 @@ INTERRUPTED = 130
 
 
 class _Rate(ProgressColumn):
-    """Frames per second."""
+    """Frames or files per second."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:.1f} fps" if speed else "– fps")
+        return Text(f"{speed:.1f} {task.fields['unit']}" if speed else f"– {task.fields['unit']}")
 
 
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TextColumn("ETA"),
-        TimeRemainingColumn(),
-        console=console,
-    )
+def _console(stderr: bool = False) -> Console:
+    """A console that prints file names as they are."""
+    return Console(stderr=stderr, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command("predict")
@@ -94,7 +85,7 @@ def predict_command(
             device=device,
             draw=draw,
             side_view=side_view,
-            on_frame=job.on_frame,
+            on_step=job.on_step,
         )
     _finish(report)
 
@@ -107,7 +98,7 @@ def demo_command(
     from poseact.inference.run import demo
 
     with _Job() as job:
-        report = demo(out, on_frame=job.on_frame)
+        report = demo(out, on_step=job.on_step)
     _finish(report)
 
 
@@ -123,9 +114,9 @@ def import_keras_command(
 
     network = import_keras(file, preset)
     save(network, out)
-    console = Console()
-    console.print(f"{file.name}: {network.card.provenance['import']}", soft_wrap=True)
-    console.print(f"Checkpoint: {out}", soft_wrap=True)
+    console = _console()
+    console.print(f"{file.name}: {network.card.provenance['import']}")
+    console.print(f"Checkpoint: {out}")
 
 
 @weights_app.command("list")
@@ -134,7 +125,7 @@ def weights_list_command() -> None:
     from poseact.weights.catalogue import PUBLISHED
     from poseact.weights.checkpoint import describe, shipped_weights
 
-    console = Console()
+    console = _console()
     shipped = Table("name", "preset", "licence", title="Shipped with the package")
     for name in shipped_weights():
         header = describe(name)
@@ -159,14 +150,14 @@ def weights_fetch_command(
     """Download and verify the authors' file of a preset."""
     from poseact.weights.catalogue import fetch
 
-    console = Console()
+    console = _console()
     with Progress(console=console) as progress:
         task = progress.add_task(preset, total=None)
         path = fetch(
             preset,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
-    console.print(f"Verified file: {path}", soft_wrap=True)
+    console.print(f"Verified file: {path}")
     if out is not None:
         import_keras_command(path, preset, out)
 
@@ -182,40 +173,59 @@ def weights_show_command(
 
 
 class _Job:
-    """Progress bar of a prediction, one line per file."""
+    """Progress of a prediction: frames of the video in hand, and files where there are several."""
 
     def __init__(self) -> None:
-        self._progress = _progress(Console(stderr=True))
-        self._tasks: dict[Path, TaskID] = {}
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Rate(),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+            console=_console(stderr=True),
+        )
+        self._files: TaskID | None = None
+        self._frames: TaskID | None = None
+        self._path: Path | None = None
 
     def __enter__(self) -> _Job:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._tasks:
+        if self._path is not None:
             self._progress.stop()
 
-    def on_frame(self, path: Path, done: int, total: int | None) -> None:
-        for earlier in [p for p in self._tasks if p != path]:
-            self._progress.remove_task(self._tasks.pop(earlier))
-        self._progress.start()
-        if path not in self._tasks:
-            self._tasks[path] = self._progress.add_task(path.name, total=total)
-        self._progress.update(self._tasks[path], completed=done, total=total)
+    def on_step(self, step: Step) -> None:
+        if self._path is None:
+            self._progress.start()
+            if step.files > 1:
+                self._files = self._progress.add_task("files", total=step.files, unit="files/s")
+        if step.path != self._path:
+            self._path = step.path
+            if self._frames is not None:
+                self._progress.remove_task(self._frames)
+            # A folder of photos is told by its files alone.
+            single = step.frames == 1 and step.files > 1
+            self._frames = (
+                None if single else self._progress.add_task(step.path.name, total=None, unit="fps")
+            )
+        if self._frames is not None:
+            self._progress.update(self._frames, completed=step.frame, total=step.frames)
+        if self._files is not None:
+            share = step.frame / step.frames if step.frames else 0
+            self._progress.update(self._files, completed=step.file - 1 + min(share, 1))
 
 
 def _finish(report: PredictReport) -> None:
-    console = Console()
+    console = _console()
     for path, reason in report.failed.items():
-        Console(stderr=True).print(f"skipped {path}: {reason}", style="yellow", soft_wrap=True)
-    console.print(f"{report.frames} frames; table: {report.parquet}, {report.json}", soft_wrap=True)
+        _console(stderr=True).print(f"skipped {path}: {reason}", style="yellow")
+    console.print(f"{report.frames} frames; table: {report.parquet}, {report.json}")
     if report.drawn:
-        where = (
-            report.drawn[0]
-            if len(report.drawn) == 1
-            else f"{len(report.drawn)} files in {report.out}"
-        )
-        console.print(f"Drawn: {where}", soft_wrap=True)
+        one = len(report.drawn) == 1
+        where = report.drawn[0] if one else f"{len(report.drawn)} files in {report.out}"
+        console.print(f"Drawn: {where}")
     if report.interrupted:
         console.print("Interrupted: the results hold what was done until then.")
         raise typer.Exit(INTERRUPTED)
@@ -228,17 +238,12 @@ def main() -> None:
     logging.basicConfig(
         level=logging.WARNING,
         format="%(message)s",
-        handlers=[RichHandler(console=Console(stderr=True), show_time=False, show_path=False)],
+        handlers=[RichHandler(console=_console(stderr=True), show_time=False, show_path=False)],
     )
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         app()
     except PoseActError as error:
-        Console(stderr=True).print(f"error: {error}", style="red", soft_wrap=True, markup=False)
+        _console(stderr=True).print(f"error: {error}", style="red")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

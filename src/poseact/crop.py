@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from torch import Tensor
 
 PERSON_MARGIN = 1.25
 MIN_SIDE_PX = 16.0
@@ -16,6 +17,14 @@ DEPTH_RANGE_MM = 2000.0
 
 Window = tuple[float, float, float]
 """Square window of a picture: centre x, centre y and side in px."""
+
+
+def to_frames(crops: Tensor) -> Tensor:
+    """Crops as a network reads them: ``(N, S, S, 3)`` uint8 RGB to ``(N, 1, 3, S, S)`` in [-1, 1].
+
+    The result lies channels last in memory, as the crops do.
+    """
+    return (crops.permute(0, 3, 1, 2).float() / 127.5 - 1).unsqueeze(1)
 
 
 def whole_window(width: int, height: int) -> Window:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
+
+from poseact.errors import PoseActError
 
 
 @contextmanager
@@ -22,3 +24,29 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a whole file or leave the old one as it was.
+
+    Args:
+        path: The file to make or replace; folders that are missing are made.
+        write: Called with the path to write to.
+
+    Raises:
+        PoseActError: The file cannot be written.
+    """
+    try:
+        with replacing(Path(path)) as partial:
+            write(partial)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: Exception) -> PoseActError:
+    """The error of a file that cannot be written."""
+    reason = getattr(error, "strerror", None) or error
+    return PoseActError(
+        f"The file {path} could not be written ({reason}); "
+        f"check the folder, your rights to it and the space left."
+    )

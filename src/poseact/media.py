@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,7 +23,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from poseact.errors import PoseActError
-from poseact.files import replacing
+from poseact.files import atomic_write, replacing, unwritable
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 VIDEO_SUFFIXES = frozenset(
@@ -49,12 +49,13 @@ _MIN_TICKS = 90_000
 _log = logging.getLogger(__name__)
 
 
-def find_media(source: Path) -> list[Path]:
+def find_media(source: Path, leave_out: Path | None = None) -> list[Path]:
     """The pictures and videos that a path stands for.
 
     Args:
-        source: A file, or a folder that is searched with all folders below it. Hidden files are
-            left out of a folder: systems keep thumbnails and the like in them.
+        source: A file, or a folder that is searched with all folders below it. Hidden files and
+            folders are left out: systems keep thumbnails and the like in them.
+        leave_out: A folder below ``source`` that is not searched, such as that of the results.
 
     Returns:
         Paths in natural order, ``frame2.png`` before ``frame10.png``.
@@ -65,11 +66,22 @@ def find_media(source: Path) -> list[Path]:
     """
     source = Path(source)
     known = IMAGE_SUFFIXES | VIDEO_SUFFIXES
-    if source.is_dir():
+    try:
+        is_dir, exists = source.is_dir(), source.exists()
+    except OSError as error:
+        raise PoseActError(
+            f"The path {source} cannot be looked up ({error.strerror}); check it."
+        ) from error
+    if is_dir:
+        inner = None if leave_out is None else leave_out.resolve()
+        skipped = inner if inner != source.resolve() else None
         found = [
             path
             for path in source.rglob("*")
-            if path.suffix.lower() in known and not path.name.startswith(".") and path.is_file()
+            if path.suffix.lower() in known
+            and not any(part.startswith(".") for part in path.relative_to(source).parts)
+            and (skipped is None or skipped not in path.resolve().parents)
+            and path.is_file()
         ]
         if not found:
             raise PoseActError(
@@ -77,7 +89,7 @@ def find_media(source: Path) -> list[Path]:
                 f"put some there, with one of the suffixes {_listed(known)}."
             )
         return sorted(found, key=lambda path: _natural(path.relative_to(source)))
-    if not source.exists():
+    if not exists:
         raise PoseActError(f"There is no file or folder {source}; check the path.")
     if source.suffix.lower() not in known:
         raise PoseActError(
@@ -137,26 +149,9 @@ def write_image(path: Path, rgb: np.ndarray) -> None:
             f"A picture cannot be written as {path.name!r}; "
             f"give a name with a suffix of {_listed(_ENCODER_FLAGS)}."
         )
-    _require_picture(rgb)
+    require_picture(rgb)
     _, data = cv2.imencode(path.suffix.lower(), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), flags)
     atomic_write(path, lambda partial: partial.write_bytes(data.tobytes()))
-
-
-def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a whole file or leave the old one as it was.
-
-    Args:
-        path: The file to make or replace; folders that are missing are made.
-        write: Called with the path to write to.
-
-    Raises:
-        PoseActError: The file cannot be written.
-    """
-    try:
-        with replacing(Path(path)) as partial:
-            write(partial)
-    except OSError as error:
-        raise _unwritable(path, error) from error
 
 
 @dataclass(frozen=True)
@@ -352,7 +347,7 @@ class VideoWriter:
                     f"file:{partial}", "w", format="mp4", options={"movflags": "+faststart"}
                 )
             except (OSError, FFmpegError) as error:
-                raise _unwritable(self.path, error) from error
+                raise unwritable(self.path, error) from error
             self._container = stack.enter_context(container)
             self._stream = self._add_stream()
             stack.push(self._finish)
@@ -365,7 +360,10 @@ class VideoWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool | None:
-        return self._stack.__exit__(kind, error, trace)
+        try:
+            return self._stack.__exit__(kind, error, trace)
+        except OSError as failure:  # FFmpeg's errors of the disk are OSErrors too
+            raise unwritable(self.path, failure) from failure
 
     def write(self, rgb: np.ndarray, time: float | None = None) -> None:
         """Append a frame.
@@ -380,7 +378,7 @@ class VideoWriter:
             PoseActError: The picture has another size or type, the time is not finite, or the file
                 cannot be written.
         """
-        _require_picture(rgb)
+        require_picture(rgb)
         if rgb.shape[:2] != (self.height, self.width):
             raise PoseActError(
                 f"A frame of {rgb.shape[1]} x {rgb.shape[0]} px was given for {self.path}, which "
@@ -425,7 +423,7 @@ class VideoWriter:
         try:
             self._container.mux(self._stream.encode(frame))
         except FFmpegError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
 
     def _finish(
         self,
@@ -471,19 +469,17 @@ def _estimate_count(container: InputContainer, stream: VideoStream, fps: Fractio
     return None
 
 
-def _require_picture(rgb: np.ndarray) -> None:
+def require_picture(rgb: np.ndarray) -> None:
+    """Check that an array is a picture.
+
+    Raises:
+        PoseActError: It is not ``(H, W, 3)`` uint8 with at least one pixel.
+    """
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or not rgb.size:
         raise PoseActError(
             f"An array of shape {rgb.shape} and type {rgb.dtype} was given as a picture; "
             f"give (height, width, 3) of uint8 RGB."
         )
-
-
-def _unwritable(path: Path, error: OSError | FFmpegError) -> PoseActError:
-    return PoseActError(
-        f"The file {path} could not be written ({error.strerror or error}); "
-        f"check the folder, your rights to it and the space left."
-    )
 
 
 def _natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:

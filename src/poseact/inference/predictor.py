@@ -13,6 +13,7 @@ from poseact.crop import (
     Window,
     crop_matrix,
     person_window,
+    to_frames,
     transform_points,
     warp_image,
     whole_window,
@@ -20,7 +21,7 @@ from poseact.crop import (
 from poseact.errors import PoseActError
 from poseact.inference.follow import SURE, PersonFollower, closer_window
 from poseact.inference.results import FramePose
-from poseact.media import Frame
+from poseact.media import Frame, require_picture
 from poseact.models.base import Network
 from poseact.models.config import checked_blocks
 from poseact.models.fuse import fused
@@ -30,6 +31,8 @@ DEFAULT_WEIGHTS = "tiny-research"
 
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in px of the picture."""
+
+MAX_COORDINATE_PX = 1e6
 
 BOX_MARGIN = 1.1
 """Windows are this much larger than the boxes given, which surround people tightly."""
@@ -63,18 +66,19 @@ class Predictor:
     ) -> None:
         network = weights if isinstance(weights, Network) else load(weights)
         self.num_blocks = checked_blocks(num_blocks, network.num_blocks)
-        chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            self.device = torch.device(chosen)
-            self.network = fused(network).to(self.device)
-        except (RuntimeError, AssertionError) as error:
-            raise PoseActError(
-                f"The device {chosen!r} cannot be used here ({error}); give 'cpu'."
-            ) from error
         self.card = network.card
         self.skeleton = network.config.skeleton
         self.image_size = network.config.image_size
         self.has_depth = network.config.dims == 3
+        chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            self.device = torch.device(chosen)
+            self.network = fused(network).float().to(self.device)
+            self.crops(np.zeros((1, self.image_size, self.image_size, 3), np.uint8))
+        except (RuntimeError, AssertionError, ImportError) as error:
+            raise PoseActError(
+                f"The device {str(chosen)!r} cannot be used here ({error}); give 'cpu'."
+            ) from error
 
     @property
     def depth_unit(self) -> str | None:
@@ -98,11 +102,11 @@ class Predictor:
         Raises:
             PoseActError: The array is no picture, or a box is empty.
         """
-        _require_picture(image)
+        require_picture(image)
         if boxes is not None:
-            windows = [window_of(box) for box in boxes]
-            return self._poses(image, windows, frame, time)
-        return [self._search(image, frame, time)]
+            return self._poses(image, [window_of(box) for box in boxes], frame, time)
+        pose, _ = self._search(image, frame, time)
+        return [pose]
 
     def video(
         self, frames: Iterable[Frame], boxes: Mapping[int, Sequence[Box]] | None = None
@@ -116,23 +120,30 @@ class Predictor:
 
         Yields:
             Each frame with its poses.
+
+        Raises:
+            PoseActError: As :meth:`image`.
         """
         follower = PersonFollower()
         for frame in frames:
-            height, width = frame.image.shape[:2]
+            number, time = frame.index, frame.time
             if boxes is not None:
-                yield frame, self.image(frame.image, boxes.get(frame.index, ()), *_when(frame))
+                yield frame, self.image(frame.image, boxes.get(number, ()), number, time)
                 continue
-            if follower.window is None:
-                pose = self._search(frame.image, *_when(frame))
+            window = follower.window
+            if window is None:
+                pose, window = self._search(frame.image, number, time)
             else:
-                (pose,) = self._poses(frame.image, [follower.window], *_when(frame))
-            read_from = window_of(pose.box, margin=1.0)
-            follower.update(pose.joints, pose.confidence, read_from, width, height)
+                (pose,) = self._poses(frame.image, [window], number, time)
+            height, width = frame.image.shape[:2]
+            follower.update(pose.joints, pose.confidence, window, width, height)
             yield frame, [pose]
 
-    def _search(self, image: np.ndarray, frame: int, time: float) -> FramePose:
-        """The pose in the whole picture, then again and again in the window of that pose."""
+    def _search(self, image: np.ndarray, frame: int, time: float) -> tuple[FramePose, Window]:
+        """The pose in the whole picture, then again and again in the window of that pose.
+
+        Also returns the window that the last one was read from.
+        """
         height, width = image.shape[:2]
         window = whole_window(width, height)
         (pose,) = self._poses(image, [window], frame, time)
@@ -142,7 +153,7 @@ class Predictor:
                 break
             window = closer
             (pose,) = self._poses(image, [window], frame, time)
-        return pose
+        return pose, window
 
     def _poses(
         self, image: np.ndarray, windows: Sequence[Window], frame: int, time: float
@@ -183,8 +194,7 @@ class Predictor:
             ``(N, J, D)`` joints, x and y in [0, 1] of the crop and z in mm relative to the pelvis
             (to the network's root where there is no pelvis); ``(N, J)`` confidence.
         """
-        pixels = torch.from_numpy(crops).to(self.device)
-        frames = pixels.permute(0, 3, 1, 2).unsqueeze(1).float() / 127.5 - 1  # (N, 1, 3, S, S)
+        frames = to_frames(torch.from_numpy(crops).to(self.device))
         pose = self.network(frames, num_blocks=self.num_blocks).pose
         joints = pose.joints.squeeze(1).cpu().numpy()
         if self.has_depth:
@@ -195,27 +205,16 @@ class Predictor:
         return joints, pose.confidence.squeeze(1).cpu().numpy()
 
 
-def _when(frame: Frame) -> tuple[int, float]:
-    return frame.index, frame.time
-
-
-def window_of(box: Box, margin: float = BOX_MARGIN) -> Window:
-    """Square window around a person's box.
+def window_of(box: Box) -> Window:
+    """Square window around a person's box, a little larger.
 
     Raises:
-        PoseActError: The box is empty.
+        PoseActError: The box is empty or beyond any picture.
     """
     x0, y0, x1, y1 = box
-    if not (x1 > x0 and y1 > y0):
+    if not (x0 < x1 and y0 < y1 and max(map(abs, box)) <= MAX_COORDINATE_PX):
         raise PoseActError(
-            f"The box {tuple(box)} is empty; give x0, y0, x1, y1 in px with x0 < x1 and y0 < y1."
+            f"The box {tuple(box)} is empty or outside of any picture; "
+            "give x0, y0, x1, y1 in px with x0 < x1 and y0 < y1."
         )
-    return person_window(box, margin)
-
-
-def _require_picture(image: np.ndarray) -> None:
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-        raise PoseActError(
-            f"An array of shape {image.shape} and type {image.dtype} was given as a picture; "
-            "give (height, width, 3) RGB of type uint8."
-        )
+    return person_window(box, BOX_MARGIN)

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from poseact.errors import PoseActError
-from poseact.media import atomic_write
+from poseact.files import atomic_write
 from poseact.skeleton import Skeleton
 
 COLUMNS: dict[str, str] = {

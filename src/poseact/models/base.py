@@ -40,12 +40,18 @@ class Network(nn.Module, ModelHubMixin):
 
     ``Network.from_pretrained("user/name")`` and ``network.push_to_hub("user/name")`` use one
     ``model.safetensors`` whose header holds everything that ``poseact.load`` needs.
+
+    Attributes:
+        config: Its shape, joints and labels.
+        card: Where its weights come from.
+        folded: Whether it is a copy for inference made by :func:`poseact.fused`.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
         self.card = Card()
+        self.folded = False
         # The checkpoint's header holds the configuration; the hub only wants a file of this name.
         self._hub_mixin_config = {"library": "poseact", "weights": CHECKPOINT_NAME}
 

@@ -1,8 +1,10 @@
-"""What every network's configuration has in common."""
+"""What every network's configuration has in common, and the checks of its arguments."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+
+from torch import Tensor
 
 from poseact.errors import PoseActError
 from poseact.models.base import Network
@@ -14,7 +16,7 @@ class NetworkConfig:
     """Typed description from which a network is built; see the subclasses for its shape.
 
     Raises:
-        PoseActError: A value is out of range.
+        PoseActError: A value is of another type or out of range.
     """
 
     skeleton: Skeleton
@@ -27,21 +29,35 @@ class NetworkConfig:
     """Clip length T that it was designed for; any other works."""
 
     def __post_init__(self) -> None:
-        if self.num_joints < 2:
+        if not isinstance(self.skeleton, Skeleton) or self.num_joints < 2:
             raise PoseActError(
-                f"A skeleton of {self.num_joints} joints was given; give one of at least 2 joints."
+                f"skeleton={self.skeleton!r} was given; give a Skeleton of at least 2 joints."
             )
-        if self.num_actions == 1:
+        if not isinstance(self.labels, tuple) or not all(isinstance(a, str) for a in self.labels):
+            raise PoseActError(f"labels={self.labels!r} was given; give a tuple of action names.")
+        if self.num_actions == 1 or len(set(self.labels)) != self.num_actions:
             raise PoseActError(
-                f"One action label was given ({self.labels[0]!r}); give none, or at least 2."
+                f"labels={self.labels!r} was given; give none, or at least 2 different ones."
             )
-        if len(set(self.labels)) != self.num_actions:
-            raise PoseActError(f"The labels {self.labels} repeat; give each action once.")
         for field in fields(self):
-            value = getattr(self, field.name)
-            lowest = 0 if field.name == "context_maps" else 1
-            if isinstance(value, int) and not isinstance(value, bool) and value < lowest:
-                raise PoseActError(f"{field.name}={value} was given; give {lowest} or more.")
+            if isinstance(field.default, int):
+                self._check_number(field.name, field.default)
+
+    def _check_number(self, name: str, default: int) -> None:
+        value = getattr(self, name)
+        if isinstance(default, bool):
+            if not isinstance(value, bool):
+                raise PoseActError(f"{name}={value!r} was given; give True or False.")
+            return
+        lowest = self.lowest().get(name, 1)
+        if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
+            raise PoseActError(
+                f"{name}={value!r} was given; give a whole number, {lowest} or more."
+            )
+
+    def lowest(self) -> dict[str, int]:
+        """Smallest value of the numbers whose smallest is not 1."""
+        return {}
 
     @property
     def num_joints(self) -> int:
@@ -63,17 +79,36 @@ class NetworkConfig:
         raise NotImplementedError
 
 
+def checked_frames(frames: Tensor) -> Tensor:
+    """The frames as they are, if a network can read them.
+
+    Raises:
+        PoseActError: They are not ``(B, T, 3, H, W)`` floating-point numbers.
+    """
+    if frames.ndim != 5 or frames.shape[2] != 3 or 0 in frames.shape:
+        raise PoseActError(
+            f"Frames of shape {tuple(frames.shape)} were given; give (B, T, 3, H, W), "
+            "a still being a clip of one frame."
+        )
+    if not frames.is_floating_point():
+        raise PoseActError(
+            f"Frames of type {frames.dtype} were given; give floating-point RGB in [-1, 1], "
+            "which is pixels / 127.5 - 1."
+        )
+    return frames
+
+
 def checked_blocks(num_blocks: int | None, available: int) -> int:
     """How many prediction blocks to run.
 
     Raises:
-        PoseActError: More than there are, or less than one.
+        PoseActError: More than there are, less than one, or no whole number.
     """
     if num_blocks is None:
         return available
-    if not 1 <= num_blocks <= available:
+    if not isinstance(num_blocks, int) or not 1 <= num_blocks <= available:
         raise PoseActError(
             f"num_blocks={num_blocks} was given, but this network has {available} prediction "
-            f"blocks; give a number from 1 to {available}."
+            f"blocks; give a whole number from 1 to {available}."
         )
     return num_blocks

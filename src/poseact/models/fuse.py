@@ -19,8 +19,11 @@ N = TypeVar("N", bound=Network)
 def fused(network: N) -> N:
     """A copy for inference whose outputs differ only by rounding, with fewer steps per layer.
 
-    The copy is laid out channels last and cannot be trained or saved.
+    The copy is laid out channels last and cannot be trained or saved. A network that is such a copy
+    already is returned as it is.
     """
+    if network.folded:
+        return network
     network = copy.deepcopy(network).eval().requires_grad_(False)
     for module in list(network.modules()):
         if isinstance(module, ConvBN):
@@ -33,4 +36,5 @@ def fused(network: N) -> N:
         elif isinstance(module, Residual):
             module.conv1 = fuse_conv_bn_eval(module.conv1, module.bn2)
             module.register_module("bn2", nn.Identity())
+    network.folded = True
     return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

@@ -8,13 +8,19 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from poseact.errors import PoseActError
 from poseact.layers.fold import fold_time, unfold_time
 from poseact.models.action import ActionModel, gather_at_joints
 from poseact.models.base import Network
-from poseact.models.config import NetworkConfig, checked_blocks
+from poseact.models.config import NetworkConfig, checked_blocks, checked_frames
 from poseact.models.outputs import Pose, Prediction
 from poseact.models.pose import HeadOutput, PoseModel
 from poseact.models.stem import LightStem, MultitaskStem
+
+STEMS = {"multitask": MultitaskStem, "light": LightStem}
+
+MAP_STRIDE = 8
+"""Pixels of the image per cell of the heat maps."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,20 @@ class MultitaskConfig(NetworkConfig):
     appearance_channels: int = 256
     """Width of the appearance stream's action blocks."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.stem not in STEMS:
+            raise PoseActError(f"stem={self.stem!r} was given; give one of {', '.join(STEMS)}.")
+
+    def lowest(self) -> dict[str, int]:
+        """Smallest value of the numbers whose smallest is not 1."""
+        return {
+            "context_maps": 0,
+            "image_size": 2 * MAP_STRIDE,
+            "pose_width": 2,
+            "appearance_channels": 2,
+        }
+
     @property
     def dims(self) -> int:
         """Coordinates per joint."""
@@ -64,8 +84,7 @@ class MultitaskNetwork(Network):
     def __init__(self, config: MultitaskConfig) -> None:
         super().__init__(config)
         self.config = config
-        stem = {"multitask": MultitaskStem, "light": LightStem}[config.stem]
-        self.stem = stem(config.channels)
+        self.stem = STEMS[config.stem](config.channels)
         self.pose_model = PoseModel(
             config.num_joints,
             config.depth_maps,
@@ -103,10 +122,10 @@ class MultitaskNetwork(Network):
                 later ones cost nothing, and the actions are read from the last that ran.
 
         Raises:
-            PoseActError: ``num_blocks`` is out of range.
+            PoseActError: The frames have another shape or type, or ``num_blocks`` is out of range.
         """
         count = checked_blocks(num_blocks, self.num_blocks)
-        clip_length = frames.shape[1]
+        clip_length = checked_frames(frames).shape[1]
         images = fold_time(frames).contiguous(memory_format=torch.channels_last)
         heads, visual = self.pose_model(self.stem(images), count)
         poses = [
@@ -119,14 +138,14 @@ class MultitaskNetwork(Network):
         ]
         features = unfold_time(visual, clip_length)
         if self.action_model is None:
-            return Prediction(poses, {}, features=features)
+            return Prediction(poses, {}, features)
         appearance = unfold_time(gather_at_joints(heads[-1].heatmaps, visual), clip_length)
         action_pose = poses[-1]._replace(
             confidence=unfold_time(self.sharpened_confidence(heads[-1]), clip_length)
         )
         weighted = action_pose.joints * action_pose.confidence.unsqueeze(-1)
         actions = self.action_model(weighted, appearance)
-        return Prediction(poses, actions, action_pose, features, appearance)
+        return Prediction(poses, actions, features, action_pose, appearance)
 
     def sharpened_confidence(self, head: HeadOutput) -> Tensor:
         """Confidence as the action streams read it: logits scaled by 4 in 2D, by 2 in 3D."""

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from poseact.errors import PoseActError
+
 
 class Pose(NamedTuple):
     """The pose of every frame, as one prediction block sees it.
@@ -48,15 +50,15 @@ class Prediction(NamedTuple):
         poses: One :class:`Pose` per prediction block.
         actions: Action predictions per stream, block by block: ``pose``, ``appearance`` and
             ``fused`` (CVPR'18) or ``fused`` alone (SPNet); empty for a network without actions.
+        features: ``(B, T, C, H, W)`` visual features that action streams read.
         action_pose: The pose that the action streams read, None without actions.
-        features: ``(B, T, C, H, W)`` the visual features that the action streams read.
         appearance: ``(B, T, J, C)`` those features gathered at each joint, None without actions.
     """
 
     poses: list[Pose]
     actions: dict[str, list[Action]]
+    features: Tensor
     action_pose: Pose | None = None
-    features: Tensor | None = None
     appearance: Tensor | None = None
 
     @property
@@ -69,8 +71,11 @@ class Prediction(NamedTuple):
         """The final action prediction.
 
         Raises:
-            LookupError: This network predicts no actions.
+            PoseActError: No action was predicted.
         """
         if "fused" not in self.actions:
-            raise LookupError("This network predicts no actions; create one that has labels.")
+            raise PoseActError(
+                "No action was predicted: the network has no labels, or it was stopped before its "
+                "first action block; create it with labels and run more blocks."
+            )
         return self.actions["fused"][-1]

@@ -108,8 +108,10 @@ class PoseHead(nn.Module):
         """Context maps ``(N, J * M, H, W)`` to confidence-weighted positions ``(N, J, 2)``."""
         shape = (self.num_joints, self.context_maps)
         positions = soft_argmax_2d(spatial_softmax(logits)).unflatten(1, shape)  # (N, J, M, 2)
-        weights = logits.amax((2, 3)).sigmoid().unflatten(1, shape).unsqueeze(-1)
-        return (weights * positions).sum(2) / weights.sum(2)
+        # Softmax of log-sigmoids: sigmoids that sum to one, even where each would vanish.
+        peaks = logits.amax((2, 3)).unflatten(1, shape)
+        weights = F.logsigmoid(peaks).softmax(-1).unsqueeze(-1)
+        return (weights * positions).sum(2)
 
 
 class BlockOutput(NamedTuple):

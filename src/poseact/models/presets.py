@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from poseact.models.base import Card, Network
 from poseact.models.labels import NTU60, PENN_ACTION
 from poseact.models.multitask import MultitaskConfig
 from poseact.models.pyramid import SPNetConfig
-from poseact.skeleton import PA16, PA17, PA20, Skeleton
+from poseact.skeleton import PA16, PA17, PA20, SKELETONS, Skeleton
 
 
 def cvpr18_mpii() -> MultitaskConfig:
@@ -105,7 +105,7 @@ def preset_config(preset: str, **changes: Any) -> MultitaskConfig | SPNetConfig:
     """The configuration of a preset with some fields changed.
 
     Besides the fields themselves, ``num_joints`` and ``num_actions`` stand for a skeleton and
-    labels without names.
+    labels without names, and a skeleton may be given by its name.
 
     Raises:
         PoseActError: Unknown preset or field, or a value out of range.
@@ -115,12 +115,18 @@ def preset_config(preset: str, **changes: Any) -> MultitaskConfig | SPNetConfig:
             f"There is no preset {preset!r}; the presets are {', '.join(sorted(PRESETS))}."
         )
     config = PRESETS[preset]()
+    for name in ("num_joints", "num_actions"):
+        if not isinstance(changes.get(name, 0), int) or changes.get(name, 0) < 0:
+            raise PoseActError(f"{name}={changes[name]!r} was given; give a whole number.")
     if "num_joints" in changes:
         changes["skeleton"] = Skeleton.generic(changes.pop("num_joints"))
     if "num_actions" in changes:
         changes["labels"] = [f"action{i}" for i in range(changes.pop("num_actions"))]
+    skeleton = changes.get("skeleton")
+    if isinstance(skeleton, str):
+        changes["skeleton"] = SKELETONS.get(skeleton, skeleton)
     for name in ("labels", "action_pyramids"):
-        if isinstance(changes.get(name), Sequence):
+        if isinstance(changes.get(name), list):
             changes[name] = tuple(changes[name])
     known = [field.name for field in fields(config)]
     for name in changes:

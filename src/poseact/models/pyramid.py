@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from poseact.errors import PoseActError
 from poseact.layers.conv import BatchNorm2d, Conv2d, SeparableConv2d, upsample_to
 from poseact.layers.fold import fold_time, unfold_time
 from poseact.layers.modules import ModuleList
@@ -16,7 +17,8 @@ from poseact.layers.pooling import max_min_pool, max_pool
 from poseact.layers.softargmax import soft_argmax_2d, spatial_softmax, window_confidence
 from poseact.models.action import classify, gather_at_joints
 from poseact.models.base import Network
-from poseact.models.config import NetworkConfig, checked_blocks
+from poseact.models.config import NetworkConfig, checked_blocks, checked_frames
+from poseact.models.multitask import MAP_STRIDE
 from poseact.models.outputs import Action, Pose, Prediction
 
 
@@ -42,6 +44,22 @@ class SPNetConfig(NetworkConfig):
     """Added width per level."""
     kernel: int = 5
     """Size of the separable convolutions."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.labels and not (
+            self.action_pyramids and set(self.action_pyramids) <= set(range(1, self.pyramids + 1))
+        ):
+            raise PoseActError(
+                f"action_pyramids={self.action_pyramids!r} was given for {self.num_actions} "
+                f"actions; give at least one number from 1 to {self.pyramids}, the pyramids."
+            )
+
+    def lowest(self) -> dict[str, int]:
+        """Smallest value of the numbers whose smallest is not 1."""
+        # The lowest level needs 2 x 2 cells, and the pose entry a sixteenth of the action width.
+        coarsest = 2 ** (self.levels - 1) if isinstance(self.levels, int) else 1
+        return {"image_size": 2 * MAP_STRIDE * coarsest, "levels": 2, "action_channels": 16}
 
     @property
     def dims(self) -> int:
@@ -321,15 +339,16 @@ class SPNet(Network):
                 action blocks reached by then, so there may be none.
 
         Raises:
-            PoseActError: ``num_blocks`` is out of range.
+            PoseActError: The frames have another shape or type, or ``num_blocks`` is out of range.
         """
         count = checked_blocks(num_blocks, self.num_blocks)
-        clip_length = frames.shape[1]
+        clip_length = checked_frames(frames).shape[1]
         x = self.entry(fold_time(frames).contiguous(memory_format=torch.channels_last))
         first_reached, lateral = {0: x}, {0: x}
         action_lateral: dict[int, Tensor] = {}
         action_features: Tensor | None = None
-        action_pose = visual = appearance = None
+        action_pose = appearance = None
+        visual = x
         poses: list[Pose] = []
         fused: list[Action] = []
         previous = 0
@@ -346,9 +365,9 @@ class SPNet(Network):
             x, maps = level.block(x)
             lateral[index] = x
             poses.append(read_pose(maps.pose, maps.depth, clip_length))
+            visual = first_reached[index]
             if level.action_block is None:
                 continue
-            visual = first_reached[index]
             action_pose = (
                 read_pose(maps.action, maps.depth, clip_length)
                 if maps.action is not maps.pose
@@ -369,6 +388,5 @@ class SPNet(Network):
             if action_features is not None:
                 action_lateral[index] = action_features
             fused.append(classify(action_maps))
-        features = None if visual is None else unfold_time(visual, clip_length)
         actions = {"fused": fused} if fused else {}
-        return Prediction(poses, actions, action_pose, features, appearance)
+        return Prediction(poses, actions, unfold_time(visual, clip_length), action_pose, appearance)

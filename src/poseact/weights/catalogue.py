@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ class PublishedFile:
         file_name: Name of the file.
         url: Where it lies.
         md5: Check sum, None where the authors give none.
-        release: Release of the authors' repository; None for a page that only a browser can
-            download from.
+        release: Release of the authors' repository, None where it is elsewhere.
         licence: Terms.
+        by_hand: Whether only a browser can download it.
     """
 
     preset: str
@@ -36,6 +36,7 @@ class PublishedFile:
     md5: str | None = None
     release: str | None = None
     licence: str = "MIT (Diogo Carbonera Luvizon)"
+    by_hand: bool = False
 
 
 def _released(preset: str, release: str, file_name: str, md5: str) -> PublishedFile:
@@ -72,11 +73,13 @@ PUBLISHED = (
         "spnet-penn",
         "weights_mpii+penn_ar_028.hdf5",
         "https://drive.google.com/file/d/106yIhqNN-TrI34SX81q2xbU-NczcQj6I/view",
+        by_hand=True,
     ),
     PublishedFile(
         "spnet-ntu",
         "weights_3dp+ntu_ar_062.hdf5",
         "https://drive.google.com/file/d/1I6GftXEkL5nohLA60Vi6faW0rvTZg6Kx/view",
+        by_hand=True,
     ),
 )
 
@@ -124,7 +127,7 @@ def fetch(
     target = (folder or cache_folder()) / file.file_name
     if target.is_file() and file.md5 in (None, md5_of(target)):
         return target
-    if file.release is None:
+    if file.by_hand:
         raise PoseActError(
             f"The file of {preset} can only be downloaded by hand, from {file.url}; "
             f"put it at {target}, then --weights {preset} will find it."
@@ -138,7 +141,7 @@ def fetch(
                     f"{file.url} was downloaded with md5 {found}, expected {file.md5}; "
                     "nothing was kept, so try again."
                 )
-    except (urllib.error.URLError, TimeoutError, OSError) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         raise PoseActError(
             f"{file.url} could not be fetched ({error}); check the network, or download it by hand "
             "and run 'poseact import-keras'."

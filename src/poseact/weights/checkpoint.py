@@ -10,12 +10,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 
 from poseact.errors import PoseActError
-from poseact.files import replacing
+from poseact.files import atomic_write
 from poseact.models.base import Card, Network
-from poseact.models.config import NetworkConfig
 from poseact.models.multitask import MultitaskConfig
 from poseact.models.pyramid import SPNetConfig
 from poseact.skeleton import Skeleton
@@ -27,6 +26,10 @@ FORMAT = 1
 CONFIGS = {config.__name__: config for config in (MultitaskConfig, SPNetConfig)}
 
 
+PREPROCESSING = {"colour": "RGB", "range": [-1, 1], "outside": -1}
+"""What every network here expects of its frames."""
+
+
 def save(network: Network, path: str | Path) -> Path:
     """Write a network to a safetensors file, atomically.
 
@@ -34,30 +37,22 @@ def save(network: Network, path: str | Path) -> Path:
     licence as JSON under the metadata key ``poseact``.
 
     Raises:
-        PoseActError: The file cannot be written.
+        PoseActError: The network is a folded copy or not float32, or the file cannot be written.
     """
-    path = Path(path)
-    header = {
-        "format": FORMAT,
-        **asdict(network.card),
-        "architecture": type(network.config).__name__,
-        "config": asdict(network.config),
-        "preprocessing": {
-            "image_size": network.config.image_size,
-            "colour": "RGB",
-            "range": [-1, 1],
-            "outside": -1,
-        },
-    }
-    state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    try:
-        with replacing(path) as temporary:
-            save_file(state, temporary, {HEADER_KEY: json.dumps(header)})
-    except (OSError, SafetensorError) as error:
+    if network.folded:
         raise PoseActError(
-            f"The weights could not be written to {path} ({error}); give a place with room."
-        ) from error
-    return path
+            "A folded copy of a network was given to save; save the network it was made from."
+        )
+    state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    others = {t.dtype for t in state.values() if t.is_floating_point()} - {torch.float32}
+    if others:
+        raise PoseActError(
+            f"A network of type {others.pop()} was given to save; checkpoints are float32, so "
+            "save network.float()."
+        )
+    content = serialise(state, {HEADER_KEY: json.dumps(header_of(network))})
+    atomic_write(Path(path), lambda temporary: temporary.write_bytes(content))
+    return Path(path)
 
 
 def load(path_or_name: str | Path) -> Network:
@@ -71,14 +66,12 @@ def load(path_or_name: str | Path) -> Network:
         PoseActError: There is no such file or name, or it is no PoseAct checkpoint, or its tensors
             do not fit its own header.
     """
-    cached = None if Path(path_or_name).is_file() else cached_file(str(path_or_name))
-    if cached is not None:
-        return import_keras(cached, str(path_or_name))
+    published = _published(path_or_name)
+    if published is not None:
+        return import_keras(published, str(path_or_name))
     path = _find(path_or_name)
     header, state = _read(path)
-    config = _config(path, header)
-    network = config.build()
-    network.card = Card(**{field.name: header[field.name] for field in fields(Card)})
+    network = _network(path, header)
     expected = network.state_dict()
     missing, unexpected = expected.keys() - state.keys(), state.keys() - expected.keys()
     if missing or unexpected:
@@ -88,21 +81,38 @@ def load(path_or_name: str | Path) -> Network:
             "write it again with this version of poseact."
         )
     for name, tensor in state.items():
-        if tensor.shape != expected[name].shape:
+        if tensor.shape != expected[name].shape or tensor.dtype != expected[name].dtype:
             raise PoseActError(
-                f"{path} holds {name} with shape {tuple(tensor.shape)}, but its header asks for "
+                f"{path} holds {name} as {tensor.dtype} with shape {tuple(tensor.shape)}, but its "
+                f"header asks for {expected[name].dtype} with shape "
                 f"{tuple(expected[name].shape)}; write it again with this version of poseact."
             )
     network.load_state_dict(state)
     return network.eval()
 
 
+def header_of(network: Network) -> dict[str, Any]:
+    """What a checkpoint of this network says besides the numbers, as JSON values."""
+    return {
+        "format": FORMAT,
+        **asdict(network.card),
+        "architecture": type(network.config).__name__,
+        "config": asdict(network.config),
+        "preprocessing": {"image_size": network.config.image_size, **PREPROCESSING},
+    }
+
+
 def describe(path_or_name: str | Path) -> dict[str, Any]:
-    """The header of a checkpoint, without reading its tensors.
+    """The header of a checkpoint.
+
+    Args:
+        path_or_name: As for :func:`load`; the tensors of a checkpoint are not read.
 
     Raises:
         PoseActError: As :func:`load`.
     """
+    if _published(path_or_name) is not None:
+        return header_of(load(path_or_name))
     return _header(_find(path_or_name))
 
 
@@ -112,9 +122,22 @@ def shipped_weights() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
 
 
+def _published(path_or_name: str | Path) -> Path | None:
+    """The fetched file of a preset; files on disk and shipped names come first."""
+    name = str(path_or_name)
+    return None if _is_file(Path(name)) or name in shipped_weights() else cached_file(name)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long for a file is no file
+        return False
+
+
 def _find(path_or_name: str | Path) -> Path:
     path = Path(path_or_name)
-    if path.is_file():
+    if _is_file(path):
         return path
     known = shipped_weights()
     if str(path_or_name) in known:
@@ -136,8 +159,8 @@ def _header(path: Path) -> dict[str, Any]:
             "give a checkpoint written by poseact."
         ) from error
     try:
-        header = json.loads(metadata[HEADER_KEY])
-    except (KeyError, ValueError):
+        header = dict(json.loads(metadata[HEADER_KEY]))
+    except (KeyError, ValueError, TypeError):
         raise PoseActError(
             f"{path} has no PoseAct header; give a checkpoint written by poseact, "
             "or import a Keras file with 'poseact import-keras'."
@@ -156,22 +179,31 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
-def _config(path: Path, header: dict[str, Any]) -> NetworkConfig:
+def _network(path: Path, header: dict[str, Any]) -> Network:
+    """The network that a header describes, with fresh weights."""
     try:
         config = CONFIGS[header["architecture"]]
-        values = dict(header["config"])
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in header["config"].items()
+        }
         skeleton = values.pop("skeleton")
+        joints, limbs = skeleton["joints"], skeleton["limbs"]
         values["skeleton"] = Skeleton(
-            skeleton["name"],
-            tuple(skeleton["joints"]),
-            tuple((a, b) for a, b in skeleton["limbs"]),
+            skeleton["name"], tuple(joints), tuple((a, b) for a, b in limbs)
         )
-        for name, value in values.items():
-            if isinstance(value, list):
-                values[name] = tuple(value)
-        return config(**values)
-    except (KeyError, TypeError, ValueError) as error:
+        card = Card(**{field.name: header[field.name] for field in fields(Card)})
+        network = config(**values).build()
+        stated = header["preprocessing"]
+    except (KeyError, TypeError, ValueError, AttributeError, PoseActError) as error:
         raise PoseActError(
-            f"The header of {path} does not describe a network ({error!r}); "
+            f"The header of {path} does not describe a network ({error}); "
             "write it again with this version of poseact."
         ) from error
+    if stated != {"image_size": network.config.image_size, **PREPROCESSING}:
+        raise PoseActError(
+            f"The header of {path} asks for another preprocessing ({stated}); this version knows "
+            f"{PREPROCESSING} at the network's image size, so convert the weights."
+        )
+    network.card = card
+    return network

@@ -100,15 +100,19 @@ def import_keras(path: str | Path, preset: str) -> Network:
 
 def _transfer(path: Path, array: KerasArray, found: StoredArray) -> str:
     """Copy or check one array; says which kind of value it was."""
-    if array.target is None or array.layer == "depth grid":
+    if not np.isfinite(found.value).all():
+        raise PoseActError(
+            f"The array {found.layer}/{found.name} in {path} holds values that are not finite; "
+            "give an unmodified file of the authors."
+        )
+    if array.target is None or array.is_depth_grid:
         _check_fixed(path, array, found)
     if array.target is None:
         return "fixed"
-    is_grid = array.layer == "depth grid"
-    value = depth_grid(found.value) if is_grid else array.to_torch(found.value)
+    value = depth_grid(found.value) if array.is_depth_grid else array.to_torch(found.value)
     with torch.no_grad():
         array.target.copy_(torch.from_numpy(np.ascontiguousarray(value)))
-    if is_grid:
+    if array.is_depth_grid:
         return "fixed"
     return "statistics" if array.kind.startswith("moving") else "trained"
 
@@ -156,7 +160,7 @@ def read_arrays(path: Path) -> list[StoredArray]:
                 for layer in _names(root, "layer_names")
                 for name in _names(root[layer], "weight_names")
             ]
-    except (OSError, KeyError, RuntimeError) as error:
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise PoseActError(
             f"{path} is cut off or damaged ({error}); download it again and compare its md5 with "
             "'poseact weights list'."
@@ -244,6 +248,7 @@ def _card(path: Path, preset: str, report: ImportReport) -> Card:
         "import": str(report),
     }
     published = published_file(preset)
-    if published is not None:
-        provenance["published"] = published.url
-    return Card(preset, provenance=provenance, licence="MIT (the authors')")
+    if published is None:
+        return Card(preset, provenance=provenance, licence="unknown")
+    provenance["published"] = published.url
+    return Card(preset, provenance=provenance, licence=published.licence)

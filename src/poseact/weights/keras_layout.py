@@ -54,6 +54,7 @@ class KerasArray:
         target: The tensor of the network that it fills; None for a fixed array.
         expected: For a fixed array, computes the value that it must have.
         layer: Keras layer name, where files are read by name; otherwise what the array is for.
+        is_depth_grid: Whether it is the one fixed array that is used as the file has it.
     """
 
     kind: str
@@ -61,6 +62,7 @@ class KerasArray:
     target: Tensor | None = None
     expected: Callable[[], np.ndarray] | None = None
     layer: str = ""
+    is_depth_grid: bool = False
 
     def to_torch(self, value: np.ndarray) -> np.ndarray:
         """The array with its axes in PyTorch's order."""
@@ -186,12 +188,12 @@ def _multitask(network: MultitaskNetwork) -> Iterator[KerasArray]:
             layer="context aggregation",
         )
     if config.depth_maps > 1:
-        # The one fixed array that is used as the file has it.
         yield KerasArray(
             "kernel",
             (config.depth_maps, joints, joints),
             target=network.pose_model.head.depth_grid,
             layer="depth grid",
+            is_depth_grid=True,
         )
     if network.action_model is not None:
         yield from _group(_pose_stream(network.action_model.pose_stream))

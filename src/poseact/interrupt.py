@@ -1,0 +1,43 @@
+"""Ending a long job between two steps when the user asks for it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class StopRequest:
+    """True from the first SIGINT or SIGTERM on; a second one ends the program at once.
+
+    Signals are listened to within the ``with`` block, and only in the main thread, where Python
+    allows it.
+    """
+
+    def __init__(self) -> None:
+        self._received = False
+        self._former: dict[int, Any] = {}
+
+    def __bool__(self) -> bool:
+        return self._received
+
+    def __enter__(self) -> StopRequest:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._former[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+    def _receive(self, _number: int, _frame: FrameType | None) -> None:
+        if self._received:
+            raise KeyboardInterrupt
+        self._received = True
