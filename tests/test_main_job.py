@@ -1,0 +1,62 @@
+"""The main job with the shipped weights: the demo, and real photos and videos where they are."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import poseact
+from poseact.data.blazepose import read_blazepose
+from poseact.inference.run import demo, predict
+from poseact.media import VideoReader, read_image
+from poseact.metrics import pck, torso_size
+from poseact.skeleton import PA16
+
+
+def test_demo_finds_a_person_in_almost_every_frame(tmp_path):
+    report = demo(tmp_path)
+    assert report.frames == 72
+    assert report.drawn == [tmp_path / "demo_pose.mp4"]
+    with VideoReader(report.drawn[0]) as video:
+        assert (video.fps, video.width, video.height) == (15, 320, 320)
+        assert len(list(video)) == 72
+    visible = pq.read_table(report.parquet)["visible"].to_numpy(zero_copy_only=False)
+    assert visible.reshape(72, 16).mean() > 0.8
+
+
+def test_real_video_keeps_its_facts(shared, tmp_path):
+    source = shared / "data" / "samples" / "video" / "demo.mp4"
+    report = predict(source, tmp_path)
+    with VideoReader(source) as original, VideoReader(report.drawn[0]) as drawn:
+        assert (drawn.fps, drawn.width, drawn.height) == (
+            original.fps,
+            original.width,
+            original.height,
+        )
+        times = [frame.time for frame in original]
+        assert [frame.time for frame in drawn] == pytest.approx(times, abs=1e-3)
+    facts = json.loads(pq.read_schema(report.parquet).metadata[b"poseact"])
+    assert (facts["width"], facts["height"]) == (960, 540)
+
+
+def test_filmed_exercise_is_followed(shared, tmp_path):
+    source = sorted((shared / "data" / "clips" / "squats").glob("*.mp4"))[0]
+    report = predict(source, tmp_path, draw=False)
+    table = pq.read_table(report.parquet)
+    visible = table["visible"].to_numpy(zero_copy_only=False)
+    assert visible.mean() > 0.8
+    centres = table["x"].to_numpy().reshape(-1, 16).mean(1)
+    assert np.abs(np.diff(centres)).max() < 0.15 * 288  # no jumping about
+
+
+def test_held_out_photos_are_read_without_a_box(shared):
+    samples = read_blazepose(shared / "data" / "exercise_photos")[-40:]
+    predictor = poseact.Predictor(device="cpu")
+    joints = np.stack([predictor.image(read_image(s.image))[0].joints[:, :2] for s in samples])
+    target = np.stack([sample.joints[:, :2] for sample in samples])
+    visible = np.stack([sample.visible for sample in samples])
+    result = pck(joints, target, visible, torso_size(target, visible, PA16), 0.2)
+    assert result.mean > 0.5
