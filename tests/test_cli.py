@@ -17,8 +17,9 @@ import pytest
 
 import poseact
 from poseact.cli import main
+from poseact.inference.boxes import read_boxes
 from poseact.inference.results import COLUMNS
-from poseact.inference.run import predict, px_per_mm, read_boxes
+from poseact.inference.run import predict, px_per_mm
 from poseact.interrupt import StopRequest
 from poseact.media import VideoReader, VideoWriter, read_image, write_image
 from poseact.skeleton import PA16

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import partial
 from importlib.resources import as_file, files
 from itertools import chain, count
 from pathlib import Path
@@ -18,7 +16,8 @@ import numpy as np
 from poseact.draw import draw_box, draw_pose, draw_side_view
 from poseact.errors import PoseActError
 from poseact.files import unwritable
-from poseact.inference.predictor import DEFAULT_WEIGHTS, Box, Predictor, window_of
+from poseact.inference.boxes import BoxesByFrame, read_boxes
+from poseact.inference.predictor import DEFAULT_WEIGHTS, Predictor
 from poseact.inference.results import FramePose, PoseTable
 from poseact.interrupt import StopRequest
 from poseact.media import (
@@ -32,13 +31,9 @@ from poseact.media import (
 )
 from poseact.skeleton import Skeleton
 
-_BOX_COLUMNS = ("source", "frame", "x0", "y0", "x1", "y1")
-
 _TRUNK_MM = 500.0
 _SIDE_VIEW_MM = 2000.0
 _MIN_SIDE_VIEW_PX = 32
-
-BoxesByFrame = dict[int, list[Box]]
 
 _log = logging.getLogger(__name__)
 
@@ -111,8 +106,9 @@ def predict(
         source: File or folder; the pictures and videos of a folder are found at any depth.
         out: Folder for the results; what lies in it already is not read as input.
         weights: Name of shipped weights, a fetched preset, or a checkpoint file.
-        boxes: CSV file with the people's boxes, see :func:`read_boxes`; by default one person is
-            searched for and followed.
+        boxes: CSV file with the people's boxes, see
+            :func:`~poseact.inference.boxes.read_boxes`; by default one person is searched for and
+            followed.
         num_blocks: Stop after this many prediction blocks.
         device: Where to run; by default CUDA where there is one.
         draw: Write the drawn pictures and videos.
@@ -124,17 +120,8 @@ def predict(
             be written.
     """
     source, out = Path(source), Path(out)
-    paths = find_media(source, leave_out=out)
-    root = source if source.is_dir() else source.parent
-    names = [path.relative_to(root) for path in paths]
-    targets = {name: out / drawn for name, drawn in _drawn_names(names).items()} if draw else {}
-    _require_free(targets.values(), paths)
-    all_boxes = None if boxes is None else read_boxes(boxes)
-    for unknown in set(all_boxes or ()) - {name.as_posix() for name in names}:
-        raise PoseActError(
-            f"The boxes in {boxes} are for {unknown!r}, which is not among the {len(paths)} files "
-            f"of {source}; name files relative to it."
-        )
+    inputs = _inputs(source, out, draw)
+    people = None if boxes is None else _boxes_of(inputs, boxes)
     predictor = Predictor(weights, num_blocks, device)
     if side_view and not predictor.has_depth:
         raise PoseActError(
@@ -145,42 +132,118 @@ def predict(
     except OSError as error:
         raise unwritable(out, error) from error
     report = PredictReport(out, out / "poses.parquet", out / "poses.json")
-    table: PoseTable | None = None
     with StopRequest() as stop:
-        for number, (path, name) in enumerate(zip(paths, names, strict=True), 1):
-            try:
-                media = _open(path)
-                if table is None:
-                    table = _table(source, predictor, media if len(paths) == 1 else None)
-                job = _Job(predictor, table, name.as_posix(), targets.get(name), side_view)
-                wanted = None if all_boxes is None else all_boxes.get(name.as_posix(), {})
-                step = partial(Step, path, number, len(paths), frames=media.frame_count)
-                job.run(media, wanted, partial(_advance, report, stop, on_step, step))
-                report.drawn += job.drawn
-            except PoseActError as error:
-                report.failed[path] = str(error)
-            if stop:
-                report.interrupted = True
-                break
-        if table is None:
-            raise PoseActError("; ".join(report.failed.values()) or "Interrupted; run it again.")
-        table.write_parquet(report.parquet)
-        table.write_json(report.json)
+        run = _Run(source, predictor, people, side_view, report, stop, on_step)
+        try:
+            run.files(inputs)
+        finally:
+            # Whatever ended the run, what was computed is kept.
+            run.write_tables()
+    if run.table is None:
+        raise PoseActError("; ".join(report.failed.values()) or "Interrupted; run it again.")
     return report
 
 
-def _advance(
-    report: PredictReport,
-    stop: StopRequest,
-    on_step: OnStep | None,
-    step: Callable[..., Step],
-    done: int,
-) -> bool:
-    """Count and tell a frame; says whether the job goes on."""
-    report.frames += 1
-    if on_step is not None:
-        on_step(step(frame=done))
-    return not stop
+@dataclass(frozen=True)
+class _Input:
+    """A file to predict: where it is, its name in the tables, where it is drawn."""
+
+    path: Path
+    name: str
+    target: Path | None
+
+
+def _inputs(source: Path, out: Path, draw: bool) -> list[_Input]:
+    paths = find_media(source, leave_out=out)
+    root = source if source.is_dir() else source.parent
+    names = [path.relative_to(root) for path in paths]
+    targets = [out / name if draw else None for name in _drawn_names(names)]
+    originals = {path.resolve() for path in paths}
+    for target in targets:
+        if target is not None and target.resolve() in originals:
+            raise PoseActError(
+                f"The result {target} would replace a picture or video that is to be read; "
+                "give another folder by --out."
+            )
+    return [
+        _Input(path, name.as_posix(), target)
+        for path, name, target in zip(paths, names, targets, strict=True)
+    ]
+
+
+def _boxes_of(inputs: list[_Input], path: str | Path) -> dict[str, BoxesByFrame]:
+    boxes = read_boxes(path)
+    for unknown in boxes.keys() - {item.name for item in inputs}:
+        raise PoseActError(
+            f"The boxes in {path} are for {unknown!r}, which is not among the {len(inputs)} files "
+            "that are to be read; name them relative to the folder given."
+        )
+    return boxes
+
+
+@dataclass
+class _Run:
+    """A prediction under way."""
+
+    source: Path
+    predictor: Predictor
+    boxes: dict[str, BoxesByFrame] | None
+    side_view: bool
+    report: PredictReport
+    stop: StopRequest
+    on_step: OnStep | None
+    table: PoseTable | None = None
+
+    def files(self, inputs: list[_Input]) -> None:
+        """Predict one file after the other, until the user asks to stop."""
+        for number, item in enumerate(inputs, 1):
+            try:
+                self.file(item, number, len(inputs))
+            except PoseActError as error:
+                self.report.failed[item.path] = str(error)
+            if self.stop:
+                self.report.interrupted = True
+                break
+
+    def file(self, item: _Input, number: int, total: int) -> None:
+        """Predict one file; a request to stop keeps what was done, drawn video included."""
+        media = _open(item.path)
+        if self.table is None:
+            self.table = _table(self.source, self.predictor, media if total == 1 else None)
+        boxes = None if self.boxes is None else self.boxes.get(item.name, {})
+        done = 0
+        writer: VideoWriter | None = None
+        with media, ExitStack() as stack:
+            for frame, poses in self.predictor.video(media, boxes):
+                if item.target is not None:
+                    drawn = draw_people(frame.image, poses, self.predictor, self.side_view)
+                    if media.fps is None:
+                        write_image(item.target, drawn)
+                    else:
+                        # Not before there is a frame: a video without any is an error.
+                        writer = writer or stack.enter_context(
+                            VideoWriter(item.target, media.fps, media.width, media.height)
+                        )
+                        writer.write(drawn, frame.time)
+                for pose in poses:
+                    self.table.append(pose, item.name)
+                done += 1
+                self.report.frames += 1
+                if self.on_step is not None:
+                    self.on_step(Step(item.path, number, total, done, media.frame_count))
+                if self.stop:
+                    break
+        if item.target is not None and done:
+            self.report.drawn.append(item.target)
+        late = sorted(frame for frame in boxes or () if frame >= done)
+        if late and not self.stop:
+            _log.warning("%s: the boxes of frames %s match no frame", item.name, late[:5])
+
+    def write_tables(self) -> None:
+        """Write what there is so far."""
+        if self.table is not None:
+            self.table.write_parquet(self.report.parquet)
+            self.table.write_json(self.report.json)
 
 
 def demo(out: str | Path = "poseact-demo", on_step: OnStep | None = None) -> PredictReport:
@@ -195,55 +258,6 @@ def demo(out: str | Path = "poseact-demo", on_step: OnStep | None = None) -> Pre
     """
     with as_file(files("poseact.assets") / "demo.mp4") as clip:
         return predict(clip, out, on_step=on_step)
-
-
-def read_boxes(path: str | Path) -> dict[str, BoxesByFrame]:
-    """Read people's boxes from a CSV file.
-
-    The columns ``source, frame, x0, y0, x1, y1`` hold the file relative to the folder that is
-    predicted, the frame number from 0 (0 for a photo) and the box in px; several rows of one frame
-    are several people.
-
-    Returns:
-        Boxes by source and frame.
-
-    Raises:
-        PoseActError: The file is missing, lacks a column or holds something else than numbers.
-    """
-    found: dict[str, BoxesByFrame] = {}
-    line = 1
-    try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in _BOX_COLUMNS if name not in (reader.fieldnames or ())]
-            for row in () if missing else reader:
-                line = reader.line_num
-                source, frame, box = _box_of(row)
-                found.setdefault(source, {}).setdefault(frame, []).append(box)
-    except OSError as error:
-        raise PoseActError(
-            f"The boxes in {path} could not be read ({error.strerror}); check the path."
-        ) from error
-    except (ValueError, TypeError, csv.Error, PoseActError) as error:
-        raise PoseActError(
-            f"Line {line} of the boxes in {path} is not a box ({error}); "
-            "give whole numbers for frame and numbers in px for x0, y0, x1, y1."
-        ) from error
-    if missing:
-        raise PoseActError(
-            f"The boxes in {path} lack the columns {', '.join(missing)}; "
-            f"give a CSV file with the columns {', '.join(_BOX_COLUMNS)}."
-        )
-    return found
-
-
-def _box_of(row: dict[str, str]) -> tuple[str, int, Box]:
-    frame = int(row["frame"])
-    if frame < 0:
-        raise ValueError(f"frame {frame} is before the first, 0")
-    x0, y0, x1, y1 = (float(row[name]) for name in _BOX_COLUMNS[2:])
-    window_of((x0, y0, x1, y1))
-    return row["source"], frame, (x0, y0, x1, y1)
 
 
 class _Photo:
@@ -282,58 +296,6 @@ def _table(source: Path, predictor: Predictor, media: _Photo | VideoReader | Non
         depth_unit=predictor.depth_unit,
         model={"preset": card.preset, "licence": card.licence, "provenance": card.provenance},
     )
-
-
-@dataclass
-class _Job:
-    """The prediction of one file."""
-
-    predictor: Predictor
-    table: PoseTable
-    name: str
-    target: Path | None
-    side_view: bool
-    drawn: list[Path] = field(default_factory=list)
-
-    def run(
-        self,
-        media: _Photo | VideoReader,
-        boxes: BoxesByFrame | None,
-        proceed: Callable[[int], bool],
-    ) -> None:
-        """Predict frame by frame.
-
-        Args:
-            media: The opened file.
-            boxes: Boxes by frame, None to search.
-            proceed: Called with the number of frames that are done; False ends the job early, and
-                keeps what was done, drawn video included.
-        """
-        done = 0
-        writer: VideoWriter | None = None
-        with media, ExitStack() as stack:
-            for frame, poses in self.predictor.video(media, boxes):
-                if self.target is not None:
-                    drawn = draw_people(frame.image, poses, self.predictor, self.side_view)
-                    if media.fps is None:
-                        write_image(self.target, drawn)
-                    else:
-                        # Not before there is a frame: a video without any is an error.
-                        writer = writer or stack.enter_context(
-                            VideoWriter(self.target, media.fps, media.width, media.height)
-                        )
-                        writer.write(drawn, frame.time)
-                for pose in poses:
-                    self.table.append(pose, self.name)
-                done += 1
-                if not proceed(done):
-                    break
-            else:
-                late = sorted(number for number in boxes or () if number >= done)
-                if late:
-                    _log.warning("%s: the boxes of frames %s match no frame", self.name, late[:5])
-        if self.target is not None and done:
-            self.drawn.append(self.target)
 
 
 def draw_people(
@@ -377,9 +339,9 @@ def px_per_mm(joints: np.ndarray, skeleton: Skeleton) -> float:
     return max(float(np.hypot(across[0], across[1])), 1.0) / in_plane_mm
 
 
-def _drawn_names(sources: list[Path]) -> dict[Path, Path]:
+def _drawn_names(sources: list[Path]) -> list[Path]:
     """Names of the drawn files, no two alike, even where case does not count."""
-    names: dict[Path, Path] = {}
+    names: list[Path] = []
     taken: set[str] = set()
     for source in sources:
         suffix = ".mp4" if source.suffix.lower() in VIDEO_SUFFIXES else ".png"
@@ -388,16 +350,5 @@ def _drawn_names(sources: list[Path]) -> dict[Path, Path]:
         candidates = (source.with_name(f"{s}_pose{suffix}") for s in chain(stems, numbered))
         name = next(c for c in candidates if c.as_posix().casefold() not in taken)
         taken.add(name.as_posix().casefold())
-        names[source] = name
+        names.append(name)
     return names
-
-
-def _require_free(targets: Iterable[Path], inputs: list[Path]) -> None:
-    """Check that no result takes the place of an input."""
-    originals = {path.resolve() for path in inputs}
-    for target in targets:
-        if target.resolve() in originals:
-            raise PoseActError(
-                f"The result {target} would replace a picture or video that is to be read; "
-                "give another folder by --out."
-            )

@@ -1,0 +1,62 @@
+"""People's boxes from a file."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from poseact.errors import PoseActError
+from poseact.inference.predictor import Box, window_of
+
+BoxesByFrame = dict[int, list[Box]]
+
+_BOX_COLUMNS = ("source", "frame", "x0", "y0", "x1", "y1")
+
+
+def read_boxes(path: str | Path) -> dict[str, BoxesByFrame]:
+    """Read people's boxes from a CSV file.
+
+    The columns ``source, frame, x0, y0, x1, y1`` hold the file relative to the folder that is
+    predicted, the frame number from 0 (0 for a photo) and the box in px; several rows of one frame
+    are several people.
+
+    Returns:
+        Boxes by source and frame.
+
+    Raises:
+        PoseActError: The file is missing, lacks a column or holds something else than numbers.
+    """
+    found: dict[str, BoxesByFrame] = {}
+    line = 1
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in _BOX_COLUMNS if name not in (reader.fieldnames or ())]
+            for row in () if missing else reader:
+                line = reader.line_num
+                source, frame, box = _box_of(row)
+                found.setdefault(source, {}).setdefault(frame, []).append(box)
+    except OSError as error:
+        raise PoseActError(
+            f"The boxes in {path} could not be read ({error.strerror}); check the path."
+        ) from error
+    except (ValueError, TypeError, csv.Error, PoseActError) as error:
+        raise PoseActError(
+            f"Line {line} of the boxes in {path} is not a box ({error}); "
+            "give whole numbers for frame and numbers in px for x0, y0, x1, y1."
+        ) from error
+    if missing:
+        raise PoseActError(
+            f"The boxes in {path} lack the columns {', '.join(missing)}; "
+            f"give a CSV file with the columns {', '.join(_BOX_COLUMNS)}."
+        )
+    return found
+
+
+def _box_of(row: dict[str, str]) -> tuple[str, int, Box]:
+    frame = int(row["frame"])
+    if frame < 0:
+        raise ValueError(f"frame {frame} is before the first, 0")
+    x0, y0, x1, y1 = (float(row[name]) for name in _BOX_COLUMNS[2:])
+    window_of((x0, y0, x1, y1))
+    return row["source"], frame, (x0, y0, x1, y1)
