@@ -47,19 +47,20 @@ def gflop(preset: str) -> float:
 
 
 def peak_memory_gb(preset: str) -> float:
-    """Largest resident memory of a fresh process that predicts one image or clip, in GB."""
+    """Largest resident memory of a fresh process that predicts one image or clip, in GB (Linux)."""
     command = [sys.executable, __file__, "--one", preset]
     result = subprocess.run(command, check=True, capture_output=True, text=True)
     return float(result.stdout)
 
 
 def one_prediction(preset: str) -> float:
-    import resource  # noqa: PLC0415 - not on every system
-
     network = poseact.fused(poseact.create_model(preset))
     with torch.inference_mode():
         network(frames_for(preset, 1))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    # Not getrusage: its high-water mark starts at that of the parent process.
+    status = Path("/proc/self/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024 / 1e9
 
 
 def median_seconds(presets: list[str], batch: int, runs: int) -> dict[str, float]:
