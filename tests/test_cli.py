@@ -136,7 +136,9 @@ def test_boxes_from_a_file(folder, weights, tmp_path):
     predict(folder, tmp_path / "out", weights=weights, boxes=boxes)
     table = pq.read_table(tmp_path / "out" / "poses.parquet")
     people = set(zip(*(table[c].to_pylist() for c in ("source", "frame", "person")), strict=True))
-    assert people == {("photo.mp4", 0, 0), ("photo.mp4", 0, 1), ("photo.mp4", 3, 0)}
+    of_video = {row for row in people if row[0] == "photo.mp4"}
+    assert of_video == {("photo.mp4", 0, 0), ("photo.mp4", 0, 1), ("photo.mp4", 3, 0)}
+    assert people - of_video == {("photo.png", 0, 0), ("sub dir/photo.jpg", 0, 0)}
 
 
 @pytest.mark.parametrize(
@@ -222,7 +224,7 @@ def test_results_are_not_read_as_input(tmp_path, weights):
 def test_output_that_is_a_file(tmp_path, weights):
     write_image(tmp_path / "x.png", noise(0))
     (tmp_path / "taken").write_text("mine")
-    with pytest.raises(poseact.PoseActError, match="taken could not be written"):
+    with pytest.raises(poseact.PoseActError, match="taken is a file"):
         predict(tmp_path / "x.png", tmp_path / "taken", weights=weights)
     assert (tmp_path / "taken").read_text() == "mine"
 

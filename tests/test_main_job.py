@@ -52,6 +52,13 @@ def test_filmed_exercise_is_followed(shared, tmp_path):
     assert np.abs(np.diff(centres)).max() < 0.15 * 288  # no jumping about
 
 
+def test_frames_without_times_run_at_the_nominal_rate(shared):
+    with VideoReader(shared / "data" / "clips" / "squats" / "squat_7.mp4") as video:
+        assert video.fps == 15
+        times = [frame.time for frame in video]
+    np.testing.assert_allclose(times, np.arange(len(times)) / 15)
+
+
 def test_held_out_photos_are_read_without_a_box(shared):
     samples = read_blazepose(shared / "data" / "exercise_photos")[-40:]
     predictor = poseact.Predictor(device="cpu")

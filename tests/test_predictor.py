@@ -199,6 +199,11 @@ def test_empty_box(predictor, box):
         predictor.image(picture(DOTS_AT), [box])
 
 
+def test_box_beside_the_picture(predictor):
+    with pytest.raises(poseact.PoseActError, match="outside of its picture of 400 x 300 px"):
+        predictor.image(picture(DOTS_AT), [(500, 20, 600, 90)])
+
+
 @pytest.mark.parametrize(
     "array", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)]
 )

@@ -1,6 +1,11 @@
 """PoseAct: 2D/3D body pose and action recognition from one multitask network."""
 
+import os
 from importlib.metadata import version
+
+# Read by torch's thread pool when it is first loaded: waiting threads that spin instead make small
+# networks many times slower on a busy machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from poseact.errors import PoseActError
 from poseact.inference.predictor import Predictor

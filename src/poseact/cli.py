@@ -56,10 +56,12 @@ def _console(stderr: bool = False) -> Console:
 
 @app.command("predict")
 def predict_command(
-    source: Annotated[Path, typer.Argument(help="Photo, video or folder of both.")],
+    source: Annotated[
+        Path, typer.Argument(help="Photo, video, or folder of both with its subfolders.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("poseact-out"),
     weights: Annotated[
-        str | None, typer.Option(help="Shipped name or .safetensors file; default: shipped tiny.")
+        str | None, typer.Option(help="Name of shipped weights (default tiny-research) or file.")
     ] = None,
     boxes: Annotated[
         Path | None, typer.Option(help="CSV: source, frame, x0, y0, x1, y1 in px.")
@@ -131,9 +133,9 @@ def weights_list_command() -> None:
         header = describe(name)
         shipped.add_row(name, header["preset"], header["licence"])
     console.print(shipped)
-    published = Table(
-        "preset", "file", "release", "md5", "licence", title="Published by the authors"
-    )
+    published = Table(title="Published by the authors")
+    for column in ("preset", "file", "release", "md5", "licence"):
+        published.add_column(column, overflow="fold")
     for file in PUBLISHED:
         where = file.release or f"by hand from {file.url}"
         published.add_row(file.preset, file.file_name, where, file.md5 or "–", file.licence)

@@ -43,6 +43,8 @@ _ENCODER_FLAGS = {
 # A stream that states no rate at all (some GIFs and screen recordings) is taken to run at this one.
 _FALLBACK_RATE = Fraction(25)
 
+_MAX_RATE = 300
+
 # Ticks per second of a written video, at least: the customary clock of video timing.
 _MIN_TICKS = 90_000
 
@@ -194,7 +196,9 @@ class VideoReader:
         self._running: WeakSet[Generator[Frame, None, None]] = WeakSet()
         with self._open() as container:
             stream = self._stream(container)
-            self.fps = stream.average_rate or stream.guessed_rate or _FALLBACK_RATE
+            rates = (stream.average_rate, stream.guessed_rate, _FALLBACK_RATE)
+            # A file whose frames carry no times claims to play them all at once.
+            self.fps = next(rate for rate in rates if rate and rate <= _MAX_RATE)
             self.frame_count = _estimate_count(container, stream, self.fps)
             first = next(self._decode(container, stream), None)
             if first is None:
@@ -242,7 +246,8 @@ class VideoReader:
                     stamp = frame.pts * frame.time_base
                     # Where the first frames lack a stamp, the first that has one keeps its place.
                     start = stamp - time - step if start is None else start
-                    time = stamp - start
+                    # Frames that stand still in time are spread at the average rate.
+                    time = stamp - start if stamp - start > time else time + step
                 # A stream may change its size half way; its result tables and copies cannot.
                 # PyAV 15 and 16 make pale pictures unless told that RGB has the full range.
                 image = frame.to_ndarray(

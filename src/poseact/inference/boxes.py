@@ -40,7 +40,9 @@ def read_boxes(path: str | Path) -> dict[str, BoxesByFrame]:
         raise PoseActError(
             f"The boxes in {path} could not be read ({error.strerror}); check the path."
         ) from error
-    except (ValueError, TypeError, csv.Error, PoseActError) as error:
+    except PoseActError as error:
+        raise PoseActError(f"Line {line} of {path}: {error}") from error
+    except (ValueError, TypeError, csv.Error) as error:
         raise PoseActError(
             f"Line {line} of the boxes in {path} is not a box ({error}); "
             "give whole numbers for frame and numbers in px for x0, y0, x1, y1."

@@ -100,10 +100,16 @@ class Predictor:
             One pose per box, or one in all; joints in px of the picture.
 
         Raises:
-            PoseActError: The array is no picture, or a box is empty.
+            PoseActError: The array is no picture, or a box is empty or outside of it.
         """
         require_picture(image)
         if boxes is not None:
+            for x0, y0, x1, y1 in boxes:
+                if x1 <= 0 or y1 <= 0 or x0 >= image.shape[1] or y0 >= image.shape[0]:
+                    raise PoseActError(
+                        f"The box {(x0, y0, x1, y1)} of frame {frame} lies outside of its picture "
+                        f"of {image.shape[1]} x {image.shape[0]} px; give boxes in its px."
+                    )
             return self._poses(image, [window_of(box) for box in boxes], frame, time)
         pose, _ = self._search(image, frame, time)
         return [pose]

@@ -35,8 +35,8 @@ COLUMNS: dict[str, str] = {
         "Depth relative to the root joint, larger being further from the camera, in the table's "
         "depth_unit; null where there is no estimate."
     ),
-    "confidence": "How sure the network is of the joint, from 0 to 1.",
-    "visible": "Whether the joint is taken to be seen in the picture.",
+    "confidence": "From 0 to 1; for most weights, how surely the joint lies inside the crop.",
+    "visible": "Whether the joint lies inside the picture with a confidence of at least 0.5.",
     "box_x0": "Left edge, in px of the source, of the crop the pose was read from.",
     "box_y0": "Upper edge of that crop in px of the source.",
     "box_x1": "Right edge of that crop in px of the source.",

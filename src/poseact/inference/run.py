@@ -107,8 +107,8 @@ def predict(
         out: Folder for the results; what lies in it already is not read as input.
         weights: Name of shipped weights, a fetched preset, or a checkpoint file.
         boxes: CSV file with the people's boxes, see
-            :func:`~poseact.inference.boxes.read_boxes`; by default one person is searched for and
-            followed.
+            :func:`~poseact.inference.boxes.read_boxes`; in a file without any, one person is
+            searched for and followed.
         num_blocks: Stop after this many prediction blocks.
         device: Where to run; by default CUDA where there is one.
         draw: Write the drawn pictures and videos.
@@ -129,6 +129,8 @@ def predict(
         )
     try:
         out.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise PoseActError(f"{out} is a file; give a folder for the results.") from None
     except OSError as error:
         raise unwritable(out, error) from error
     report = PredictReport(out, out / "poses.parquet", out / "poses.json")
@@ -210,7 +212,7 @@ class _Run:
         media = _open(item.path)
         if self.table is None:
             self.table = _table(self.source, self.predictor, media if total == 1 else None)
-        boxes = None if self.boxes is None else self.boxes.get(item.name, {})
+        boxes = None if self.boxes is None else self.boxes.get(item.name)
         done = 0
         writer: VideoWriter | None = None
         with media, ExitStack() as stack:
