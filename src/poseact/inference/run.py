@@ -269,7 +269,6 @@ class _Photo:
     frame_count = 1
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         self._frame = Frame(0, 0.0, read_image(path))
         self.height, self.width = self._frame.image.shape[:2]
 

@@ -25,9 +25,8 @@ HEADER_KEY = "poseact"
 FORMAT = 1
 CONFIGS = {config.__name__: config for config in (MultitaskConfig, SPNetConfig)}
 
-
 PREPROCESSING = {"colour": "RGB", "range": [-1, 1], "outside": -1}
-"""What every network here expects of its frames."""
+"""What every network here expects of its frames, besides their size."""
 
 
 def save(network: Network, path: str | Path) -> Path:
@@ -98,8 +97,13 @@ def header_of(network: Network) -> dict[str, Any]:
         **asdict(network.card),
         "architecture": type(network.config).__name__,
         "config": asdict(network.config),
-        "preprocessing": {"image_size": network.config.image_size, **PREPROCESSING},
+        "preprocessing": preprocessing_of(network),
     }
+
+
+def preprocessing_of(network: Network) -> dict[str, Any]:
+    """What the network expects of its frames."""
+    return {"image_size": network.config.image_size, **PREPROCESSING}
 
 
 def describe(path_or_name: str | Path) -> dict[str, Any]:
@@ -200,10 +204,10 @@ def _network(path: Path, header: dict[str, Any]) -> Network:
             f"The header of {path} does not describe a network ({error}); "
             "write it again with this version of poseact."
         ) from error
-    if stated != {"image_size": network.config.image_size, **PREPROCESSING}:
+    if stated != preprocessing_of(network):
         raise PoseActError(
             f"The header of {path} asks for another preprocessing ({stated}); this version knows "
-            f"{PREPROCESSING} at the network's image size, so convert the weights."
+            f"{preprocessing_of(network)}, so convert the weights."
         )
     network.card = card
     return network
