@@ -4,6 +4,7 @@ import pytest
 
 from poseact.augment import AugmentRanges, augmented_crop, evaluation_crop, make_crop
 from poseact.crop import crop_matrix, person_window, transform_points, warp_image
+from poseact.data.images import ImageFile
 from poseact.data.sample import PoseSample
 from poseact.errors import PoseActError
 from poseact.skeleton import PA16
@@ -15,7 +16,8 @@ def make_sample(tmp_path, joints, valid=None):
     valid = np.ones(len(PA16), bool) if valid is None else valid
     return PoseSample(
         name="sample",
-        image=tmp_path / "none.jpg",
+        image=ImageFile(tmp_path / "none.jpg"),
+        skeleton=PA16,
         joints=joints.astype(np.float32),
         valid=valid,
         visible=valid,
@@ -49,7 +51,7 @@ def test_rendered_dots_land_on_the_transformed_joints(tmp_path, rotation, flip, 
     for index, (x, y) in enumerate(joints):
         image = np.zeros((200, 300, 3), np.uint8)
         cv2.circle(image, (int(x), int(y)), 5, (255, 255, 255), -1)
-        crop = make_crop(image, make_sample(tmp_path, joints), PA16, matrix, SIZE)
+        crop = make_crop(image, make_sample(tmp_path, joints), matrix, SIZE)
         place = PA16.flip_indices[index] if flip else index
         expected = crop.joints[place, :2]
         if not (crop.valid[place] and (np.abs(expected - 0.5) < 0.4).all()):
@@ -69,10 +71,10 @@ def test_flip_of_flip_is_identity(tmp_path):
     image = rng.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
     sample = make_sample(tmp_path, rng.uniform(1, SIZE - 1, (16, 3)))
     flip = crop_matrix((SIZE / 2, SIZE / 2, SIZE), flip=True)
-    once = make_crop(image, sample, PA16, flip, SIZE)
+    once = make_crop(image, sample, flip, SIZE)
     np.testing.assert_array_equal(once.image, image[:, ::-1])
     pixels = np.column_stack((once.joints[:, :2] * SIZE, (once.joints[:, 2] - 0.5) * 2000))
-    twice = make_crop(once.image, make_sample(tmp_path, pixels), PA16, flip, SIZE)
+    twice = make_crop(once.image, make_sample(tmp_path, pixels), flip, SIZE)
     np.testing.assert_array_equal(twice.image, image)
     np.testing.assert_allclose(twice.joints[:, :2] * SIZE, sample.joints[:, :2], atol=1e-3)
     np.testing.assert_allclose((twice.joints[:, 2] - 0.5) * 2000, sample.joints[:, 2], atol=1e-3)
@@ -85,7 +87,7 @@ def test_flip_swaps_sides_of_labels_and_validity(tmp_path):
     joints[PA16.index("right_wrist")] = (20, 30)
     image = np.zeros((100, 100, 3), np.uint8)
     matrix = crop_matrix((50, 50, 100), flip=True)
-    crop = make_crop(image, make_sample(tmp_path, joints, valid), PA16, matrix, SIZE)
+    crop = make_crop(image, make_sample(tmp_path, joints, valid), matrix, SIZE)
     np.testing.assert_allclose(crop.joints[PA16.index("left_wrist"), :2], (0.8, 0.3), atol=1e-6)
     assert crop.valid[PA16.index("left_wrist")]
     assert not crop.known[PA16.index("right_wrist")]
@@ -104,7 +106,7 @@ def test_outside_the_crop_is_invalid_but_known(tmp_path):
     joints[1] = (25, 50)  # exactly on the border
     matrix = crop_matrix((50, 50, 50))
     crop = make_crop(
-        np.zeros((100, 100, 3), np.uint8), make_sample(tmp_path, joints), PA16, matrix, SIZE
+        np.zeros((100, 100, 3), np.uint8), make_sample(tmp_path, joints), matrix, SIZE
     )
     assert crop.valid.tolist() == [False, False] + [True] * 14
     assert crop.known.all()
@@ -131,7 +133,7 @@ def test_evaluation_window_is_square_around_the_labels():
 
 def test_evaluation_crop_holds_every_label(tmp_path):
     sample = make_sample(tmp_path, joints_of(np.random.default_rng(3)))
-    crop = evaluation_crop(np.zeros((200, 300, 3), np.uint8), sample, PA16, SIZE)
+    crop = evaluation_crop(np.zeros((200, 300, 3), np.uint8), sample, SIZE)
     assert crop.valid.all()
     assert crop.joints[:, :2].min() >= 0.1 - 1e-6
     np.testing.assert_array_equal(crop.joints[:, 2], 0.5)
@@ -141,7 +143,7 @@ def test_evaluation_crop_holds_every_label(tmp_path):
 def test_depth_is_relative_to_the_root_and_unharmed_by_geometry(tmp_path):
     sample = make_sample(tmp_path, joints_of(np.random.default_rng(4), depth=True))
     crop = make_crop(
-        np.zeros((200, 300, 3), np.uint8), sample, PA16, crop_matrix((150, 100, 400), 30), SIZE
+        np.zeros((200, 300, 3), np.uint8), sample, crop_matrix((150, 100, 400), 30), SIZE
     )
     np.testing.assert_allclose(crop.joints[:, 2], 0.5 + sample.joints[:, 2] / 2000, atol=1e-6)
 
@@ -151,9 +153,7 @@ def test_augmentation_depends_on_the_generator_alone(tmp_path):
     image = rng.integers(0, 256, (200, 300, 3), dtype=np.uint8)
     sample, before = make_sample(tmp_path, joints_of(rng)), image.copy()
     first, same, other = (
-        augmented_crop(
-            image, sample, PA16, SIZE, ranges=AugmentRanges(), rng=np.random.default_rng(seed)
-        )
+        augmented_crop(image, sample, AugmentRanges().draw(np.random.default_rng(seed)), SIZE)
         for seed in (7, 7, 8)
     )
     np.testing.assert_array_equal(first.image, same.image)
@@ -169,9 +169,8 @@ def test_augmentation_stays_in_its_ranges(tmp_path):
     flips = 0
     for seed in range(200):
         rng = np.random.default_rng(seed)
-        matrix = augmented_crop(
-            image, sample, PA16, 16, ranges=AugmentRanges(beside=0, wide=0), rng=rng
-        ).matrix
+        augmentation = AugmentRanges(beside=0, wide=0).draw(rng)
+        matrix = augmented_crop(image, sample, augmentation, 16).matrix
         scale = 1 / (np.sqrt(abs(np.linalg.det(matrix))) * side)
         flip = np.linalg.det(matrix) < 0
         first = matrix[0, :2] * (-1 if flip else 1)
@@ -193,8 +192,8 @@ def test_colour_changes_keep_black_black_and_can_be_switched_off(tmp_path):
         rotation_deg=0, scale=(1, 1), translation=0, flip=0, power=(1, 1), brightness=(1, 1),
         occlusion=0, beside=0, wide=0,
     )  # fmt: skip
-    plain = augmented_crop(image, sample, PA16, SIZE, ranges=still, rng=rng)
-    expected = evaluation_crop(image, sample, PA16, SIZE)
+    plain = augmented_crop(image, sample, still.draw(rng), SIZE)
+    expected = evaluation_crop(image, sample, SIZE)
     np.testing.assert_array_equal(plain.image, expected.image)
     np.testing.assert_allclose(plain.joints, expected.joints, atol=1e-6)
 

@@ -252,3 +252,14 @@ def test_skeleton_checks():
     with pytest.raises(poseact.PoseActError, match="no joint 'c'"):
         Skeleton("s", ("a", "b"), (("a", "c"),))
     assert replace(PA16, name="mine").flip_indices == PA16.flip_indices
+
+
+def test_half_the_size_costs_half_the_digits(tmp_path):
+    network = randomised()
+    whole = poseact.save(network, tmp_path / "whole.safetensors")
+    half = poseact.save(network, tmp_path / "half.safetensors", half=True)
+    assert half.stat().st_size < 0.7 * whole.stat().st_size
+    read = poseact.load(half).state_dict()
+    for name, tensor in network.state_dict().items():
+        assert read[name].dtype == tensor.dtype
+        torch.testing.assert_close(read[name], tensor, rtol=1e-3, atol=1e-6)

@@ -4,7 +4,7 @@ import pytest
 from scipy.io import savemat
 
 from poseact.data.blazepose import read_blazepose
-from poseact.data.lsp import read_lsp_extended
+from poseact.data.lsp import read_lsp, read_lsp_extended
 from poseact.data.sample import labelled_box
 from poseact.errors import PoseActError
 from poseact.skeleton import BLAZEPOSE33, LSP14, PA16
@@ -38,7 +38,8 @@ def test_lsp_by_name_with_midpoints(tmp_path):
         np.testing.assert_allclose(sample.joints[PA16.index("pelvis")], pelvis, rtol=1e-6)
         assert sample.valid.all()
         assert not sample.depth_valid.any()
-        assert sample.image.is_file()
+        assert sample.image.exists()
+        assert sample.image.read().shape == (40, 30, 3)
 
 
 def test_lsp_unlabelled_joints_are_invalid_and_outside_the_box(tmp_path):
@@ -62,19 +63,47 @@ def test_lsp_wrong_shape_is_refused(tmp_path):
     with pytest.raises(PoseActError, match=r"\(3, 14, 5\).*\(14, 3, N\)"):
         read_lsp_extended(tmp_path)
     savemat(tmp_path / "joints.mat", {"points": np.zeros((14, 3, 5))})
-    with pytest.raises(PoseActError, match="no array 'joints'"):
+    with pytest.raises(PoseActError, match="no array 'joints' but points"):
         read_lsp_extended(tmp_path)
 
 
-def test_missing_files_are_named(tmp_path):
+def test_lsp_image_numbers_count_from_1_and_include_both_ends(tmp_path):
+    write_lsp(tmp_path, lsp_labels(5))
+    samples = read_lsp_extended(tmp_path, images=(2, 4))
+    assert [sample.name for sample in samples] == ["im00002.jpg", "im00003.jpg", "im00004.jpg"]
+    for images in ((0, 3), (4, 6), (3, 2)):
+        with pytest.raises(PoseActError, match="has images 1 to 5"):
+            read_lsp_extended(tmp_path, images=images)
+
+
+def test_first_lsp_marks_hidden_joints(tmp_path):
+    labels = np.random.default_rng(0).uniform(1, 29, (3, 14, 2))
+    labels[2] = 0
+    labels[2, LSP14.index("left_wrist"), 1] = 1
+    savemat(tmp_path / "joints.mat", {"joints": labels})
+    samples = read_lsp(tmp_path)
+    assert [sample.name for sample in samples] == ["im0001.jpg", "im0002.jpg"]
+    wrist = PA16.index("left_wrist")
+    np.testing.assert_allclose(
+        samples[1].joints[wrist], labels[:2, LSP14.index("left_wrist"), 1], rtol=1e-6
+    )
+    assert samples[1].valid.all()
+    assert not samples[1].visible[wrist]
+    assert samples[1].visible.sum() == 15
+    assert samples[0].visible.all()
+    with pytest.raises(PoseActError, match=r"read the first LSP.*as lsp"):
+        read_lsp_extended(tmp_path)
+
+
+def test_missing_label_files_are_named_and_missing_images_are_not_looked_for(tmp_path):
     with pytest.raises(PoseActError, match=r"joints\.mat does not exist"):
         read_lsp_extended(tmp_path)
     with pytest.raises(PoseActError, match=r"blazepose\.npz does not exist"):
         read_blazepose(tmp_path)
     write_lsp(tmp_path, lsp_labels())
     (tmp_path / "images/im00002.jpg").unlink()
-    with pytest.raises(PoseActError, match=r"im00002\.jpg does not exist"):
-        read_lsp_extended(tmp_path)
+    exists = [sample.image.exists() for sample in read_lsp_extended(tmp_path)]
+    assert exists == [True, False, True]
 
 
 def write_blazepose(root, landmarks, world):
@@ -125,6 +154,16 @@ def test_blazepose_box_includes_the_face(tmp_path):
     landmarks[0, BLAZEPOSE33.index("nose"), :2] = (10, -5)
     write_blazepose(tmp_path, landmarks, world)
     assert read_blazepose(tmp_path)[0].box[1] == -5
+
+
+def test_blazepose_holds_out_whole_exercises(tmp_path):
+    landmarks, world = blazepose_arrays(40)
+    names = np.array([f"Exercise{number // 2:02d}_{number % 2}.jpg" for number in range(40)])
+    np.savez(tmp_path / "blazepose.npz", names=names, landmarks=landmarks, world=world)
+    held_out = [sample.name for sample in read_blazepose(tmp_path, part="held-out")]
+    train = [sample.name for sample in read_blazepose(tmp_path, part="train")]
+    assert held_out == list(names[36:])  # the last 2 of 20 exercises
+    assert train == list(names[:36])
 
 
 def test_blazepose_wrong_shape_is_refused(tmp_path):

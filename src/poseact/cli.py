@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -28,6 +28,7 @@ from poseact.errors import PoseActError
 
 if TYPE_CHECKING:
     from poseact.inference.run import PredictReport, Step
+    from poseact.training.callbacks import Progress as TrainingProgress
 
 app = typer.Typer(
     help="2D/3D body pose and action recognition from one multitask network.",
@@ -104,6 +105,183 @@ def demo_command(
     _finish(report)
 
 
+@app.command("eval-pose")
+def eval_pose_command(
+    weights: Annotated[str, typer.Argument(help="Name of shipped weights or file.")],
+    recipe: Annotated[Path, typer.Argument(help="Recipe (.yaml) whose validation data to score.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("poseact-eval"),
+    flip: Annotated[bool, typer.Option("--flip", help="Average with the mirrored crop.")] = False,
+    crops: Annotated[int, typer.Option(help="Average over 1 or 5 crops.")] = 1,
+    num_blocks: Annotated[
+        int | None, typer.Option(help="Stop after this many prediction blocks.")
+    ] = None,
+    data: Annotated[
+        list[str] | None, typer.Option(help="Validation data to score (default all).")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, …")] = None,
+) -> None:
+    """Score weights on the validation data of a recipe."""
+    from poseact.evaluation.report import joint_rows, mean_rows, part_rows
+    from poseact.evaluation.run import eval_pose
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns, TextColumn("ETA"), TimeRemainingColumn(), console=_console(stderr=True)
+    ) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def on_step(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = progress.add_task(name, total=total)
+            progress.update(tasks[name], completed=done)
+
+        report = eval_pose(
+            weights,
+            recipe,
+            out,
+            flip=flip,
+            crops=crops,
+            num_blocks=num_blocks,
+            data=data or (),
+            device=device,
+            on_step=on_step,
+        )
+    console = _console()
+    for name, scores in report.scores.items():
+        for title, rows in (
+            (name, mean_rows(scores)),
+            ("per joint", joint_rows(scores)),
+            ("per part", part_rows(scores)),
+        ):
+            if rows:
+                console.print(_table(title, rows))
+        console.print(f"Protocol: {scores.protocol}.\n")
+        for sample, reason in scores.unreadable.items():
+            _console(stderr=True).print(f"left out {sample}: {reason}", style="yellow")
+    console.print(f"Scores: {report.json}; {len(report.pictures)} pictures in {report.out}")
+
+
+@app.command("train-pose")
+def train_pose_command(
+    recipe: Annotated[Path, typer.Argument(help="YAML file, see recipes/.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the run (default runs/NAME).")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from its checkpoint.")] = False,
+    devices: Annotated[
+        int | None, typer.Option(help="Processes here: one per GPU, or several on the CPU.")
+    ] = None,
+    nodes: Annotated[int, typer.Option(help="Machines, each started by torchrun or SLURM.")] = 1,
+    workers: Annotated[int, typer.Option(help="Processes that prepare batches.")] = 1,
+    precision: Annotated[
+        Literal["auto", "32", "bf16", "16"], typer.Option(help="auto is bf16 on GPUs that have it.")
+    ] = "auto",
+    compiled: Annotated[
+        bool | None, typer.Option("--compile/--no-compile", help="Default: on GPUs.")
+    ] = None,
+) -> None:
+    """Train the pose model on the data sets of a recipe."""
+    from poseact.training.recipe import load_recipe
+    from poseact.training.train import Machine, train_pose
+
+    plan = load_recipe(recipe)
+    machine = Machine(devices, nodes, workers, precision, compiled)
+    with _TrainingProgress(plan.steps) as progress:
+        report = train_pose(
+            plan,
+            out or Path("runs") / plan.name,
+            resume=resume,
+            machine=machine,
+            on_progress=progress.update,
+        )
+    console = _console()
+    for name, scores in report.scores.items():
+        values = ", ".join(f"{metric} {value:.4g}" for metric, value in scores.items())
+        console.print(f"{name}: {values}")
+    if report.unreadable:
+        console.print(f"{report.unreadable} pictures could not be read and were left out.")
+    console.print(f"Weights: {report.weights}")
+    console.print(f"Curve: {report.out / 'curve.png'}, table: {report.out / 'log.csv'}")
+    if not report.finished:
+        console.print(
+            f"Interrupted after {report.steps} of {plan.steps} steps; go on with:\n"
+            f"poseact train-pose {recipe} --out {report.out} --resume"
+        )
+        raise typer.Exit(INTERRUPTED)
+
+
+@app.command("inspect")
+def inspect_command(
+    recipe: Annotated[Path, typer.Argument(help="Recipe (.yaml) whose data to look at.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("poseact-inspect"),
+    count: Annotated[int, typer.Option(help="Augmented samples in the picture.")] = 48,
+    read_images: Annotated[
+        bool, typer.Option(help="Decode every picture; without, labels alone are checked.")
+    ] = True,
+) -> None:
+    """Draw augmented training samples of a recipe and list faults of the labels."""
+    from poseact.data.inspect import inspect_recipe
+
+    console = _console()
+    with console.status("") as status:
+        report = inspect_recipe(
+            recipe, out, count=count, read_images=read_images, on_source=status.update
+        )
+    sources = Table("data", "people", "joints", "faults", "folder", title="Data of the recipe")
+    faults = Table("data", "sample", "kind", "reason", title="First faults of each kind")
+    for source in report.sources:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in source.counts.items()) or "none"
+        folder = str(source.root)
+        sources.add_row(source.name, str(source.samples), f"{source.joints:.1f}", kinds, folder)
+        for fault in source.examples:
+            faults.add_row(source.name, fault.sample, fault.kind, fault.reason)
+    console.print(sources)
+    if faults.rows:
+        console.print(faults)
+    console.print(f"Augmented samples: {report.grid}")
+    console.print(f"All faults: {report.faults_csv}")
+
+
+@app.command("make-synthetic")
+def make_synthetic_command(
+    out: Annotated[Path, typer.Argument(help="Folder for the data set, new or to be completed.")],
+    count: Annotated[int, typer.Option(help="Pictures.")],
+    seed: Annotated[int, typer.Option(help="Of all chance.")] = 0,
+    part: Annotated[str, typer.Option(help="train or validation.")] = "train",
+    size: Annotated[int, typer.Option(help="Longest side of the pictures in px.")] = 224,
+    shard_size: Annotated[int, typer.Option(help="Pictures per file.")] = 500,
+    clip_length: Annotated[int, typer.Option(help="Frames of one motion in a row.")] = 1,
+    backgrounds: Annotated[
+        Path | None, typer.Option(help="Folder of photos without people, put behind the person.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Processes.")] = 1,
+) -> None:
+    """Render people in all poses with exact joints, depths and cameras."""
+    from poseact.synthetic.make import make_synthetic
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate())
+    console = _console(stderr=True)
+    with Progress(*columns, TextColumn("ETA"), TimeRemainingColumn(), console=console) as progress:
+        task = progress.add_task("pictures", total=count, unit="pictures/s")
+        report = make_synthetic(
+            out,
+            count=count,
+            seed=seed,
+            part=part,
+            size=size,
+            shard_size=shard_size,
+            clip_length=clip_length,
+            backgrounds=backgrounds,
+            workers=workers,
+            on_images=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    _console().print(
+        f"{report.images} pictures ({report.made} new) in {report.shards} shards: {report.out}; "
+        f"description: {report.index}"
+    )
+    if report.interrupted:
+        _console().print("Interrupted: the finished shards are kept; the same command goes on.")
+        raise typer.Exit(INTERRUPTED)
+
+
 @app.command("import-keras")
 def import_keras_command(
     file: Annotated[Path, typer.Argument(help="The authors' Keras .h5 file.")],
@@ -174,6 +352,36 @@ def weights_show_command(
     Console().print_json(json.dumps(describe(weights)))
 
 
+class _TrainingProgress:
+    """Steps of a training run, with its loss, speed and the time that is left."""
+
+    def __init__(self, steps: int) -> None:
+        self._bar = Progress(
+            TextColumn("step"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.3f}  {task.fields[speed]:.1f} images/s  ETA"),
+            TimeRemainingColumn(),
+            console=_console(stderr=True),
+        )
+        self._task = self._bar.add_task("", total=steps, loss=float("nan"), speed=0.0)
+
+    def __enter__(self) -> _TrainingProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def update(self, progress: TrainingProgress) -> None:
+        self._bar.update(
+            self._task,
+            completed=progress.step,
+            loss=progress.loss,
+            speed=progress.images_per_second,
+        )
+
+
 class _Job:
     """Progress of a prediction: frames of the video in hand, and files where there are several."""
 
@@ -217,6 +425,17 @@ class _Job:
         if self._files is not None:
             share = step.frame / step.frames if step.frames else 0
             self._progress.update(self._files, completed=step.file - 1 + min(share, 1))
+
+
+def _table(title: str, rows: list[tuple[str, ...]]) -> Table:
+    """A table of a heading and rows, numbers to the right."""
+    heading, *body = rows
+    table = Table(title=title, title_justify="left")
+    for number, column in enumerate(heading):
+        table.add_column(column, justify="right" if number else "left")
+    for row in body:
+        table.add_row(*row, style="bold" if row[0] == "all" else None)
+    return table
 
 
 def _finish(report: PredictReport) -> None:

@@ -116,18 +116,35 @@ def read_image(path: Path) -> np.ndarray:
     path = Path(path)
     try:
         # Not cv2.imread: on Windows it cannot open every name.
-        data = np.frombuffer(path.read_bytes(), np.uint8)
+        content = path.read_bytes()
     except OSError as error:
         raise PoseActError(
             f"The picture {path} could not be read ({error.strerror}); check the path."
         ) from error
+    return decode_image(content, f"file {path}")
+
+
+def decode_image(content: bytes, name: str) -> np.ndarray:
+    """Decode the content of a picture file, upright.
+
+    Args:
+        content: The encoded picture.
+        name: What to call it in messages.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB.
+
+    Raises:
+        PoseActError: It is no intact picture.
+    """
+    data = np.frombuffer(content, np.uint8)
     try:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     except cv2.error:
         image = None
     if image is None:
         raise PoseActError(
-            f"The file {path} is not a picture that can be decoded; "
+            f"The {name} is not a picture that can be decoded; "
             f"it may be damaged, so replace it or leave it out."
         )
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
+from poseact.data.images import ImageFile
+from poseact.data.label_files import read_npz
 from poseact.data.sample import PoseSample, labelled_box
 from poseact.errors import PoseActError
 from poseact.skeleton import BLAZEPOSE33, PA16, Skeleton
@@ -14,7 +17,12 @@ MIN_VISIBILITY = 0.5
 MIN_JOINTS = 4
 
 
-def read_blazepose(root: Path, skeleton: Skeleton = PA16) -> list[PoseSample]:
+def read_blazepose(
+    root: Path,
+    skeleton: Skeleton = PA16,
+    *,
+    part: Literal["all", "train", "held-out"] = "all",
+) -> list[PoseSample]:
     """Read ``blazepose.npz`` and ``images/``.
 
     The archive holds ``names`` (N), ``landmarks`` (N, 33, 4: x px, y px, z, visibility) and
@@ -25,53 +33,61 @@ def read_blazepose(root: Path, skeleton: Skeleton = PA16) -> list[PoseSample]:
     Args:
         root: Folder of ``blazepose.npz`` and ``images/``.
         skeleton: The skeleton to convert to.
+        part: ``held-out`` are the photos of the last tenth of the exercises, sorted by name:
+            ``Squat_0.jpg`` and ``Squat_1.jpg`` are of one exercise. ``train`` are the others.
 
     Returns:
         Samples with ``(J, 3)`` joints, depth in mm behind the pelvis, in the order of the archive;
         people of fewer than ``MIN_JOINTS`` known joints are left out.
 
     Raises:
-        PoseActError: The archive is missing or of another shape, or an image is missing.
+        PoseActError: The archive is missing, damaged or of another shape.
     """
     file = root / "blazepose.npz"
-    if not file.is_file():
-        raise PoseActError(f"{file} does not exist; give the folder that holds blazepose.npz.")
-    with np.load(file) as archive:
-        arrays = {key: archive[key] for key in archive.files}
-    count = len(arrays.get("names", ()))
-    for key, width in (("landmarks", 4), ("world", 3)):
-        expected = (count, len(BLAZEPOSE33), width)
-        shape = arrays[key].shape if key in arrays else None
-        if shape != expected:
-            raise PoseActError(
-                f"{file} holds {key!r} of shape {shape}, but {expected} was expected for its "
-                f"{count} names; write it with MediaPipe's 33 landmarks."
-            )
-    landmarks, world = arrays["landmarks"].astype(np.float32), arrays["world"].astype(np.float32)
+    names, landmarks, world = _read_archive(file)
     known = landmarks[..., 3] >= MIN_VISIBILITY
     hips = [BLAZEPOSE33.index(f"{side}_hip") for side in ("right", "left")]
     depth_mm = (world[..., 2] - world[:, hips, 2].mean(1, keepdims=True)) * 1000
     labels = np.concatenate((landmarks[..., :2], depth_mm[..., None]), -1)
     joints, valid = BLAZEPOSE33.convert(labels, known, skeleton)
-    rooted = known[:, hips].all(1)
-    samples = []
-    for index in np.flatnonzero(valid.sum(1) >= MIN_JOINTS):
-        image = root / "images" / str(arrays["names"][index])
-        if not image.is_file():
-            raise PoseActError(
-                f"{file} labels {image.name}, but {image} does not exist; "
-                "restore the missing image."
-            )
-        samples.append(
-            PoseSample(
-                name=image.name,
-                image=image,
-                joints=joints[index],
-                valid=valid[index],
-                visible=valid[index],
-                depth_valid=valid[index] & rooted[index],
-                # Of all landmarks: the skeletons have no face, and the head belongs in the crop.
-                box=labelled_box(labels[index], known[index]),
-            )
+    depth_known = valid & known[:, hips].all(1, keepdims=True)
+    chosen = _in_part(names, part) & (valid.sum(1) >= MIN_JOINTS)
+    return [
+        PoseSample(
+            name=names[index],
+            image=ImageFile(root / "images" / names[index]),
+            skeleton=skeleton,
+            joints=joints[index],
+            valid=valid[index],
+            visible=valid[index],
+            depth_valid=depth_known[index],
+            # Of all landmarks: the skeletons have no face, and the head belongs in the crop.
+            box=labelled_box(labels[index], known[index]),
         )
-    return samples
+        for index in np.flatnonzero(chosen)
+    ]
+
+
+def _read_archive(file: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Names, (N, 33, 4) landmarks and (N, 33, 3) world landmarks."""
+    arrays = read_npz(file, ("names", "landmarks", "world"), "blazepose.npz")
+    names = [str(name) for name in arrays["names"]]
+    for key, width in (("landmarks", 4), ("world", 3)):
+        expected = (len(names), len(BLAZEPOSE33), width)
+        if arrays[key].shape != expected:
+            raise PoseActError(
+                f"{file} holds {key!r} of shape {arrays[key].shape}, but {expected} was expected "
+                f"for its {len(names)} names; write it with MediaPipe's 33 landmarks."
+            )
+    return names, arrays["landmarks"].astype(np.float32), arrays["world"].astype(np.float32)
+
+
+def _in_part(names: list[str], part: str) -> np.ndarray:
+    """(N,) boolean."""
+    exercises = [name.rsplit("_", 1)[0] for name in names]
+    every = sorted(set(exercises))
+    held_out = set(every[len(every) * 9 // 10 :])
+    return np.array(
+        [part == "all" or (exercise in held_out) == (part == "held-out") for exercise in exercises],
+        bool,
+    )

@@ -3,41 +3,61 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from poseact.data.camera import Camera
+from poseact.data.images import ImageSource
 from poseact.errors import PoseActError
+from poseact.skeleton import Skeleton
+
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in px."""
 
 
 @dataclass(frozen=True)
 class PoseSample:
-    """One person's labels in one image, for J joints of some skeleton.
+    """One person's labels in one image, for the J joints of a skeleton.
 
     Image coordinates are continuous: the image spans [0, width] x [0, height], and the first
     pixel's centre is (0.5, 0.5). A label may lie outside the image.
 
     Attributes:
         name: Unique in its data set, for messages.
-        image: Path of the image file.
+        image: Where the picture is; it is read only when asked for.
+        skeleton: Names the joints.
         joints: ``(J, 2)`` px, or ``(J, 3)`` with the depth in mm behind the root.
         valid: ``(J,)`` boolean; the joint has a label. Where False, its state is unknown.
         visible: ``(J,)`` boolean; the label says that the joint can be seen.
         depth_valid: ``(J,)`` boolean; the depth has a label.
-        box: ``(x0, y0, x1, y1)`` px, tight around everything that the data set labels.
+        box: Tight around everything that the data set labels.
+        camera: The camera that took the picture, where it is known.
+        root_depth_mm: Depth of the root in front of the camera, where it is known; with the camera
+            it turns px and depths into mm.
+        head_px: Size of the head, the scale of PCKh, where the data set has one.
+        area_px: Area of the person, the scale of OKS, where the data set has one.
+        sequence: Name of the video that the image is a frame of, for clips.
+        frame: Its number there.
     """
 
     name: str
-    image: Path
+    image: ImageSource
+    skeleton: Skeleton
     joints: np.ndarray
     valid: np.ndarray
     visible: np.ndarray
     depth_valid: np.ndarray
-    box: tuple[float, float, float, float]
+    box: Box
+    camera: Camera | None = None
+    root_depth_mm: float | None = None
+    head_px: float | None = None
+    area_px: float | None = None
+    sequence: str | None = None
+    frame: int | None = None
 
 
-def labelled_box(joints: np.ndarray, valid: np.ndarray) -> tuple[float, float, float, float]:
-    """Tight box ``(x0, y0, x1, y1)`` around the valid ones of ``(J, 2 or 3)`` joints.
+def labelled_box(joints: np.ndarray, valid: np.ndarray) -> Box:
+    """Tight box around the valid ones of ``(J, 2 or 3)`` joints.
 
     Raises:
         PoseActError: No joint is valid.

@@ -22,6 +22,7 @@ from poseact.weights.catalogue import cached_file
 from poseact.weights.keras_import import import_keras
 
 HEADER_KEY = "poseact"
+HALF = "float16"
 FORMAT = 1
 CONFIGS = {config.__name__: config for config in (MultitaskConfig, SPNetConfig)}
 
@@ -29,11 +30,16 @@ PREPROCESSING = {"colour": "RGB", "range": [-1, 1], "outside": -1}
 """What every network here expects of its frames, besides their size."""
 
 
-def save(network: Network, path: str | Path) -> Path:
+def save(network: Network, path: str | Path, half: bool = False) -> Path:
     """Write a network to a safetensors file, atomically.
 
     The header carries preset, configuration, skeleton, labels, preprocessing, fps, provenance and
     licence as JSON under the metadata key ``poseact``.
+
+    Args:
+        network: To write.
+        path: The file.
+        half: Store the numbers as float16, in half the space; a network read from it is float32.
 
     Raises:
         PoseActError: The network is a folded copy or not float32, or the file cannot be written.
@@ -49,7 +55,12 @@ def save(network: Network, path: str | Path) -> Path:
             f"A network of type {others.pop()} was given to save; checkpoints are float32, so "
             "save network.float()."
         )
-    content = serialise(state, {HEADER_KEY: json.dumps(header_of(network))})
+    if half:
+        state = {name: t.half() if t.is_floating_point() else t for name, t in state.items()}
+    header = header_of(network)
+    if half:
+        header["stored"] = HALF
+    content = serialise(state, {HEADER_KEY: json.dumps(header)})
     atomic_write(Path(path), lambda temporary: temporary.write_bytes(content))
     return Path(path)
 
@@ -79,6 +90,8 @@ def load(path_or_name: str | Path) -> Network:
             f"{len(unexpected)} unexpected ({', '.join(sorted(missing | unexpected)[:3])} …); "
             "write it again with this version of poseact."
         )
+    if header.get("stored") == HALF:
+        state = {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
     for name, tensor in state.items():
         if tensor.shape != expected[name].shape or tensor.dtype != expected[name].dtype:
             raise PoseActError(

@@ -1,10 +1,11 @@
-"""Body skeletons: joint names, limbs, mirror pairs and conversions by name.
+"""Named joints: limbs, mirror pairs and conversions by name.
 
 Joints are addressed by name everywhere; an index is only ever obtained from a :class:`Skeleton`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -68,7 +69,7 @@ class Skeleton:
     @cached_property
     def flip_indices(self) -> tuple[int, ...]:
         """Permutation that swaps left and right joints, to follow a mirrored image."""
-        return tuple(self.index(_mirrored(joint)) for joint in self.joints)
+        return tuple(self.index(mirrored(joint)) for joint in self.joints)
 
     def side(self, joint: str) -> str:
         """``left``, ``right`` or ``centre``."""
@@ -94,14 +95,37 @@ class Skeleton:
         out = np.zeros((*joints.shape[:-2], len(target), joints.shape[-1]), joints.dtype)
         out_valid = np.zeros((*valid.shape[:-1], len(target)), bool)
         for k, joint in enumerate(target.joints):
-            ends = (joint,) if joint in self.joints else MIDPOINTS.get(joint, ())
-            if not ends or any(end not in self.joints for end in ends):
+            source = [self.index(end) for end in self._sources(joint)]
+            if not source:
                 continue
-            source = [self.index(end) for end in ends]
             out[..., k, :] = joints[..., source, :].mean(-2)
             out_valid[..., k] = valid[..., source].all(-1)
         out[~out_valid] = 0
         return out, out_valid
+
+    def unfillable(self, target: Skeleton) -> tuple[str, ...]:
+        """The target's joints that :meth:`convert` can never fill from this skeleton's."""
+        return tuple(joint for joint in target.joints if not self._sources(joint))
+
+    def renamed(self, name: str, names: Mapping[str, str]) -> Skeleton:
+        """The same places in the same order under a new name, some joints called otherwise.
+
+        Args:
+            name: Of the new skeleton.
+            names: Old joint names to new ones; the others stay.
+        """
+        for joint in names:
+            self.index(joint)
+        return Skeleton(
+            name,
+            tuple(names.get(joint, joint) for joint in self.joints),
+            tuple((names.get(a, a), names.get(b, b)) for a, b in self.limbs),
+        )
+
+    def _sources(self, joint: str) -> tuple[str, ...]:
+        """Joints of this skeleton whose mean is the given one; empty if there are none."""
+        ends = (joint,) if joint in self.joints else MIDPOINTS.get(joint, ())
+        return ends if all(end in self.joints for end in ends) else ()
 
     @classmethod
     def generic(cls, num_joints: int) -> Skeleton:
@@ -109,110 +133,8 @@ class Skeleton:
         return cls(f"generic{num_joints}", tuple(f"joint{i}" for i in range(num_joints)))
 
 
-def _mirrored(joint: str) -> str:
+def mirrored(joint: str) -> str:
+    """Name of the joint on the other side; one of the centre is its own."""
     side, _, rest = joint.partition("_")
     other = {"left": "right", "right": "left"}.get(side)
     return f"{other}_{rest}" if other else joint
-
-
-def _sided(*parts: str) -> tuple[str, ...]:
-    return tuple(f"{side}_{part}" for part in parts for side in ("right", "left"))
-
-
-_BODY_LIMBS = (
-    ("pelvis", "thorax"),
-    ("thorax", "neck"),
-    ("neck", "head"),
-    *(
-        limb
-        for side in ("right", "left")
-        for limb in (
-            ("thorax", f"{side}_shoulder"),
-            (f"{side}_shoulder", f"{side}_elbow"),
-            (f"{side}_elbow", f"{side}_wrist"),
-            ("pelvis", f"{side}_hip"),
-            (f"{side}_hip", f"{side}_knee"),
-            (f"{side}_knee", f"{side}_ankle"),
-        )
-    ),
-)
-
-_TRUNK = ("pelvis", "thorax", "neck", "head")
-
-PA16 = Skeleton(
-    "pa16", (*_TRUNK, *_sided("shoulder", "elbow", "wrist", "hip", "knee", "ankle")), _BODY_LIMBS
-)
-PA17 = Skeleton("pa17", (*PA16.joints, "spine"), _BODY_LIMBS)
-PA20 = Skeleton(
-    "pa20",
-    (*_TRUNK, *_sided("shoulder", "elbow", "wrist", "hand", "hip", "knee", "ankle", "foot")),
-    (
-        *_BODY_LIMBS,
-        *(
-            limb
-            for side in ("right", "left")
-            for limb in ((f"{side}_wrist", f"{side}_hand"), (f"{side}_ankle", f"{side}_foot"))
-        ),
-    ),
-)
-LSP14 = Skeleton(
-    "lsp14",
-    (
-        "right_ankle",
-        "right_knee",
-        "right_hip",
-        "left_hip",
-        "left_knee",
-        "left_ankle",
-        "right_wrist",
-        "right_elbow",
-        "right_shoulder",
-        "left_shoulder",
-        "left_elbow",
-        "left_wrist",
-        "neck",
-        "head",
-    ),
-    (
-        *(limb for limb in _BODY_LIMBS if not set(limb) & {"pelvis", "thorax"}),
-        ("neck", "right_shoulder"),
-        ("neck", "left_shoulder"),
-        ("right_shoulder", "right_hip"),
-        ("left_shoulder", "left_hip"),
-        ("right_hip", "left_hip"),
-    ),
-)
-
-BLAZEPOSE33 = Skeleton(
-    "blazepose33",
-    (
-        "nose",
-        *(
-            f"{side}_{part}"
-            for side in ("left", "right")
-            for part in ("eye_inner", "eye", "eye_outer")
-        ),
-        *(
-            f"{side}_{part}"
-            for part in (
-                *("ear", "mouth", "shoulder", "elbow", "wrist", "pinky", "index", "thumb"),
-                *("hip", "knee", "ankle", "heel", "foot_index"),
-            )
-            for side in ("left", "right")
-        ),
-    ),
-    (
-        ("right_shoulder", "left_shoulder"),
-        ("right_hip", "left_hip"),
-        *(
-            (f"{side}_{start}", f"{side}_{end}")
-            for side in ("right", "left")
-            for start, end in (
-                *(("shoulder", "hip"), ("shoulder", "elbow"), ("elbow", "wrist")),
-                *(("hip", "knee"), ("knee", "ankle"), ("ankle", "heel"), ("heel", "foot_index")),
-            )
-        ),
-    ),
-)
-
-SKELETONS = {skeleton.name: skeleton for skeleton in (PA16, PA17, PA20, LSP14, BLAZEPOSE33)}

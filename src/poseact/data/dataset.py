@@ -1,0 +1,176 @@
+"""Labelled samples as rows of augmented crops, and rows as batches with masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from poseact.augment import AugmentRanges, Crop, augmented_crop
+from poseact.crop import Window, person_window
+from poseact.data.mix import RowKey, UnitKey
+from poseact.data.sample import Box, PoseSample
+from poseact.errors import PoseActError
+from poseact.losses import PoseTargets
+
+Unit = tuple[PoseSample, ...]
+"""What is augmented as one: a still is a unit of one sample, a clip one of T."""
+
+
+@dataclass(frozen=True)
+class UnitSource:
+    """The units of one data set: stills, or clips of T consecutive frames.
+
+    Attributes:
+        name: For messages and logs.
+        units: All of one length.
+    """
+
+    name: str
+    units: Sequence[Unit]
+
+    @property
+    def unit_length(self) -> int:
+        """Frames of a unit: 1 for stills."""
+        return len(self.units[0])
+
+
+def stills(samples: Sequence[PoseSample]) -> list[Unit]:
+    """Every sample on its own."""
+    return [(sample,) for sample in samples]
+
+
+def clips(samples: Sequence[PoseSample], length: int) -> list[Unit]:
+    """Runs of ``length`` samples that follow each other in one sequence, without overlap.
+
+    Samples without a sequence, and what is left at the end of one, are left out.
+
+    Raises:
+        PoseActError: No sequence is long enough.
+    """
+    by_sequence: dict[str, list[PoseSample]] = {}
+    for sample in samples:
+        if sample.sequence is not None:
+            by_sequence.setdefault(sample.sequence, []).append(sample)
+    units = []
+    for frames in by_sequence.values():
+        ordered = sorted(frames, key=lambda sample: sample.frame or 0)
+        starts = range(0, len(ordered) - length + 1, length)
+        units += [tuple(ordered[start : start + length]) for start in starts]
+    if not units:
+        longest = max((len(frames) for frames in by_sequence.values()), default=0)
+        raise PoseActError(
+            f"Clips of {length} frames were asked for, but the longest of the "
+            f"{len(by_sequence)} sequences has {longest}; give a smaller clip_length, or read "
+            "the frames as stills."
+        )
+    return units
+
+
+class Row(NamedTuple):
+    """One row of a batch: a clip of T frames, or T stills side by side.
+
+    Attributes:
+        crops: The T augmented crops.
+        names: Their samples.
+        unreadable: Data set and message of every picture that another one had to stand in for.
+    """
+
+    crops: list[Crop]
+    names: list[str]
+    unreadable: list[tuple[str, str]]
+
+
+class PoseRows(Dataset[Row]):
+    """Rows of augmented crops, each asked for by its key, which alone decides its randomness.
+
+    A picture that cannot be read is replaced by the next one of its data set, and the row says so.
+
+    Args:
+        sources: The data sets; a key names them by their place here.
+        ranges: Of the random changes.
+        seed: Of the random changes.
+    """
+
+    def __init__(self, sources: Sequence[UnitSource], ranges: AugmentRanges, seed: int) -> None:
+        self.sources = sources
+        self.ranges = ranges
+        self.seed = seed
+
+    def __getitem__(self, key: RowKey) -> Row:
+        row = Row([], [], [])
+        for unit in key.units:
+            self._add(row, self.sources[key.source], key, unit)
+        return row
+
+    def _add(self, row: Row, source: UnitSource, key: RowKey, wanted: UnitKey) -> None:
+        rng = np.random.default_rng((self.seed, key.source, *wanted))
+        augmentation = self.ranges.draw(rng)
+        count = len(source.units)
+        for attempt in range(count):
+            unit = source.units[(wanted.index + attempt) % count]
+            try:
+                images = [sample.image.read() for sample in unit]
+            except PoseActError as error:
+                row.unreadable.append((source.name, str(error)))
+                continue
+            window = clip_window(unit)
+            row.crops.extend(
+                augmented_crop(image, sample, augmentation, key.size, window)
+                for image, sample in zip(images, unit, strict=True)
+            )
+            row.names.extend(sample.name for sample in unit)
+            return
+        raise PoseActError(
+            f"None of the {count} pictures of {source.name} can be read; the last said: "
+            f"{row.unreadable[-1][1]}"
+        )
+
+
+def clip_window(unit: Unit) -> Window:
+    """The one window of a unit: around the boxes of its first, middle and last frame.
+
+    So the crop stands still while the person moves (the authors' protocol on Penn Action).
+    """
+    boxes = [unit[place].box for place in (0, len(unit) // 2, -1)]
+    return person_window(joined_box(boxes))
+
+
+def joined_box(boxes: Sequence[Box]) -> Box:
+    """The smallest box that holds all of them."""
+    corners = np.array(boxes)
+    (x0, y0), (x1, y1) = corners[:, :2].min(0).tolist(), corners[:, 2:].max(0).tolist()
+    return x0, y0, x1, y1
+
+
+class PoseBatch(NamedTuple):
+    """B rows of T labelled crops.
+
+    Attributes:
+        images: ``(B, T, S, S, 3)`` RGB uint8.
+        targets: What a prediction is compared with.
+        names: The T sample names of each row.
+        unreadable: Data set and message of every picture that another one had to stand in for.
+    """
+
+    images: Tensor
+    targets: PoseTargets
+    names: list[list[str]]
+    unreadable: list[tuple[str, str]]
+
+
+def collate(rows: Sequence[Row]) -> PoseBatch:
+    """Stack rows, each of the same number of frames."""
+
+    def stacked(field: str) -> Tensor:
+        values = [np.stack([getattr(crop, field) for crop in row.crops]) for row in rows]
+        return torch.from_numpy(np.stack(values))
+
+    targets = PoseTargets(*(stacked(field) for field in PoseTargets._fields))
+    unreadable = [fault for row in rows for fault in row.unreadable]
+    return PoseBatch(stacked("image"), targets, [row.names for row in rows], unreadable)

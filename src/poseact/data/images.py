@@ -1,0 +1,75 @@
+"""Where the picture of a sample lies: a file, a member of a shard, a frame of a video."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from poseact.errors import PoseActError
+from poseact.media import decode_image, read_image
+
+
+class ImageSource(Protocol):
+    """A picture that can be read when it is needed; ``str`` gives its name for messages."""
+
+    def exists(self) -> bool:
+        """Whether there is something to read, without reading it."""
+        ...
+
+    def read(self) -> np.ndarray:
+        """``(H, W, 3)`` uint8 RGB.
+
+        Raises:
+            PoseActError: The picture is missing or cannot be decoded.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A picture in a file of its own."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def exists(self) -> bool:
+        """Whether the file exists."""
+        return self.path.is_file()
+
+    def read(self) -> np.ndarray:
+        """See :class:`ImageSource`."""
+        return read_image(self.path)
+
+
+@dataclass(frozen=True)
+class ShardMember:
+    """A picture inside an uncompressed tar file, found by its place there."""
+
+    shard: Path
+    member: str
+    offset: int
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.shard}:{self.member}"
+
+    def exists(self) -> bool:
+        """Whether the shard exists and is long enough."""
+        return self.shard.is_file() and self.shard.stat().st_size >= self.offset + self.size
+
+    def read(self) -> np.ndarray:
+        """See :class:`ImageSource`."""
+        try:
+            with self.shard.open("rb") as file:
+                file.seek(self.offset)
+                content = file.read(self.size)
+        except OSError as error:
+            raise PoseActError(
+                f"{self} cannot be read ({error.strerror}); check the shard."
+            ) from error
+        return decode_image(content, str(self))

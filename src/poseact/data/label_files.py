@@ -1,0 +1,141 @@
+"""Label files of published data sets: opened safely, and refused with one clear sentence."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
+
+from poseact.errors import PoseActError
+
+_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+# What the parsers of scipy and NumPy stumble over in a damaged file.
+_MAT_FAULTS = (
+    *(MatReadError, zlib.error, OSError, EOFError, MemoryError),
+    *(NotImplementedError, ValueError, TypeError, LookupError, OverflowError),
+)
+
+_NPZ_FAULTS = (
+    *(zipfile.BadZipFile, zlib.error, OSError, EOFError, MemoryError),
+    *(NotImplementedError, ValueError, TypeError, LookupError, OverflowError, RuntimeError),
+    *(AttributeError, SyntaxError),
+)
+
+
+def require_file(path: Path, what: str) -> None:
+    """Refuse a label file that is missing or empty.
+
+    Args:
+        path: The file.
+        what: What it is, for the message, such as ``LSP's joints.mat``.
+
+    Raises:
+        PoseActError: There is no such file, or there is nothing in it.
+    """
+    if not path.is_file():
+        raise PoseActError(f"{path} does not exist; give the folder that holds {what}.")
+    if path.stat().st_size == 0:
+        raise PoseActError(f"{path} is empty, but {what} was expected; fetch the file again.")
+
+
+def read_mat(path: Path, variable: str, what: str) -> np.ndarray:
+    """One variable of a MATLAB file; structs are objects with attributes, cells object arrays.
+
+    Args:
+        path: The file.
+        variable: Name of the variable.
+        what: What the file is, for messages.
+
+    Returns:
+        The array, of at least two dimensions as MATLAB has it.
+
+    Raises:
+        PoseActError: The file is missing, empty, cut short, not MATLAB's, saved as v7.3, or holds
+            no such variable.
+    """
+    require_file(path, what)
+    if _is_hdf5(path):
+        raise PoseActError(
+            f"{path} was saved by MATLAB as version 7.3 (HDF5), but {what} is of version 7 or "
+            "older; give the published file, or save it again with save(..., '-v7')."
+        )
+    try:
+        content = loadmat(str(path), struct_as_record=False)
+    except _MAT_FAULTS as error:
+        raise PoseActError(
+            f"{path} is not a whole MATLAB file ({error}), but {what} was expected; "
+            "fetch the file again."
+        ) from error
+    if variable not in content:
+        found = ", ".join(name for name in content if not name.startswith("__"))
+        raise PoseActError(
+            f"{path} holds no array {variable!r} but {found or 'nothing'}; give {what}."
+        )
+    return content[variable]
+
+
+def read_npz(path: Path, keys: tuple[str, ...], what: str) -> dict[str, np.ndarray]:
+    """Arrays of a NumPy archive; nothing in it is ever executed.
+
+    Args:
+        path: The file.
+        keys: The arrays that are needed.
+        what: What the file is, for messages.
+
+    Raises:
+        PoseActError: The file is missing, damaged, or lacks a key.
+    """
+    require_file(path, what)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            missing = [key for key in keys if key not in archive.files]
+            if missing:
+                raise PoseActError(
+                    f"{path} lacks {', '.join(missing)} and holds {', '.join(archive.files)}; "
+                    f"give {what}."
+                )
+            return {key: archive[key] for key in keys}
+    except _NPZ_FAULTS as error:
+        raise PoseActError(
+            f"{path} is not a whole NumPy archive of plain arrays ({error}), but {what} was "
+            "expected; fetch the file again."
+        ) from error
+
+
+def read_json(path: Path, what: str) -> Any:
+    """The content of a JSON file.
+
+    Args:
+        path: The file.
+        what: What the file is, for messages.
+
+    Raises:
+        PoseActError: The file is missing, empty or not JSON; the message names line and column.
+    """
+    require_file(path, what)
+    try:
+        return json.loads(path.read_bytes())
+    except json.JSONDecodeError as error:
+        raise PoseActError(
+            f"{path} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}, "
+            f"but {what} was expected; correct that place."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise PoseActError(
+            f"{path} is not text in UTF-8 ({error.reason}), but {what} was expected; "
+            "save it as UTF-8."
+        ) from error
+
+
+def _is_hdf5(path: Path) -> bool:
+    """MATLAB writes a text header of 512 bytes before the HDF5 content of version 7.3."""
+    with path.open("rb") as file:
+        start = file.read(512 + len(_HDF5_SIGNATURE))
+    return _HDF5_SIGNATURE in (start[: len(_HDF5_SIGNATURE)], start[512:])

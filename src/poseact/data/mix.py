@@ -1,0 +1,121 @@
+"""Which rows make up which batch: data sets mixed by ratios, reproducibly from any step."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from poseact.errors import PoseActError
+
+
+class UnitKey(NamedTuple):
+    """A still or clip of a data set, and the number of the pass over that set that reads it."""
+
+    epoch: int
+    index: int
+
+
+class RowKey(NamedTuple):
+    """One row of a batch.
+
+    Attributes:
+        source: Place of the data set.
+        units: The clip, or the stills that stand side by side.
+        size: Side of the crops in px.
+    """
+
+    source: int
+    units: tuple[UnitKey, ...]
+    size: int
+
+
+class MixedSource(NamedTuple):
+    """What the mixing has to know of a data set.
+
+    Attributes:
+        count: Number of units.
+        units_per_row: 1 for clips as long as the rows; T for stills in rows of T.
+    """
+
+    count: int
+    units_per_row: int
+
+
+def rows_of(ratios: Mapping[str, float], rows: int) -> dict[str, int]:
+    """Whole numbers of rows that come closest to the ratios and add up to ``rows``.
+
+    Raises:
+        PoseActError: A data set would get no row.
+    """
+    total = sum(ratios.values())
+    exact = {name: rows * ratio / total for name, ratio in ratios.items()}
+    counts = {name: int(value) for name, value in exact.items()}
+    by_remainder = sorted(exact, key=lambda name: counts[name] - exact[name])
+    for name in by_remainder[: rows - sum(counts.values())]:
+        counts[name] += 1
+    for name, count in counts.items():
+        if count == 0:
+            raise PoseActError(
+                f"A batch of {rows} rows has none for {name} at its ratio of "
+                f"{ratios[name] / total:.3f}; give a larger batch or a larger ratio."
+            )
+    return counts
+
+
+@dataclass(frozen=True)
+class MixedBatches(Sampler[list[RowKey]]):
+    """Endless batches in which every data set has the same number of rows each time.
+
+    Each data set is shuffled anew for every pass over it. Everything follows from the seed and the
+    batch's number, so a run can be resumed anywhere, and the processes of a distributed run share the units
+    without overlap.
+
+    Attributes:
+        sources: The data sets, in the order of the row keys.
+        rows: Rows of each data set in a batch.
+        seed: Of the shuffles.
+        size_at: Side of the crops in px by the number of the batch.
+        first_batch: Where to begin.
+        rank: Number of this process.
+        world_size: Number of processes.
+    """
+
+    sources: tuple[MixedSource, ...]
+    rows: tuple[int, ...]
+    seed: int
+    size_at: Callable[[int], int]
+    first_batch: int = 0
+    rank: int = 0
+    world_size: int = 1
+
+    def __iter__(self) -> Iterator[list[RowKey]]:
+        # One shuffle of every data set is kept, and the one before it for rows across the seam.
+        shuffle = lru_cache(maxsize=2 * len(self.sources))(self._shuffle)
+        for batch in itertools.count(self.first_batch):
+            yield [
+                self._row(source, row, batch, shuffle)
+                for source, rows in enumerate(self.rows)
+                for row in range(rows)
+            ]
+
+    def _row(
+        self, source: int, row: int, batch: int, shuffle: Callable[[int, int], np.ndarray]
+    ) -> RowKey:
+        total, per_row = self.sources[source]
+        turn = (batch * self.world_size + self.rank) * self.rows[source] + row
+        units = []
+        for number in range(turn * per_row, (turn + 1) * per_row):
+            epoch, place = divmod(number, total)
+            units.append(UnitKey(epoch, int(shuffle(source, epoch)[place])))
+        return RowKey(source, tuple(units), self.size_at(batch))
+
+    def _shuffle(self, source: int, epoch: int) -> np.ndarray:
+        return np.random.default_rng((self.seed, source, epoch)).permutation(
+            self.sources[source].count
+        )

@@ -1,0 +1,228 @@
+"""Files of 3D data sets as packed for mmpose: an archive of labels and a pickle of cameras."""
+
+from __future__ import annotations
+
+import codecs
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from poseact.data.camera import Camera
+from poseact.data.images import ImageFile
+from poseact.data.label_files import read_npz, require_file
+from poseact.data.sample import PoseSample, labelled_box
+from poseact.errors import PoseActError
+from poseact.skeleton import Skeleton
+
+_LABEL_KEYS = ("imgname", "part", "S")
+
+# Types of numbers that an array of a pickle may have.
+_NUMBERS = ("f4", "f8", "i4", "i8")
+
+
+def camera_of(cameras: dict[Any, Camera], key: object, image: str) -> Camera:
+    """The camera of an image.
+
+    Raises:
+        PoseActError: There is none under this key.
+    """
+    try:
+        return cameras[key]
+    except KeyError:
+        raise PoseActError(
+            f"{image} needs the camera {key}, but the file of cameras has none of this name; "
+            "give the cameras that belong to the labels."
+        ) from None
+
+
+class Labels3D(NamedTuple):
+    """Labels of N people with J joints.
+
+    Attributes:
+        images: N file names.
+        pixels: ``(N, J, 2)`` px.
+        points: ``(N, J, 3)`` mm in the camera's frame.
+        seen: ``(N, J)`` boolean; labelled in the image.
+        labelled: ``(N, J)`` boolean; labelled in space.
+    """
+
+    images: list[str]
+    pixels: np.ndarray
+    points: np.ndarray
+    seen: np.ndarray
+    labelled: np.ndarray
+
+    def chosen(self, indices: Sequence[int]) -> Labels3D:
+        """The labels of these people alone."""
+        rows = np.array(indices, int)
+        arrays = (array[rows] for array in self[1:])
+        return Labels3D([self.images[index] for index in indices], *arrays)
+
+
+def read_labels(path: Path, skeleton: Skeleton) -> Labels3D:
+    """Read ``imgname`` (N), ``part`` (N, J, 3: px, flag) and ``S`` (N, J, 4: m, flag).
+
+    Raises:
+        PoseActError: The archive is missing, damaged or not of this skeleton.
+    """
+    what = f"a label archive of {len(skeleton)} joints with imgname, part and S"
+    arrays = read_npz(path, _LABEL_KEYS, what)
+    images = [str(name) for name in arrays["imgname"]]
+    for key, width in (("part", 3), ("S", 4)):
+        expected = (len(images), len(skeleton), width)
+        if arrays[key].shape != expected:
+            raise PoseActError(
+                f"{path} holds {key!r} of shape {arrays[key].shape}, but {expected} was expected "
+                f"for its {len(images)} images; give {what}."
+            )
+    part, space = arrays["part"].astype(np.float64), arrays["S"].astype(np.float64)
+    finite = np.isfinite(part).all(-1)
+    return Labels3D(
+        images,
+        part[..., :2],
+        space[..., :3] * 1000,
+        finite & (part[..., 2] > 0),
+        np.isfinite(space).all(-1) & (space[..., 3] > 0),
+    )
+
+
+def read_cameras(path: Path) -> dict[Any, Camera]:
+    """Read a pickle of ``{key: {"f", "c", "R", "T", "k", "p"}}``; only f and c are needed.
+
+    R turns the camera's axes into the world's, T is the camera's place in m. Nothing but arrays
+    of numbers is ever unpickled.
+
+    Raises:
+        PoseActError: The file is missing, damaged, holds code, or is not of this structure.
+    """
+    what = "the cameras packed for mmpose"
+    require_file(path, what)
+    try:
+        with path.open("rb") as file:
+            content = _ArraysOnly(file, encoding="latin1").load()
+        return {key: _camera(values) for key, values in content.items()}
+    # Damaged pickles fail in any of these ways.
+    except (
+        *(pickle.UnpicklingError, EOFError, AttributeError),
+        *(ValueError, TypeError, LookupError, MemoryError, OverflowError, RuntimeError),
+    ) as error:
+        raise PoseActError(
+            f"{path} cannot be read as {what} ({error}); fetch the file again."
+        ) from error
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """An unpickler that makes arrays of numbers and builtin containers, and runs nothing else.
+
+    NumPy's own functions stay out of it, for they trust what they are given.
+    """
+
+    def find_class(self, module: str, name: str) -> Any:
+        # NumPy 2 renamed numpy.core.
+        safe = {
+            ("numpy", "ndarray"): _Array,
+            ("numpy", "dtype"): _Numbers,
+            ("numpy.core.multiarray", "_reconstruct"): lambda *_: _Array(),
+            ("_codecs", "encode"): codecs.encode,
+        }
+        key = module.replace("numpy._core", "numpy.core"), name
+        if key not in safe:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is not NumPy's")
+        return safe[key]
+
+
+class _Numbers:
+    """Stands in for ``numpy.dtype``."""
+
+    def __init__(self, code: str, *_: object) -> None:
+        if code not in _NUMBERS:
+            raise pickle.UnpicklingError(f"it holds an array of {code!r}, not of numbers")
+        self.code = code
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.code = f"{'>' if state[1] == '>' else '<'}{self.code}"
+
+
+class _Array:
+    """Stands in for ``numpy.ndarray``."""
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, numbers, by_columns, content = state
+        # Pickles of Python 2 hold bytes as text.
+        content = content.encode("latin1") if isinstance(content, str) else content
+        order = "F" if by_columns else "C"
+        self._values = np.frombuffer(content, numbers.code).reshape(shape, order=order)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self._values, dtype)
+
+
+def samples_3d(
+    labels: Labels3D,
+    layout: Skeleton,
+    skeleton: Skeleton,
+    *,
+    images: Path,
+    cameras: Sequence[Camera],
+    frames: Sequence[tuple[str, int]],
+) -> list[PoseSample]:
+    """Samples with px and depths in mm behind the pelvis.
+
+    Args:
+        labels: Of N people.
+        layout: Names their joints; it has a pelvis.
+        skeleton: The skeleton to convert to.
+        images: Folder of the image names.
+        cameras: N cameras.
+        frames: Sequence and frame number of each of the N.
+
+    Returns:
+        People with at least one joint labelled in the image.
+    """
+    root = layout.index("pelvis")
+    root_depth = labels.points[:, root, 2]
+    depth = labels.points[..., 2] - root_depth[:, None]
+    stacked = np.concatenate((labels.pixels, depth[..., None]), -1).astype(np.float32)
+    joints, valid = layout.convert(stacked, labels.seen, skeleton)
+    deep = labels.seen & labels.labelled & labels.labelled[:, [root]]
+    _, depth_valid = layout.convert(stacked, deep, skeleton)
+    return [
+        PoseSample(
+            name=labels.images[index],
+            image=ImageFile(images / labels.images[index]),
+            skeleton=skeleton,
+            joints=joints[index],
+            valid=valid[index],
+            visible=valid[index],
+            depth_valid=depth_valid[index],
+            box=labelled_box(labels.pixels[index], labels.seen[index]),
+            camera=cameras[index],
+            root_depth_mm=float(root_depth[index]) if labels.labelled[index, root] else None,
+            sequence=frames[index][0],
+            frame=frames[index][1],
+        )
+        for index in np.flatnonzero(valid.any(1)).tolist()
+    ]
+
+
+def _camera(values: dict[str, Any]) -> Camera:
+    """In mm; the world's axes to the camera's."""
+
+    def numbers(key: str, count: int) -> Any:
+        """So many floats; zeros where an optional key is missing."""
+        found = values.get(key, np.zeros(count)) if key in "RTkp" else values[key]
+        return tuple(np.asarray(found, float).reshape(count).tolist())
+
+    to_world = np.asarray(values.get("R", np.eye(3)), float).reshape(3, 3)
+    x, y, z = to_world.T.tolist()
+    return Camera(
+        focal=numbers("f", 2),
+        centre=numbers("c", 2),
+        rotation=(tuple(x), tuple(y), tuple(z)),
+        translation=tuple(1000 * value for value in numbers("T", 3)),
+        radial=numbers("k", 3),
+        tangential=numbers("p", 2),
+    )

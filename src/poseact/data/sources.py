@@ -1,0 +1,167 @@
+"""Data sets of a recipe: which reader, which folder, which part of it."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
+
+from poseact.data.blazepose import read_blazepose
+from poseact.data.coco import read_coco
+from poseact.data.human36m import read_human36m
+from poseact.data.lsp import read_lsp, read_lsp_extended
+from poseact.data.mpi_inf_3dhp import read_mpi_inf_3dhp
+from poseact.data.mpii import read_mpii
+from poseact.data.sample import PoseSample
+from poseact.data.synthetic import read_synthetic
+from poseact.errors import PoseActError
+from poseact.skeleton import MIDPOINTS, PA16, Skeleton
+
+_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+
+
+class Reader(Protocol):
+    """Reads a data set into samples of a skeleton; a reader's keywords are its options."""
+
+    def __call__(self, root: Path, skeleton: Skeleton = PA16) -> list[PoseSample]: ...
+
+
+ADAPTERS: dict[str, Reader] = {
+    "lsp": read_lsp,
+    "lsp-extended": read_lsp_extended,
+    "mpii": read_mpii,
+    "coco": read_coco,
+    "human36m": read_human36m,
+    "mpi-inf-3dhp": read_mpi_inf_3dhp,
+    "blazepose": read_blazepose,
+    "synthetic": read_synthetic,
+}
+
+
+def expand_variables(text: str) -> str:
+    """Replace ``${NAME}`` and ``${NAME:-default}`` by values of the environment.
+
+    Raises:
+        PoseActError: A variable without a default is not set.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        name, default = match.groups()
+        found = os.environ.get(name) or default
+        if found is None:
+            raise PoseActError(
+                f"{text} asks for the environment variable {name}, which is not set; "
+                f"set it, or write ${{{name}:-a default}}."
+            )
+        return found
+
+    return _VARIABLE.sub(value, text)
+
+
+class SourceSpec(BaseModel):
+    """One data set of a recipe.
+
+    Raises:
+        PoseActError: There is no such adapter, it has no such option, or an environment variable
+            is not set.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    adapter: str
+    """One of ``ADAPTERS``."""
+    root: str
+    """Folder of the data set; ``${NAME}`` and ``${NAME:-default}`` come from the environment."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Keyword options of the reader."""
+    ratio: float = Field(default=1.0, ge=0)
+    """Share of a mixed batch, relative to the other sources."""
+    min_visible: int = Field(default=0, ge=0)
+    """People with fewer visible joints are left out; pelvis and thorax, which most data sets lack
+    and which are then made of others, do not count."""
+    leave_out: tuple[str, ...] = ()
+    """Names of samples that are left out."""
+    clips: bool = False
+    """Frames of one video are read together as clips."""
+
+    @property
+    def folder(self) -> Path:
+        """The root with its variables replaced."""
+        return Path(expand_variables(self.root))
+
+    @field_validator("root")
+    @classmethod
+    def _known_variables(cls, root: str) -> str:
+        expand_variables(root)
+        return root
+
+    @field_validator("adapter")
+    @classmethod
+    def _known_adapter(cls, adapter: str) -> str:
+        if adapter not in ADAPTERS:
+            raise PoseActError(
+                f"adapter: {adapter} was given, but there is none of this name; "
+                f"choose one of {', '.join(sorted(ADAPTERS))}."
+            )
+        return adapter
+
+    @model_validator(mode="after")
+    def _known_options(self) -> SourceSpec:
+        _checked_options(self.adapter, self.options)
+        return self
+
+    def read(self, skeleton: Skeleton = PA16) -> list[PoseSample]:
+        """Samples in the order of the files, converted to the skeleton.
+
+        Raises:
+            PoseActError: The label files are missing or wrong, or no person is left.
+        """
+        reader = ADAPTERS[self.adapter]
+        samples = reader(self.folder, skeleton, **_checked_options(self.adapter, self.options))
+        counted = np.array([joint not in MIDPOINTS for joint in skeleton.joints])
+        chosen = [
+            sample
+            for sample in samples
+            if (sample.visible & sample.valid & counted).sum() >= self.min_visible
+            and sample.name not in self.leave_out
+        ]
+        if not chosen:
+            raise PoseActError(
+                f"{self.folder} has {len(samples)} people, but none with {self.min_visible} or more "
+                f"visible joints of {skeleton.name}; check the folder, options and min_visible."
+            )
+        return chosen
+
+
+def _checked_options(adapter: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options as the reader's keywords want them, such as tuples where YAML gives lists."""
+    parameters = inspect.signature(ADAPTERS[adapter], eval_str=True).parameters.values()
+    keywords = {
+        parameter.name: (parameter.annotation, parameter.default)
+        for parameter in parameters
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    model = create_model("Options", __config__=ConfigDict(extra="forbid"), **keywords)  # pyright: ignore
+    try:
+        values = model.model_validate(options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise PoseActError(
+            f"options of {adapter}: {name} was given as {first['input']!r} ({first['msg']}); "
+            f"its options are {', '.join(keywords) or 'none'}."
+        ) from error
+    return {name: getattr(values, name) for name in options}

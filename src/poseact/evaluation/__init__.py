@@ -1,0 +1,1 @@
+"""Scoring of networks on labelled people."""

@@ -1,0 +1,104 @@
+"""What an evaluation gives: predicted poses, and named metrics with their protocols."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class PosePredictions(NamedTuple):
+    """Predicted poses of N labelled people.
+
+    Attributes:
+        joints: ``(N, J, 2)`` px of the picture.
+        depth_mm: ``(N, J)`` behind the root; NaN for a 2D network.
+        confidence: ``(N, J)``.
+        unreadable: Samples whose picture could not be read, with the reason; all NaN above.
+    """
+
+    joints: np.ndarray
+    depth_mm: np.ndarray
+    confidence: np.ndarray
+    unreadable: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Share of correct joints by threshold.
+
+    Attributes:
+        unit: Of the thresholds, such as ``torso`` or ``mm``.
+        thresholds: Evenly spaced from 0.
+        values: Fractions.
+    """
+
+    unit: str
+    thresholds: list[float]
+    values: list[float]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric on one data set.
+
+    Attributes:
+        label: Name for people.
+        unit: ``fraction`` or ``mm``.
+        mean: Over all labelled joints of all people together, unless the protocol says otherwise.
+        per_joint: By joint, or by limb; joints without labels are absent.
+        people: How many count.
+        excluded: How many do not, see the protocol.
+        protocol: What exactly is measured.
+        curve: Of the metrics that count hits within a threshold.
+    """
+
+    label: str
+    unit: str
+    mean: float
+    per_joint: dict[str, float]
+    people: int
+    excluded: int
+    protocol: str
+    curve: Curve | None = None
+
+
+@dataclass(frozen=True)
+class PoseScores:
+    """Everything measured on one data set.
+
+    Attributes:
+        data: What the data set is.
+        protocol: Everything needed to repeat the measurement, as one string.
+        people: Labelled people whose picture could be read.
+        unreadable: The others by name, with the reason; they are left out.
+        metrics: By key, such as ``pck``.
+    """
+
+    data: str
+    protocol: str
+    people: int
+    unreadable: dict[str, str]
+    metrics: dict[str, Metric]
+
+    def means(self) -> dict[str, float]:
+        """The means by key."""
+        return {key: metric.mean for key, metric in self.metrics.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values; a mean that is not a number becomes None."""
+        content = asdict(self)
+        for metric in content["metrics"].values():
+            metric["mean"] = metric["mean"] if np.isfinite(metric["mean"]) else None
+        return content
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> PoseScores:
+        """The scores that :meth:`to_json` gave."""
+        metrics = {}
+        for key, values in content["metrics"].items():
+            mean = float("nan") if values["mean"] is None else values["mean"]
+            curve = Curve(**values["curve"]) if values["curve"] else None
+            metrics[key] = Metric(**{**values, "mean": mean, "curve": curve})
+        return cls(**{**content, "metrics": metrics})

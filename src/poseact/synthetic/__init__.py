@@ -1,0 +1,1 @@
+"""Pictures of a posed body with exact labels, rendered on a CPU."""

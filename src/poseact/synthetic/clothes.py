@@ -1,0 +1,292 @@
+"""What a person wears, as colours and padding over the mesh's rest pose.
+
+Every place on the skin has coordinates in the mesh's rest pose (dm, see
+:class:`~poseact.synthetic.body.Template`), the same for all bodies and poses; garments, hair and
+face are painted there, so their edges are sharp at any distance and stay where they belong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from poseact.synthetic.body import Template
+from poseact.synthetic.texture import Pattern
+
+_SHOULDER = np.array([1.68, 5.25])
+_ARM = np.array([0.64, -0.77])
+_WRIST = 3.9  # dm from the shoulder along the arm
+_ANKLE = -7.25
+_CROTCH = -0.35
+
+
+class Place:
+    """N places on the mesh.
+
+    Args:
+        points: ``(N, 3)`` dm in the rest pose.
+        groups: ``(N,)`` numbers of the groups of faces.
+    """
+
+    def __init__(self, points: np.ndarray, groups: np.ndarray) -> None:
+        self.points, self.groups = points, groups
+        self.side = np.abs(points[:, 0])
+        self.y, self.z = points[:, 1], points[:, 2]
+
+    @cached_property
+    def arm(self) -> np.ndarray:
+        """``(N,)`` dm from the shoulder along the arm; negative on the trunk and the legs."""
+        along = (self.side - _SHOULDER[0]) * _ARM[0] + (self.y - _SHOULDER[1]) * _ARM[1]
+        on_arm = (self.y > 0.9) & (self.y < 6) & (self.side > np.where(self.y > 4.4, 1.55, 1.95))
+        return np.where(on_arm, along + 0.3, -1.0)
+
+    @cached_property
+    def face(self) -> np.ndarray:
+        """``(N,)`` boolean: the front of the head."""
+        return (self.z > 0.75) & (self.y > 6.2)
+
+
+Region = Callable[[Place], np.ndarray]
+"""Which of N places a garment covers, ``(N,)`` boolean."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One garment: where it lies, how it looks, and how far it stands off."""
+
+    region: Region
+    pattern: Pattern
+    padding: float = 0.0
+
+
+@dataclass(frozen=True)
+class Outfit:
+    """A person's skin, hair and clothes.
+
+    Attributes:
+        skin: ``(3,)`` RGB in 0 … 1, as all colours.
+        layers: From the skin outwards.
+        hair_mesh: Lowest height of the loose hair in dm in the rest pose, None for none.
+        skirt: Lowest height of the skirt, None for none.
+    """
+
+    skin: np.ndarray
+    layers: tuple[Layer, ...]
+    hair_mesh: float | None = None
+    skirt: float | None = None
+
+    def padding(self, base: Template) -> np.ndarray:
+        """``(V,)`` mm that the surface stands off the skin."""
+        body = base.group("body")
+        place = Place(base.vertices[body], base.vertex_groups[body])
+        out = np.zeros(len(base.vertices), np.float32)
+        for layer in self.layers:
+            out[body[layer.region(place)]] = layer.padding
+        return out
+
+    def faces(self, base: Template) -> np.ndarray:
+        """``(F,)`` boolean: the faces that are drawn."""
+        corners = base.vertices[base.quads]
+        lowest = corners[..., 1].min(1)
+        out = np.ones(len(base.quads), bool)
+        for group, cut in (("helper-hair", self.hair_mesh), ("helper-skirt", self.skirt)):
+            own = base.groups == base.group_names.index(group)
+            out[own] = lowest[own] > cut if cut is not None else False
+        strands = base.groups == base.group_names.index("helper-hair")
+        # Those before the face would hide it.
+        out &= ~(strands & (corners[..., 2].mean(1) > 0.9) & (lowest < 7.9))
+        return out
+
+    def paint(self, points: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        """``(N, 3)`` colours of places on the mesh."""
+        place = Place(points, groups)
+        out = np.tile(self.skin.astype(np.float32), (len(points), 1))
+        for layer in self.layers:
+            covered = layer.region(place)
+            if covered.any():
+                out[covered] = layer.pattern(points[covered])
+        return out
+
+
+def draw_outfit(rng: np.random.Generator, female: bool) -> Outfit:
+    """Dress a person by chance."""
+    skin = _skin(rng)
+    hair = _hair_colour(rng)
+    layers = [*_face(rng, skin, hair, female)]
+    top = Pattern.draw(rng)
+    bottom = top if rng.random() < 0.15 else Pattern.draw(rng)
+    skirt = rng.uniform(-6.5, -1.0) if female and rng.random() < 0.2 else None
+    layers += _legwear(rng, bottom, short=skirt is not None)
+    bare = rng.random() < (0.12 if female else 0.28)
+    layers += _sports_top(rng, top) if bare and female else [] if bare else _shirt(rng, top)
+    if skirt is not None:
+        layers.append(Layer(_group(3), bottom))
+    layers += _shoes(rng)
+    layers += _hair(rng, hair)
+    loose = rng.uniform(2.5, 6.7) if rng.random() < (0.5 if female else 0.05) else None
+    return Outfit(skin, tuple(layers), loose, skirt)
+
+
+def _group(number: int) -> Region:
+    return lambda p: p.groups == number
+
+
+def _skin(rng: np.random.Generator) -> np.ndarray:
+    light, dark = np.array([0.93, 0.76, 0.66]), np.array([0.28, 0.17, 0.12])
+    share = rng.beta(1.0, 1.6)
+    tone = light ** (1 - share) * dark**share
+    return np.clip(tone * rng.normal(1, 0.03, 3), 0.05, 1)
+
+
+def _hair_colour(rng: np.random.Generator) -> np.ndarray:
+    palette = np.array(
+        [
+            [0.06, 0.05, 0.05],
+            [0.16, 0.1, 0.07],
+            [0.3, 0.2, 0.12],
+            [0.65, 0.5, 0.3],
+            [0.55, 0.54, 0.53],
+        ]
+    )
+    return palette[rng.choice(5, p=[0.35, 0.28, 0.17, 0.14, 0.06])] * rng.uniform(0.7, 1.2)
+
+
+def _face(
+    rng: np.random.Generator, skin: np.ndarray, hair: np.ndarray, female: bool
+) -> list[Layer]:
+    lips = np.clip(skin * [1.0, 0.68, 0.68], 0, 1)
+    shade = Pattern(skin * 0.72)
+    out = [
+        Layer(lambda p: p.face & (np.hypot((p.side - 0.31) / 0.26, (p.y - 7.3) / 0.17) < 1), shade),
+        Layer(lambda p: p.face & (np.hypot(p.side / 0.27, (p.y - 6.64) / 0.1) < 1), Pattern(lips)),
+        Layer(lambda p: p.face & (p.side < 0.13) & (np.abs(p.y - 6.81) < 0.045), shade),
+        Layer(
+            lambda p: p.face & (np.abs(p.side - 0.33) < 0.24) & (np.abs(p.y - 7.56) < 0.05),
+            Pattern(hair * 0.8),
+        ),
+        Layer(lambda p: (p.groups == 1) | (p.groups == 2), Pattern(np.array([0.85, 0.85, 0.85]))),
+        Layer(
+            lambda p: (
+                ((p.groups == 1) | (p.groups == 2)) & (np.hypot(p.side - 0.31, p.y - 7.285) < 0.085)
+            ),
+            Pattern(np.array([0.12, 0.09, 0.07])),
+        ),
+    ]
+    if not female and rng.random() < 0.3:
+        out.insert(
+            0,
+            Layer(
+                lambda p: (p.y < 6.82) & (p.y > 6.1) & (p.z > 0.55) & (p.side < 0.75),
+                Pattern(0.4 * skin + 0.6 * hair, grain=0.1),
+                3,
+            ),
+        )
+    return out
+
+
+def _hair(rng: np.random.Generator, colour: np.ndarray) -> list[Layer]:
+    line = rng.uniform(7.8, 8.05)
+    nape = rng.uniform(6.4, 7.0)
+    pattern = Pattern(colour, grain=0.25)
+    style = rng.random()
+
+    def scalp(p: Place) -> np.ndarray:
+        # The hairline runs down from the forehead to the nape.
+        return (
+            (p.y > 6.0)
+            & (p.side < 0.87)
+            & (p.y > np.interp(p.z, [-0.3, 0.45, 0.75, 1.3], [nape, nape + 0.3, 7.5, line]))
+        )
+
+    if style < 0.06:  # shaved
+        return []
+    if style < 0.18:  # a cap or a scarf
+        pattern = Pattern.draw(rng)
+    return [Layer(scalp, pattern, rng.uniform(4, 28)), Layer(_group(4), pattern)]
+
+
+def _shirt(rng: np.random.Generator, pattern: Pattern) -> list[Layer]:
+    hem = rng.uniform(0.2, 1.7)
+    neck = rng.uniform(5.45, 6.0)
+    scoop = rng.choice([0.0, rng.uniform(0, 1.0)])
+    sleeve = rng.choice([0.12, rng.uniform(0.6, 2.2), rng.uniform(3.3, _WRIST)], p=[0.3, 0.4, 0.3])
+    strap = rng.uniform(0.7, 1.25) if sleeve < 0.2 else 9.0
+
+    def region(p: Place) -> np.ndarray:
+        opening = neck - scoop * np.maximum(1 - p.side / 0.9, 0) * (p.z > 0.3)
+        trunk = (p.arm < 0) & (p.y > hem) & (p.y < opening) & ((p.side < strap) | (p.y < 4.6))
+        return (trunk & (p.side < 2.2)) | ((p.arm >= 0) & (p.arm < sleeve))
+
+    out = [Layer(region, pattern, rng.choice([2.0, rng.uniform(4, 20)]))]
+    if rng.random() < 0.25:  # a jacket's or shirt's dark middle
+        trim = Pattern.draw(rng)
+        width = rng.uniform(0.1, 0.7)
+        out.append(
+            Layer(lambda p: region(p) & (p.z > 0.3) & (p.side < width), trim, out[0].padding)
+        )
+    elif rng.random() < 0.35:  # a print or number on the chest and the back
+        centre, size = rng.uniform(3.2, 4.6), rng.uniform(0.4, 1.1)
+        trim = Pattern.draw(rng)
+        out.append(
+            Layer(
+                lambda p: region(p) & (np.hypot(p.side, (p.y - centre) * 1.3) < size) & (p.arm < 0),
+                trim,
+                out[0].padding,
+            )
+        )
+    return out
+
+
+def _sports_top(rng: np.random.Generator, pattern: Pattern) -> list[Layer]:
+    low, high = rng.uniform(2.4, 3.2), rng.uniform(4.3, 4.7)
+    strap = rng.uniform(0.6, 0.9)
+
+    def region(p: Place) -> np.ndarray:
+        straps = (np.abs(p.side - strap) < 0.2) & (p.y < 5.6)
+        return (p.arm < 0) & (p.y > low) & ((p.y < high) | straps) & (p.side < 2.2)
+
+    return [Layer(region, pattern, 3)]
+
+
+def _legwear(rng: np.random.Generator, pattern: Pattern, short: bool) -> list[Layer]:
+    waist = rng.uniform(0.8, 1.8)
+    kind = 0 if short else rng.choice(4, p=[0.12, 0.4, 0.1, 0.38])
+    cuff = (_CROTCH, rng.uniform(-3.6, -0.9), rng.uniform(-5.6, -3.6), rng.uniform(-7.3, -6.3))[
+        kind
+    ]
+
+    def region(p: Place) -> np.ndarray:
+        low = _CROTCH + 0.45 * p.side if kind == 0 else cuff
+        return (p.arm < 0) & (p.y < waist) & (p.y > low)
+
+    padding = 2.0 if kind == 0 else rng.choice([2.0, rng.uniform(4, 18)])
+    out = [Layer(region, pattern, padding)]
+    if kind and rng.random() < 0.3:  # a stripe along the outer seam
+        trim = Pattern.draw(rng)
+        out.append(
+            Layer(
+                lambda p: region(p) & (p.side > 1.75 - p.y * 0.1) & (np.abs(p.z) < 0.4),
+                trim,
+                padding,
+            )
+        )
+    return out
+
+
+def _shoes(rng: np.random.Generator) -> list[Layer]:
+    if rng.random() < 0.25:
+        return []
+    out = []
+    sock = rng.choice([_ANKLE, rng.uniform(-7.0, -4.2)])
+    white = np.array([0.9, 0.9, 0.9])
+    colour = Pattern(white * rng.uniform(0.8, 1)) if rng.random() < 0.5 else Pattern.draw(rng)
+    out.append(Layer(lambda p: p.y < sock, colour, 3))
+    shoe = Pattern.draw(rng)
+    sole = Pattern(white * rng.choice([0.1, rng.uniform(0.6, 1)]))
+    top = _ANKLE + rng.uniform(-0.3, 0.4)
+    out.append(Layer(lambda p: p.y < top, shoe, rng.uniform(5, 12)))
+    out.append(Layer(lambda p: p.y < -7.98, sole, out[-1].padding))
+    return out

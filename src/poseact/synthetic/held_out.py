@@ -1,0 +1,167 @@
+"""Families of poses of the validation part, none of them in the training part."""
+
+from __future__ import annotations
+
+from poseact.synthetic.families import ANY_ARMS, Family
+
+VALIDATION = (
+    Family(
+        "side lunge",
+        {
+            **ANY_ARMS,
+            "left_hip_flexion": (40, 95),
+            "left_hip_abduction": (20, 45),
+            "left_knee_flexion": (60, 120),
+            "right_hip_abduction": (25, 60),
+            "right_knee_flexion": (0, 15),
+            "trunk_flexion": (0, 35),
+        },
+        pitch=(0, 35),
+    ),
+    Family(
+        "tree",
+        {
+            "both_arm_elevation": (60, 178),
+            "both_arm_plane": (-10, 60),
+            "elbow_flexion": (0, 120),
+            "left_hip_flexion": (40, 90),
+            "left_hip_abduction": (20, 60),
+            "left_hip_twist": (20, 60),
+            "left_knee_flexion": (90, 145),
+        },
+    ),
+    Family(
+        "dancer",
+        {
+            "arm_elevation": (50, 170),
+            "left_hip_flexion": (-35, -15),
+            "left_knee_flexion": (50, 120),
+            "right_hip_flexion": (30, 70),
+            "right_knee_flexion": (0, 20),
+            "trunk_flexion": (-40, 0),
+            "left_ankle_flexion": (-50, -10),
+        },
+        pitch=(30, 75),
+    ),
+    Family(
+        "side plank",
+        {
+            "left_arm_elevation": (80, 100),
+            "left_arm_plane": (-10, 15),
+            "left_elbow_flexion": (0, 10),
+            "right_arm_elevation": (20, 120),
+            "hip_flexion": (-10, 15),
+            "hip_abduction": (-5, 25),
+            "knee_flexion": (0, 10),
+        },
+        pitch=(-10, 10),
+        roll=(-70, -58),
+    ),
+    Family(
+        "V-sit",
+        {
+            "both_arm_elevation": (50, 150),
+            "both_arm_plane": (50, 90),
+            "both_elbow_flexion": (0, 50),
+            "both_hip_flexion": (70, 120),
+            "both_knee_flexion": (0, 90),
+            "trunk_flexion": (0, 45),
+        },
+        pitch=(-65, -35),
+    ),
+    Family(
+        "cartwheel",
+        {
+            "arm_elevation": (120, 175),
+            "arm_plane": (-10, 40),
+            "elbow_flexion": (0, 20),
+            "hip_abduction": (30, 75),
+            "hip_flexion": (-10, 60),
+            "knee_flexion": (0, 40),
+        },
+        pitch=(-15, 15),
+        roll=(90, 230),
+        lift=(0, 100),
+    ),
+    Family(
+        "throw",
+        {
+            "left_arm_elevation": (70, 130),
+            "left_arm_plane": (-50, 30),
+            "left_arm_twist": (40, 100),
+            "left_elbow_flexion": (40, 120),
+            "right_arm_elevation": (40, 100),
+            "right_arm_plane": (20, 100),
+            "trunk_twist": (5, 45),
+            "trunk_bend": (-15, 25),
+            "right_hip_flexion": (20, 90),
+            "right_knee_flexion": (10, 90),
+            "left_knee_flexion": (10, 60),
+        },
+        pitch=(-20, 15),
+        weight=1.3,
+    ),
+    Family(
+        "curl and press",
+        {
+            "both_arm_elevation": (15, 120),
+            "both_arm_plane": (0, 60),
+            "both_arm_twist": (0, 90),
+            "both_elbow_flexion": (60, 145),
+            "grip": (60, 85),
+        },
+        weight=1.3,
+    ),
+    Family(
+        "row",
+        {
+            "both_hip_flexion": (30, 75),
+            "knee_flexion": (15, 60),
+            "both_arm_elevation": (15, 70),
+            "both_arm_plane": (-50, 80),
+            "both_elbow_flexion": (20, 120),
+            "grip": (60, 85),
+            "trunk_flexion": (0, 30),
+        },
+        pitch=(40, 75),
+    ),
+    Family(
+        "dead bug",
+        {
+            "arm_elevation": (70, 175),
+            "arm_plane": (60, 100),
+            "elbow_flexion": (0, 30),
+            "hip_flexion": (0, 100),
+            "knee_flexion": (0, 100),
+            "neck_flexion": (0, 40),
+        },
+        pitch=(-95, -80),
+    ),
+    Family(
+        "hurdle",
+        {
+            **ANY_ARMS,
+            "left_hip_flexion": (70, 125),
+            "left_knee_flexion": (0, 50),
+            "right_hip_flexion": (-30, 30),
+            "right_hip_abduction": (20, 70),
+            "right_knee_flexion": (60, 120),
+            "trunk_flexion": (10, 50),
+        },
+        pitch=(5, 40),
+        lift=(100, 700),
+    ),
+    Family(
+        "dive",
+        {
+            "both_arm_elevation": (130, 178),
+            "both_arm_plane": (30, 90),
+            "elbow_flexion": (0, 30),
+            "both_hip_flexion": (-25, 80),
+            "both_knee_flexion": (0, 60),
+        },
+        pitch=(60, 190),
+        roll=(-30, 30),
+        lift=(200, 900),
+    ),
+)

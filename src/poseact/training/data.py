@@ -1,0 +1,125 @@
+"""The data sets of a recipe as loaders for Lightning."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any, NamedTuple
+
+import cv2
+import lightning as L
+import torch
+from torch.utils.data import DataLoader
+
+from poseact.data.dataset import PoseBatch, PoseRows, UnitSource, clips, collate, stills
+from poseact.data.mix import MixedBatches, MixedSource, rows_of
+from poseact.data.sample import PoseSample
+from poseact.data.sources import SourceSpec
+from poseact.data.unreadable import UnreadableTally, existing
+from poseact.errors import PoseActError
+from poseact.training.recipe import Recipe
+
+
+class ValidationSet(NamedTuple):
+    """People that are scored on the way."""
+
+    name: str
+    spec: SourceSpec
+    samples: list[PoseSample]
+
+
+class PoseData(L.LightningDataModule):
+    """Mixed batches of a recipe's training sets, from the step that the trainer stands at.
+
+    Args:
+        recipe: Names the data sets.
+        workers: Processes that prepare batches; 0 to do it in the training process.
+
+    Attributes:
+        tally: The pictures that could not be read so far.
+    """
+
+    def __init__(self, recipe: Recipe, workers: int = 1) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.workers = workers
+        self.sources: list[UnitSource] = []
+        self.validation: list[ValidationSet] = []
+        self.tally = UnreadableTally({})
+
+    def setup(self, stage: str) -> None:  # noqa: ARG002 - Lightning's signature
+        """Read the labels.
+
+        Raises:
+            PoseActError: A data set is missing or wrong, or too many of its pictures are missing.
+        """
+        if self.sources:
+            return
+        skeleton, length = self.recipe.skeleton, self.recipe.clip_length
+        read = {name: spec.read(skeleton) for name, spec in self.recipe.train.items()}
+        self.tally = UnreadableTally({name: len(samples) for name, samples in read.items()})
+        for name, spec in self.recipe.train.items():
+            samples = existing(name, read[name], self.tally)
+            units = clips(samples, length) if spec.clips else stills(samples)
+            self.sources.append(UnitSource(name, units))
+        self.validation = [
+            ValidationSet(name, spec, spec.read(skeleton))
+            for name, spec in self.recipe.validation.items()
+        ]
+
+    def batches(self, first_step: int, rank: int = 0, world_size: int = 1) -> MixedBatches:
+        """The batches of one process from a step on."""
+        recipe = self.recipe
+        ratios = {name: spec.ratio for name, spec in recipe.train.items()}
+        rows = rows_of(ratios, recipe.batch)
+        return MixedBatches(
+            sources=tuple(
+                MixedSource(len(source.units), recipe.clip_length // source.unit_length)
+                for source in self.sources
+            ),
+            rows=tuple(rows[source.name] for source in self.sources),
+            seed=recipe.seed,
+            size_at=lambda batch: recipe.size_at(batch // recipe.accumulate),
+            first_batch=first_step * recipe.accumulate,
+            rank=rank,
+            world_size=world_size,
+        )
+
+    def loader(self, batches: MixedBatches) -> DataLoader[Any]:
+        """A loader of these batches."""
+        return DataLoader(
+            PoseRows(self.sources, self.recipe.augment, self.recipe.seed),
+            batch_sampler=batches,
+            collate_fn=collate,
+            num_workers=self.workers,
+            worker_init_fn=_quiet_worker,
+            prefetch_factor=4 if self.workers else None,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Endless batches; they go on where a resumed run stopped."""
+        trainer = self.trainer
+        if trainer is None:
+            raise PoseActError("The loader belongs to a trainer; ask for batches() without one.")
+        return self.loader(
+            self.batches(trainer.global_step, trainer.global_rank, trainer.world_size)
+        )
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """The validation sets, each as one item."""
+        return DataLoader(self.validation, batch_size=None)  # pyright: ignore[reportArgumentType]
+
+    def transfer_batch_to_device(
+        self, batch: Any, device: torch.device, dataloader_idx: int
+    ) -> PoseBatch | ValidationSet:
+        """Training batches move; validation sets hold no tensors and stay."""
+        if isinstance(batch, ValidationSet):
+            return batch
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+
+def _quiet_worker(_: int) -> None:
+    """Leave signals to the main process, and the cores to the network."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    cv2.setNumThreads(0)

@@ -1,0 +1,105 @@
+"""The training step of the pose model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from poseact.crop import to_frames
+from poseact.data.dataset import PoseBatch
+from poseact.errors import PoseActError
+from poseact.evaluation.pose import describe_source, evaluate
+from poseact.evaluation.scores import PoseScores
+from poseact.models.base import Network
+from poseact.training.data import ValidationSet
+from poseact.training.optimisation import make_optimiser, rate_factor
+from poseact.training.recipe import Recipe
+
+
+class PoseTraining(L.LightningModule):
+    """A pose network with its criterion and optimiser.
+
+    Args:
+        network: The network to train.
+        recipe: The run.
+
+    Attributes:
+        terms: The loss and its named terms, summed over the steps since they were last taken.
+        scores: Of the last validation, by data set.
+    """
+
+    def __init__(self, network: Network, recipe: Recipe) -> None:
+        super().__init__()
+        self.network = network
+        self.recipe = recipe
+        self.criterion = recipe.loss.build()
+        self.terms: dict[str, Tensor] = {}
+        self.scores: dict[str, PoseScores] = {}
+
+    def training_step(self, batch: PoseBatch, _: int) -> Tensor:
+        """Loss of a batch.
+
+        Raises:
+            PoseActError: The loss is not finite; the message names the samples.
+        """
+        rows, frames = batch.images.shape[:2]
+        crops = to_frames(batch.images.flatten(0, 1))
+        prediction = self.network(crops.squeeze(1).unflatten(0, (rows, frames)))
+        # Before the loss: a cross-entropy of what is no number ends the process on a GPU.
+        if not all(pose.confidence.isfinite().all() for pose in prediction.poses):
+            raise self._not_finite("prediction is not finite", batch)
+        terms = self.criterion(prediction, batch.targets)
+        loss = self.criterion.total(terms)
+        if not loss.isfinite():
+            raise self._not_finite(f"loss is {loss.item()}", batch)
+        for name, value in {"loss": loss, **terms}.items():
+            self.terms[name] = self.terms.get(name, 0) + value.detach()
+        return loss
+
+    def _not_finite(self, what: str, batch: PoseBatch) -> PoseActError:
+        names = ", ".join(name for row in batch.names for name in row)
+        return PoseActError(
+            f"The {what} at step {self.global_step}, in the batch of {names}; "
+            "look at these samples, or lower the learning rate."
+        )
+
+    def take_terms(self) -> dict[str, float]:
+        """The sums of the loss terms, which start anew."""
+        terms = {name: float(value) for name, value in self.terms.items()}
+        self.terms = {}
+        return terms
+
+    def validation_step(self, batch: ValidationSet, _: int) -> None:
+        """Score one validation set; under several processes, the first one does."""
+        if self.trainer.is_global_zero:
+            self.score(batch)
+
+    def score(self, people: ValidationSet) -> None:
+        """Score the weights as they are, averaged ones where the trainer has put them in."""
+        averaged = "averaged weights" if self.recipe.optimiser.ema else "weights"
+        self.scores[people.name] = evaluate(
+            self.network,
+            people.samples,
+            self.recipe.image_size,
+            data=describe_source(people.name, people.spec),
+            weights=f"{averaged} of step {self.global_step}",
+        )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the recipe with the state, so that a resumed run cannot be another one."""
+        checkpoint["recipe"] = self.recipe.model_dump(mode="json")
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """The recipe's optimiser and schedule."""
+        recipe = self.recipe
+        optimiser = make_optimiser(self.network, recipe.optimiser)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimiser, lambda step: rate_factor(step, recipe.steps, recipe.schedule)
+        )
+        return {
+            "optimizer": optimiser,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }

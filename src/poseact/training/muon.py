@@ -1,0 +1,96 @@
+"""Muon: momentum whose matrices are made orthogonal before they move the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+# Coefficients of the quintic Newton-Schulz iteration that bring every singular value near one in
+# five steps (K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024).
+_QUINTIC = (3.4445, -4.7750, 2.0315)
+_ITERATIONS = 5
+
+
+def orthogonalised(matrix: Tensor) -> Tensor:
+    """The ``(m, n)`` matrix of the same singular vectors whose singular values are all near one."""
+    a, b, c = _QUINTIC
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = matrix.T if tall else matrix
+    x = x / x.norm().clamp_min(1e-7)
+    for _ in range(_ITERATIONS):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.T if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon for convolution kernels, each seen as a matrix of output by input, and Adam for the rest.
+
+    ``torch.optim.Muon`` takes matrices only, and computes in bfloat16, which is slow where the
+    processor lacks it. Depthwise kernels mix no channels, so they are left to Adam, as are
+    normalisations and biases.
+
+    Args:
+        network: Whose weights to move.
+        lr: Of Adam.
+        matrix_lr: Of the matrices; a step moves them by about this norm per singular vector.
+        momentum: Of the matrices.
+        weight_decay: Of the matrices.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        lr: float,
+        matrix_lr: float = 0.02,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+    ) -> None:
+        matrices = [p for p in network.parameters() if _mixes_channels(p)]
+        others = [p for p in network.parameters() if not _mixes_channels(p)]
+        groups: Iterable[dict[str, Any]] = [
+            {"params": matrices, "lr": matrix_lr, "momentum": momentum, "decay": weight_decay},
+            {"params": others, "lr": lr, "momentum": None, "decay": 0.0},
+        ]
+        super().__init__(groups, {"betas": (0.9, 0.999), "eps": 1e-8})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Move the weights once."""
+        with torch.enable_grad():
+            loss = None if closure is None else closure()
+        for group in self.param_groups:
+            move = self._adam if group["momentum"] is None else self._muon
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    move(parameter, parameter.grad, group)
+        return loss
+
+    def _muon(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[parameter]
+        mean = state.setdefault("mean", torch.zeros_like(parameter))
+        mean.lerp_(gradient, 1 - group["momentum"])
+        ahead = gradient.lerp(mean, group["momentum"]).flatten(1)  # Nesterov
+        update = orthogonalised(ahead)
+        stretch = max(1.0, update.shape[0] / update.shape[1]) ** 0.5
+        parameter.mul_(1 - group["lr"] * group["decay"])
+        parameter.add_(update.view_as(parameter), alpha=-group["lr"] * stretch)
+
+    def _adam(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[parameter]
+        beta1, beta2 = group["betas"]
+        mean = state.setdefault("mean", torch.zeros_like(parameter))
+        square = state.setdefault("square", torch.zeros_like(parameter))
+        state["step"] = state.get("step", 0) + 1
+        mean.lerp_(gradient, 1 - beta1)
+        square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+        size = group["lr"] / (1 - beta1 ** state["step"])
+        spread = (square / (1 - beta2 ** state["step"])).sqrt_().add_(group["eps"])
+        parameter.addcdiv_(mean, spread, value=-size)
+
+
+def _mixes_channels(parameter: Tensor) -> bool:
+    return parameter.ndim == 4 and parameter.shape[1] > 1

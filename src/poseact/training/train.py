@@ -1,0 +1,239 @@
+"""A training run from its recipe to its weights."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning as L
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+
+import poseact
+from poseact.errors import PoseActError
+from poseact.models.base import Card, Network
+from poseact.models.presets import create_model
+from poseact.training.callbacks import (
+    Averaging,
+    CheckpointFile,
+    Checkpoints,
+    OnProgress,
+    Record,
+    StopOnSignal,
+)
+from poseact.training.data import PoseData
+from poseact.training.module import PoseTraining
+from poseact.training.recipe import Recipe, differences, load_recipe
+from poseact.weights.checkpoint import save
+
+CHECKPOINT = "last.ckpt"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a run happens; none of it changes what is learned but for rounding and batch size."""
+
+    devices: int | None = None
+    """Processes on this machine, one per GPU or, without GPUs, several on the CPU; None for what
+    the launcher says, else 1."""
+    nodes: int = 1
+    """Machines, each started by ``torchrun`` or SLURM."""
+    workers: int = 1
+    """Processes per training process that prepare batches."""
+    precision: Literal["auto", "32", "bf16", "16"] = "auto"
+    """``auto`` is bf16 on GPUs that have it, else 32 bit."""
+    compile: bool | None = None
+    """Compile the network; by default on GPUs, where it gains."""
+    log_every: int = 50
+    """Steps between two rows of the log."""
+
+    def trainer_options(self) -> dict[str, Any]:
+        """Arguments of Lightning's trainer."""
+        gpu = torch.cuda.is_available()
+        precision = self.precision
+        if precision == "auto":
+            precision = "bf16" if gpu and torch.cuda.is_bf16_supported() else "32"
+        processes = (self.devices or 1) * self.nodes
+        return {
+            "accelerator": "gpu" if gpu else "cpu",
+            "devices": self.devices or "auto" if gpu else self.devices or 1,
+            "num_nodes": self.nodes,
+            "strategy": "ddp" if processes > 1 else "auto",
+            "precision": {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[precision],
+        }
+
+    @property
+    def compiles(self) -> bool:
+        """Whether the network is compiled."""
+        return torch.cuda.is_available() if self.compile is None else self.compile
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """Where the results of a run lie.
+
+    Attributes:
+        out: Its folder: ``last.ckpt``, ``log.csv``, ``curve.png``, ``tensorboard/``.
+        weights: The weights, averaged where the recipe says so.
+        steps: Steps done.
+        finished: Whether these were all; else it can be resumed.
+        scores: Of the last validation, metrics by data set.
+        unreadable: Pictures that were left out.
+    """
+
+    out: Path
+    weights: Path
+    steps: int
+    finished: bool
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    unreadable: int = 0
+
+
+def train_pose(
+    recipe: str | Path | Recipe,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    machine: Machine | None = None,
+    on_progress: OnProgress | None = None,
+) -> TrainReport:
+    """Train the pose model.
+
+    On SIGINT or SIGTERM the run ends after the step in hand and keeps its state, from which
+    ``resume`` goes on as if nothing had happened.
+
+    Args:
+        recipe: A recipe or its YAML file.
+        out: Folder of the run.
+        resume: Go on from the folder's last checkpoint.
+        machine: Processes, precision and the like.
+        on_progress: Called every ``machine.log_every`` steps.
+
+    Raises:
+        PoseActError: The recipe, its data or its first weights are wrong; the folder holds a run
+            and ``resume`` is not given, or one of another recipe; the loss became infinite; a
+            data worker died; the results cannot be written.
+    """
+    # Lightning tells of itself what the report and the progress already say.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    machine = machine or Machine()
+    out = Path(out)
+    checkpoint = _checkpoint(recipe, out, resume)
+    module = PoseTraining(_network(recipe), recipe)
+    data = PoseData(recipe, machine.workers)
+    data.setup("fit")
+    trainer = _trainer(recipe, out, machine, on_progress)
+    if machine.compiles:
+        module.network.compile()
+    try:
+        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise PoseActError(
+            f"A process that prepares batches died ({str(error).splitlines()[0]}); it may have run "
+            f"out of memory. The run is kept at step {trainer.global_step} in {out}: give fewer "
+            "workers, and resume it."
+        ) from error
+    steps = trainer.global_step
+    if steps % recipe.validate_every and trainer.is_global_zero:
+        for people in data.validation:
+            module.score(people)
+    scores = {name: score.means() for name, score in module.scores.items()}
+    report = TrainReport(
+        out, out / f"{recipe.name}.safetensors", steps, steps >= recipe.steps, scores,
+        data.tally.count,
+    )  # fmt: skip
+    if trainer.is_global_zero:
+        module.network.card = _card(recipe, module, steps)
+        save(module.network, report.weights)
+    return report
+
+
+def _checkpoint(recipe: Recipe, out: Path, resume: bool) -> Path | None:
+    """The checkpoint to go on from."""
+    path = out / CHECKPOINT
+    if not resume:
+        if path.exists():
+            raise PoseActError(
+                f"{out} already holds a run; resume it with --resume, or give another --out."
+            )
+        return None
+    if not path.exists():
+        raise PoseActError(f"There is no {path} to resume from; leave --resume out to begin.")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (RuntimeError, OSError, EOFError) as error:
+        raise PoseActError(
+            f"{path} is damaged ({str(error).splitlines()[0]}); begin anew in another folder."
+        ) from error
+    changed = differences(state["recipe"], recipe.model_dump(mode="json"))
+    if changed:
+        raise PoseActError(
+            f"The run in {out} was begun with another recipe ({'; '.join(changed)}); undo the "
+            "change, or give another --out."
+        )
+    return path
+
+
+def _network(recipe: Recipe) -> Network:
+    L.seed_everything(recipe.seed, verbose=False)
+    network = create_model(recipe.network.preset, **recipe.network.changes)
+    if recipe.network.init is None:
+        return network
+    first = poseact.load(recipe.network.init)
+    if first.config != network.config:
+        raise PoseActError(
+            f"init: {recipe.network.init} is a network of another shape or with other joints than "
+            f"{recipe.network.preset} with the changes {recipe.network.changes}; give weights of "
+            "the same preset and changes."
+        )
+    network.load_state_dict(first.state_dict())
+    return network
+
+
+def _trainer(
+    recipe: Recipe, out: Path, machine: Machine, on_progress: OnProgress | None
+) -> L.Trainer:
+    file = CheckpointFile()
+    ema = recipe.optimiser.ema
+    return L.Trainer(
+        **machine.trainer_options(),
+        default_root_dir=out,
+        max_steps=recipe.steps,
+        accumulate_grad_batches=recipe.accumulate,
+        gradient_clip_val=recipe.optimiser.clip_norm,
+        val_check_interval=recipe.validate_every * recipe.accumulate,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        limit_val_batches=None if recipe.validation else 0,
+        use_distributed_sampler=False,
+        logger=TensorBoardLogger(out, name="", version="tensorboard"),
+        plugins=[file],
+        # Before the averaging, which ends a run by putting the average in place of the weights.
+        callbacks=[
+            StopOnSignal(),
+            Checkpoints(out / CHECKPOINT, recipe.checkpoint_minutes, file),
+            Record(out, machine.log_every, on_progress),
+            *([Averaging(ema)] if ema else []),
+        ],
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=machine.log_every,
+    )
+
+
+def _card(recipe: Recipe, module: PoseTraining, steps: int) -> Card:
+    scores = {name: score.to_json() for name, score in module.scores.items()}
+    provenance = {
+        "weights": f"poseact train-pose, recipe {recipe.name}, step {steps} of {recipe.steps}"
+        + (", moving average" if recipe.optimiser.ema else ""),
+        "data": recipe.terms,
+        "recipe": recipe.model_dump(mode="json"),
+        "validation": scores,
+    }
+    return Card(recipe.network.preset, provenance=provenance, licence=recipe.licence)

@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from poseact.errors import PoseActError
+from poseact.training.optimisation import rate_factor
+from poseact.training.recipe import ScheduleSpec, differences, load_recipe
+
+CONTENT = {
+    "name": "test",
+    "licence": "none",
+    "network": {"preset": "tiny"},
+    "data": {"train": {"people": {"adapter": "lsp-extended", "root": "${PEOPLE:-somewhere}"}}},
+    "steps": 100,
+}
+
+
+def write(tmp_path, **changes):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**CONTENT, **changes}))
+    return path
+
+
+def test_a_recipe_is_read_with_its_defaults(tmp_path, monkeypatch):
+    monkeypatch.setenv("PEOPLE", "/data/people")
+    recipe = load_recipe(write(tmp_path, sizes=[[0, 96], [0.5, 128]]))
+    assert recipe.train["people"].folder == Path("/data/people")
+    assert [recipe.size_at(step) for step in (0, 49, 50, 99)] == [96, 96, 128, 128]
+    assert recipe.skeleton.name == "pa16"
+    assert recipe.augment.rotation_deg == 40
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 0}, "steps: Input should be greater than 0"),
+        ({"stepz": 3}, "stepz: Extra inputs"),
+        ({"network": {"preset": "huge"}}, "no preset 'huge'"),
+        ({"network": {"preset": "tiny", "changes": {"depth": 3}}}, "no field 'depth'"),
+        ({"loss": {"weights": {"joint": 1}}}, "joint=1"),
+        ({"augment": {"scale": [2, 1]}}, r"scale=\(2.0, 1.0\)"),
+        ({"sizes": [[0.5, 96]]}, "shares that rise from 0"),
+        ({"data": {"train": {}}}, "train"),
+        ({"optimiser": {"name": "sgd"}}, "'muon', 'adamw' or 'rmsprop'"),
+    ],
+)
+def test_wrong_fields_are_named(tmp_path, changes, message):
+    with pytest.raises(PoseActError, match=message):
+        load_recipe(write(tmp_path, **changes))
+
+
+def test_a_file_that_is_no_recipe_is_refused(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    with pytest.raises(PoseActError, match="cannot be read"):
+        load_recipe(path)
+    path.write_text("a: [1")
+    with pytest.raises(PoseActError, match="cannot be read"):
+        load_recipe(path)
+    path.write_text("just words")
+    with pytest.raises(PoseActError, match="holds no fields"):
+        load_recipe(path)
+
+
+def test_differences_name_the_fields():
+    old = {"steps": 3, "augment": {"flip": 0.5, "wide": 0}, "same": [1]}
+    new = {"steps": 4, "augment": {"flip": 0.5, "wide": 1}, "same": [1]}
+    assert differences(old, new) == ["augment.wide: 0 -> 1", "steps: 3 -> 4"]
+
+
+def test_schedules():
+    steps = ScheduleSpec(name="steps", warm_up=0)
+    factors = [rate_factor(step, 120, steps) for step in (0, 79, 80, 99, 100, 119)]
+    assert factors == pytest.approx([1, 1, 0.2, 0.2, 0.04, 0.04])
+    cosine = ScheduleSpec(warm_up=10, floor=0.1)
+    assert rate_factor(0, 100, cosine) == pytest.approx(0.1)
+    assert rate_factor(50, 100, cosine) == pytest.approx(0.55)
+    assert rate_factor(100, 100, cosine) == pytest.approx(0.1)

@@ -1,0 +1,420 @@
+"""The generator of synthetic pictures: body, motions, rendering, shards and their reader."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import tarfile
+from importlib.resources import files
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from poseact.cli import app
+from poseact.data.camera import Camera
+from poseact.data.synthetic import read_synthetic
+from poseact.errors import PoseActError
+from poseact.skeleton import PA16, PA20
+from poseact.synthetic import render as rendering
+from poseact.synthetic.angles import ANGLES, LIMITS, MIRROR, angles_of, rotation
+from poseact.synthetic.body import Body, Shape, template
+from poseact.synthetic.clothes import draw_outfit
+from poseact.synthetic.families import TRAINING
+from poseact.synthetic.held_out import VALIDATION
+from poseact.synthetic.labels import SYNTHETIC, joints_of
+from poseact.synthetic.make import SyntheticSpec, make_synthetic
+from poseact.synthetic.motion import HELD_OUT, Motion, draw_motion, mirrored, recordings
+from poseact.synthetic.sample import draw_sequence, draw_shape
+from poseact.synthetic.scene import View, ball, box, draw_light, tube
+
+SMALL = {"count": 6, "size": 64, "shard_size": 2}
+
+
+@pytest.fixture(scope="module")
+def body() -> Body:
+    return Body(Shape({"caucasian-male-young": 1.0}))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole")
+    report = make_synthetic(out, **SMALL)
+    assert (report.shards, report.images, report.made, report.interrupted) == (3, 6, 6, False)
+    return out
+
+
+def pose(**degrees: float) -> np.ndarray:
+    return np.array([degrees.get(name, 0.0) for name in ANGLES])
+
+
+def place(joints: np.ndarray, name: str) -> np.ndarray:
+    return joints[SYNTHETIC.index(name)]
+
+
+def contents(folder) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+class TestBody:
+    def test_t_pose_faces_forward(self, body):
+        t_pose = pose(left_arm_elevation=90, right_arm_elevation=90)
+        joints = joints_of(body.pose(t_pose, np.eye(3)))
+        left, right = (place(joints, f"{side}_wrist") for side in ("left", "right"))
+        assert left[0] > 600
+        assert right[0] < -600
+        np.testing.assert_allclose(left[1:], place(joints, "left_shoulder")[1:], atol=1)
+        assert place(joints, "nose")[2] > place(joints, "neck")[2] + 50
+        assert place(joints, "head")[1] > place(joints, "neck")[1] > place(joints, "pelvis")[1]
+        assert place(joints, "left_foot")[2] > place(joints, "left_ankle")[2] + 50
+
+    @pytest.mark.parametrize(
+        ("angle", "joint", "axis", "sign"),
+        [
+            ("left_elbow_flexion", "left_wrist", 2, 1),
+            ("left_hip_flexion", "left_knee", 2, 1),
+            ("left_knee_flexion", "left_ankle", 2, -1),
+            ("left_hip_abduction", "left_ankle", 0, 1),
+            ("right_hip_abduction", "right_ankle", 0, -1),
+            ("trunk_flexion", "head", 2, 1),
+            ("trunk_bend", "head", 0, -1),
+            ("left_ankle_flexion", "left_foot", 1, 1),
+        ],
+    )
+    def test_angles_turn_the_right_way(self, body, angle, joint, axis, sign):
+        before, after = (
+            place(joints_of(body.pose(pose(**{angle: degrees}), np.eye(3))), joint)
+            for degrees in (0, 30)
+        )
+        assert (after - before)[axis] * sign > 40
+
+    def test_mirrored_motion_mirrors_the_joints(self, body):
+        rng = np.random.default_rng(3)
+        angles = np.array([[rng.uniform(low / 2, high / 2) for low, high in LIMITS.values()]])
+        motion = Motion("any", angles, (rotation("y", 30) @ rotation("x", 40))[None])
+        other = mirrored(motion)
+        a, b = (
+            joints_of(body.pose(m.angles[0], m.roots[0]))
+            - place(joints_of(body.pose(m.angles[0], m.roots[0])), "pelvis")
+            for m in (motion, other)
+        )
+        np.testing.assert_allclose(b[list(SYNTHETIC.flip_indices)] @ MIRROR, a, atol=8)
+
+    def test_joints_give_their_angles_back(self, body):
+        wanted = pose(
+            left_arm_elevation=70,
+            left_arm_plane=40,
+            left_elbow_flexion=80,
+            left_arm_twist=35,
+            right_arm_elevation=120,
+            left_hip_flexion=60,
+            left_hip_abduction=15,
+            left_knee_flexion=70,
+            left_hip_twist=20,
+            right_knee_flexion=40,
+        )
+        joints = body.joint_places(wanted, np.eye(3))
+        names = {
+            "shoulder": "upperarm01",
+            "elbow": "lowerarm01",
+            "wrist": "wrist",
+            "hip": "upperleg01",
+            "knee": "lowerleg01",
+            "ankle": "foot",
+            "toe": "ball",
+        }
+        places = {
+            f"{side}_{ours}": joints[template().joint(f"{rig}.{side[0].upper()}")][None]
+            for side in ("left", "right")
+            for ours, rig in names.items()
+        }
+        # The trunk is upright here, so that the limbs' angles can be told exactly.
+        shoulders = (places["left_shoulder"] + places["right_shoulder"]) / 2
+        hips = (places["left_hip"] + places["right_hip"]) / 2
+        places["spine"] = (hips + shoulders * [1, 1, 0] + hips * [0, 0, 1]) / 2
+        places["spine"][:, 2] = hips[:, 2]
+        for side in ("left", "right"):
+            shift = np.array([0, 0, hips[0, 2] - shoulders[0, 2]])
+            for joint in ("shoulder", "elbow", "wrist"):
+                places[f"{side}_{joint}"] = places[f"{side}_{joint}"] + shift
+        places["neck"] = np.add(shoulders, (0, 50, hips[0, 2] - shoulders[0, 2]))
+        places["head"] = places["neck"] + [0, 100, 0]
+        found, _ = angles_of(places)
+        for name in ANGLES:
+            if name.split("_", 1)[-1].startswith(("arm_elev", "arm_twist", "elbow", "hip", "knee")):
+                assert found[name][0] == pytest.approx(wanted[ANGLES.index(name)], abs=3), name
+
+    def test_recordings_stand_upright_within_limits(self):
+        low, high = np.array(list(LIMITS.values())).T
+        for name, (angles, roots) in recordings().items():
+            assert ((angles >= low - 0.1) & (angles <= high + 0.1)).all(), name
+            if name != "dance1":
+                assert np.median(roots[:, 1, 1]) > 0.8, name
+
+    def test_assets_are_small_and_licensed(self):
+        folder = files("poseact") / "assets/makehuman"
+        assert sum(len(path.read_bytes()) for path in folder.iterdir()) < 5e6
+        assert "CC0" in (folder / "LICENSE.md").read_text()
+
+
+class TestParts:
+    def test_no_motion_in_common(self):
+        assert not {f.name for f in TRAINING} & {f.name for f in VALIDATION}
+        assert set(HELD_OUT) < set(recordings())
+
+    def test_no_body_in_common(self):
+        for part, sign in (("train", -1), ("validation", 1)):
+            for seed in range(20):
+                shape, _ = draw_shape(np.random.default_rng(seed), part)
+                t = shape.targets
+                strong, heavy = (
+                    sum(v for k, v in t.items() if high in k)
+                    - sum(v for k, v in t.items() if low in k)
+                    for low, high in (("minmuscle", "maxmuscle"), ("minweight", "maxweight"))
+                )
+                assert strong * heavy * sign >= 0
+
+    @pytest.mark.parametrize("part", ["train", "validation"])
+    def test_drawn_motions_are_of_the_part_and_within_limits(self, body, part):
+        low, high = np.array(list(LIMITS.values())).T
+        own = {f.name for f in (TRAINING if part == "train" else VALIDATION)}
+        own |= {name for name in recordings() if (name in HELD_OUT) == (part == "validation")}
+        rng = np.random.default_rng(0)
+        for _ in range(12):
+            motion = draw_motion(rng, part, 3, body)
+            assert motion.name in own
+            assert ((motion.angles >= low - 0.1) & (motion.angles <= high + 0.1)).all()
+
+    def test_family_ranges_are_within_limits(self):
+        sides = ("left_", "right_", "both_")
+        for family in (*TRAINING, *VALIDATION):
+            for name, (low, high) in family.angles.items():
+                bare = name
+                for side in sides:
+                    bare = bare.removeprefix(side)
+                limit = LIMITS.get(bare) or LIMITS[f"left_{bare}"]
+                assert low <= high, (family.name, name)
+                assert high > limit[0], (family.name, name)
+                assert low < limit[1], (family.name, name)
+
+
+class TestRendering:
+    view = View(
+        np.zeros(3), np.diag([1.0, -1.0, -1.0]), Camera((120.0, 120.0), (40.0, 32.0)), 80, 64
+    )
+
+    def test_rasterizer_agrees_with_the_camera(self):
+        corners = np.array([[-200.0, -100, -1000], [300, -100, -1200], [0, 200, -1500]])
+        places = self.view.to_camera(corners)
+        depth = np.full((128, 160), 1e5, np.float32)
+        colours = np.eye(3, dtype=np.float32)
+        out = rendering._rasterize(places, np.array([[0, 1, 2]]), colours, self.view, depth)
+        centre = places.mean(0)
+        x, y = (self.view.camera.project(centre) * 2).astype(int)
+        assert depth[y, x] == pytest.approx(centre[2], rel=0.02)
+        assert out[y, x].min() > 0.2
+        rows, columns = np.nonzero(depth < 9e4)
+        pixels = self.view.camera.project(places) * 2
+        np.testing.assert_allclose([columns.min(), rows.min()], pixels.min(0), atol=1.5)
+        np.testing.assert_allclose([columns.max() + 1, rows.max() + 1], pixels.max(0), atol=1.5)
+
+    @pytest.mark.parametrize(
+        "solid",
+        [
+            box(np.zeros(3), np.array([2.0, 3, 4]), rotation("y", 20), np.ones(3)),
+            tube(np.zeros(3), np.array([0.0, 3, 1]), (1.0, 2.0), np.ones(3)),
+            ball(np.zeros(3), 2.0, np.ones(3)),
+        ],
+    )
+    def test_solids_face_outwards(self, solid):
+        a, b, c = (solid.vertices[solid.triangles[:, i]] for i in range(3))
+        faces = np.cross(b - a, c - a)
+        large = np.linalg.norm(faces, axis=1) > 1e-6
+        middle = solid.vertices.mean(0)
+        outward = ((a + b + c) / 3 - middle) * faces
+        assert (outward.sum(1)[large] > 0).all()
+
+    def test_visible_joints_lie_on_the_person(self, monkeypatch):
+        pictures = []
+        monkeypatch.setattr(
+            "poseact.synthetic.sample.render",
+            lambda *args: pictures.append(rendering.render(*args)) or pictures[-1],
+        )
+        for seed in range(6):
+            list(draw_sequence(np.random.default_rng(seed), "train", 1, 128, ()))
+        visible = 0
+        for picture in pictures:
+            near = cv2.dilate(picture.person, np.ones((3, 3)))
+            for x, y in picture.joints[picture.visible].astype(int):
+                assert near[y, x] > 0
+                visible += 1
+        assert visible > 6 * len(SYNTHETIC) / 3
+
+    def test_hidden_side_is_not_visible_and_sides_are_the_persons(self, body):
+        outfit = draw_outfit(np.random.default_rng(0), female=False)
+        view = View(
+            np.array([0.0, 0, 4000]),
+            np.diag([1.0, -1.0, -1.0]),
+            Camera((400.0, 400.0), (100.0, 100.0)),
+            200,
+            200,
+        )
+        arms = {f"{side}_arm_elevation": 30.0 for side in ("left", "right")}
+        for turn, shown in ((0, True), (180, False)):
+            posed = body.pose(pose(**arms), rotation("y", turn))
+            light = draw_light(np.random.default_rng(0), view)
+            picture = rendering.render(posed, outfit, [], light, view, np.zeros((200, 200, 3)))
+            assert picture.visible[SYNTHETIC.index("nose")] == shown
+            left, right = (
+                picture.joints[SYNTHETIC.index(f"{s}_wrist"), 0] for s in ("left", "right")
+            )
+            # Who faces the camera has the left hand on the picture's right.
+            assert (left > right) == shown
+
+    def test_something_in_front_hides_joints(self, body):
+        outfit = draw_outfit(np.random.default_rng(0), female=False)
+        view = View(
+            np.array([0.0, 0, 4000]),
+            np.diag([1.0, -1.0, -1.0]),
+            Camera((400.0, 400.0), (100.0, 100.0)),
+            200,
+            200,
+        )
+        posed = body.pose(pose(), np.eye(3))
+        wall = box(np.array([0.0, -600, 1000]), np.array([2000.0, 900, 50]), np.eye(3), np.ones(3))
+        light = draw_light(np.random.default_rng(0), view)
+        picture = rendering.render(posed, outfit, [wall], light, view, np.zeros((200, 200, 3)))
+        seen = dict(zip(SYNTHETIC.joints, picture.visible, strict=True))
+        assert seen["nose"]
+        assert not seen["left_knee"]
+        assert not seen["right_ankle"]
+
+
+class TestShards:
+    def test_resume_makes_the_same_bytes(self, whole, tmp_path):
+        make_synthetic(tmp_path, **SMALL)
+        (tmp_path / "train-00001.tar").unlink()
+        kept = (tmp_path / "train-00000.tar").stat().st_mtime_ns
+        report = make_synthetic(tmp_path, **SMALL)
+        assert report.made == 2
+        assert (tmp_path / "train-00000.tar").stat().st_mtime_ns == kept
+        assert contents(tmp_path) == contents(whole)
+
+    def test_workers_make_the_same_bytes(self, whole, tmp_path):
+        seen = []
+        make_synthetic(tmp_path, **SMALL, workers=2, on_images=lambda done, _: seen.append(done))
+        assert contents(tmp_path) == contents(whole)
+        assert max(seen) == 6
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_signal_keeps_whole_shards_alone(self, whole, tmp_path, number):
+        def interrupt(done: int, _: int) -> None:
+            if done == 3:
+                os.kill(os.getpid(), number)
+
+        report = make_synthetic(tmp_path, **SMALL, on_images=interrupt)
+        assert report.interrupted
+        assert sorted(contents(tmp_path)) == ["index.json", "train-00000.tar"]
+        assert len(read_synthetic(tmp_path)) == 2
+        make_synthetic(tmp_path, **SMALL)
+        assert contents(tmp_path) == contents(whole)
+
+    def test_seed_and_part_change_the_pictures(self, whole, tmp_path):
+        for name, change in (("a", {"seed": 1}), ("b", {"part": "validation"})):
+            make_synthetic(tmp_path / name, **{**SMALL, "count": 2, **change})
+            shard = next((tmp_path / name).glob("*.tar"))
+            assert shard.read_bytes() != (whole / "train-00000.tar").read_bytes()
+
+    def test_other_parameters_are_refused_with_the_difference(self, whole):
+        with pytest.raises(PoseActError, match="seed 0 there, 5 asked"):
+            make_synthetic(whole, **SMALL, seed=5)
+
+    @pytest.mark.parametrize(
+        "bad", [{"count": 0}, {"size": 8}, {"seed": -1}, {"clip_length": 9}, {"part": "test"}]
+    )
+    def test_parameters_out_of_range(self, tmp_path, bad):
+        with pytest.raises(PoseActError):
+            make_synthetic(tmp_path / "out", **{**SMALL, **bad})
+        assert not (tmp_path / "out").exists()
+
+    def test_clips_are_not_cut(self, tmp_path):
+        make_synthetic(tmp_path, count=8, size=64, shard_size=5, clip_length=4)
+        assert [len(r) for r in SyntheticSpec(8, shard_size=5, clip_length=4).shards()] == [4, 4]
+        samples = read_synthetic(tmp_path)
+        assert [s.frame for s in samples] == [0, 1, 2, 3] * 2
+        assert len({s.sequence for s in samples}) == 2
+        first = samples[:4]
+        assert len({s.camera for s in first}) == 1
+        steps = [np.abs(a.joints - b.joints)[:, :2].max() for a, b in pairwise(first)]
+        assert 0 < max(steps) < 40
+
+    def test_photos_are_put_behind(self, whole, tmp_path):
+        rng = np.random.default_rng(0)
+        for i in range(2):
+            photo = rng.integers(0, 256, (90, 120, 3), np.uint8)
+            (tmp_path / "photos").mkdir(exist_ok=True)
+            cv2.imwrite(str(tmp_path / "photos" / f"{i}.png"), photo)
+        make_synthetic(tmp_path / "out", **SMALL, backgrounds=tmp_path / "photos")
+        assert json.loads((tmp_path / "out" / "index.json").read_text())["backgrounds"]
+        assert contents(tmp_path / "out") != contents(whole)
+
+    def test_command_says_where_the_results_lie(self, tmp_path):
+        args = ["make-synthetic", str(tmp_path / "out"), "--count", "2", "--size", "64"]
+        result = CliRunner().invoke(app, args)
+        assert result.exit_code == 0, result.output
+        assert str(tmp_path / "out") in result.output
+
+
+class TestReader:
+    def test_samples(self, whole):
+        samples = read_synthetic(whole, PA20)
+        assert len(samples) == 6
+        for sample in samples:
+            image = sample.image.read()
+            assert max(image.shape[:2]) == 64
+            assert sample.valid.all()
+            assert sample.depth_valid.all()
+            assert sample.joints[PA20.index("pelvis"), 2] == 0
+            assert sample.camera is not None
+            assert sample.root_depth_mm is not None
+            # Pixels and depths give a body of human size back.
+            places = sample.camera.unproject(
+                sample.joints[:, :2], sample.joints[:, 2] + sample.root_depth_mm
+            )
+            thigh = places[PA20.index("left_hip")] - places[PA20.index("left_knee")]
+            assert 300 < np.linalg.norm(thigh) < 600
+            hips = (places[PA20.index("left_hip")] + places[PA20.index("right_hip")]) / 2
+            np.testing.assert_allclose(hips, places[0], atol=8)
+
+    def test_other_part_is_refused(self, whole):
+        assert len(read_synthetic(whole, PA16, part="train")) == 6
+        with pytest.raises(PoseActError, match="'validation' was asked for"):
+            read_synthetic(whole, PA16, part="validation")
+
+    def test_missing_folder_and_no_shard(self, whole, tmp_path):
+        with pytest.raises(PoseActError, match="does not exist"):
+            read_synthetic(tmp_path)
+        (tmp_path / "index.json").write_text((whole / "index.json").read_text())
+        with pytest.raises(PoseActError, match="no shard"):
+            read_synthetic(tmp_path)
+        (tmp_path / "index.json").write_text("[]")
+        with pytest.raises(PoseActError, match="not the index"):
+            read_synthetic(tmp_path)
+
+    def test_damaged_and_foreign_shards(self, whole, tmp_path):
+        (tmp_path / "index.json").write_text((whole / "index.json").read_text())
+        shard = tmp_path / "train-00000.tar"
+        good = (whole / "train-00000.tar").read_bytes()
+        for content in (b"", b"no tar at all" * 100, good[: len(good) // 3], good[:700]):
+            shard.write_bytes(content)
+            with pytest.raises(PoseActError, match=r"train-00000\.tar"):
+                read_synthetic(tmp_path)
+        with tarfile.open(shard, "w") as archive:
+            (tmp_path / "a.json").write_text("{}")
+            archive.add(tmp_path / "a.json", "a.json")
+            archive.add(tmp_path / "a.json", "a.jpg")
+        with pytest.raises(PoseActError, match="do not fit"):
+            read_synthetic(tmp_path)

@@ -1,0 +1,215 @@
+"""Training runs on a generated data set with a network of a few thousand weights."""
+
+from __future__ import annotations
+
+import csv
+import multiprocessing
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from people import write_lsp_people
+
+import poseact
+from poseact.errors import PoseActError
+from poseact.training.train import Machine, train_pose
+
+STEPS = 8
+QUIET = Machine(workers=0, log_every=1)
+
+
+@pytest.fixture(scope="session")
+def people(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("people")
+    write_lsp_people(root, 24)
+    return root
+
+
+@pytest.fixture
+def recipe(tmp_path, people):
+    def write(**changes) -> Path:
+        source = {"adapter": "lsp-extended", "root": str(people)}
+        content = {
+            "name": "small",
+            "licence": "none",
+            "network": {
+                "preset": "tiny",
+                "changes": {"channels": 16, "low_channels": 16, "image_size": 32},
+            },
+            "data": {
+                "train": {"people": {**source, "options": {"images": [1, 20]}}},
+                "validation": {"held-out": {**source, "options": {"images": [21, 24]}}},
+            },
+            "schedule": {"warm_up": 2},
+            "steps": STEPS,
+            "batch": 4,
+            "validate_every": 4,
+            **changes,
+        }
+        path = tmp_path / "recipe.yaml"
+        path.write_text(yaml.safe_dump(content))
+        return path
+
+    return write
+
+
+def losses(out: Path) -> dict[int, float]:
+    with (out / "log.csv").open() as file:
+        return {int(float(r["step"])): float(r["loss"]) for r in csv.DictReader(file) if r["loss"]}
+
+
+def at_step(step: int, do):
+    """A progress callback that does something once a step is reached."""
+    return lambda progress: do() if progress.step == step else None
+
+
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_run_learns_and_leaves_weights_record_and_picture(recipe, tmp_path):
+    path = recipe(steps=30, loss={"weights": {"heatmap": 0}}, optimiser={"lr": 0.01})
+    report = train_pose(path, tmp_path / "run", machine=QUIET)
+    assert report.finished
+    curve = list(losses(report.out).values())
+    assert np.mean(curve[-5:]) < 0.8 * np.mean(curve[:5])
+    assert (report.out / "curve.png").stat().st_size > 1000
+    assert list((report.out / "tensorboard").glob("events*"))
+    network = poseact.load(report.weights)
+    assert network.card.provenance["recipe"]["name"] == "small"
+    assert "held-out" in network.card.provenance["validation"]
+    assert set(report.scores) == {"held-out"}
+
+
+def test_an_interrupted_run_goes_on_exactly(recipe, tmp_path):
+    path = recipe()
+    whole = train_pose(path, tmp_path / "whole", machine=QUIET)
+    part = train_pose(path, tmp_path / "part", machine=QUIET, on_progress=at_step(3, interrupt))
+    assert 3 <= part.steps < STEPS
+    assert not part.finished
+    assert part.weights.is_file()
+    resumed = train_pose(path, tmp_path / "part", resume=True, machine=QUIET)
+    assert resumed.finished
+    assert losses(resumed.out) == losses(whole.out)
+    assert len(losses(whole.out)) == STEPS
+    for expected, found in zip(
+        poseact.load(whole.weights).state_dict().values(),
+        poseact.load(resumed.weights).state_dict().values(),
+        strict=True,
+    ):
+        assert torch.equal(expected, found)
+
+
+def test_a_terminated_process_keeps_its_state(recipe, tmp_path):
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "poseact", "train-pose", str(recipe(steps=100000))]
+    process = subprocess.Popen([*command, "--out", str(out), "--workers", "1"])
+    try:
+        log = out / "log.csv"
+        while process.poll() is None and not (log.exists() and log.stat().st_size):
+            signal.sigtimedwait([], 0.2)
+        process.terminate()
+        assert process.wait(60) == 130
+    finally:
+        process.kill()
+    state = torch.load(out / "last.ckpt", weights_only=True)
+    assert state["global_step"] > 0
+    assert (out / "small.safetensors").is_file()
+
+
+def test_a_run_is_not_overwritten_and_not_changed_on_the_way(recipe, tmp_path):
+    out = tmp_path / "run"
+    with pytest.raises(PoseActError, match="no .*last.ckpt to resume"):
+        train_pose(recipe(), out, resume=True, machine=QUIET)
+    train_pose(recipe(), out, machine=QUIET, on_progress=at_step(2, interrupt))
+    before = (out / "last.ckpt").read_bytes()
+    with pytest.raises(PoseActError, match="already holds a run"):
+        train_pose(recipe(), out, machine=QUIET)
+    changed = recipe(batch=2, augment={"flip": 0})
+    with pytest.raises(PoseActError, match=r"augment.flip: 0.5 -> 0.0; batch: 4 -> 2"):
+        train_pose(changed, out, resume=True, machine=QUIET)
+    assert (out / "last.ckpt").read_bytes() == before
+    (out / "last.ckpt").write_bytes(before[: len(before) // 2])
+    with pytest.raises(PoseActError, match="is damaged"):
+        train_pose(recipe(), out, resume=True, machine=QUIET)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(recipe, tmp_path, caplog):
+    path, out = recipe(checkpoint_minutes=1e-9), tmp_path / "run"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    kept = {}
+
+    def fill_disk():
+        kept["checkpoint"] = (out / "last.ckpt").read_bytes()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+
+    try:
+        with pytest.raises(PoseActError, match=r"last.ckpt could not be written"):
+            train_pose(path, out, machine=QUIET, on_progress=at_step(3, fill_disk))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "the checkpoint before it is intact" in caplog.text
+    assert (out / "last.ckpt").read_bytes() == kept["checkpoint"]
+    assert train_pose(path, out, resume=True, machine=QUIET).finished
+
+
+def test_a_killed_worker_ends_the_run_with_its_state_kept(recipe, tmp_path):
+    def kill_workers():
+        for worker in multiprocessing.active_children():
+            os.kill(worker.pid, signal.SIGKILL)
+
+    machine = Machine(workers=1, log_every=1)
+    path, out = recipe(steps=200), tmp_path / "run"
+    with pytest.raises(PoseActError, match="prepares batches died .* resume it"):
+        train_pose(path, out, machine=machine, on_progress=at_step(3, kill_workers))
+    state = torch.load(out / "last.ckpt", weights_only=True)
+    assert state["global_step"] >= 3
+
+
+def test_an_infinite_loss_names_the_samples(recipe, tmp_path):
+    path = recipe(optimiser={"lr": 1e30, "clip_norm": None, "weight_decay": 0})
+    with pytest.raises(PoseActError, match=r"The (loss is|prediction is not) .* at step \d+.*im000\d\d\.jpg"):
+        train_pose(path, tmp_path / "run", machine=QUIET)
+
+
+def test_missing_and_damaged_pictures(recipe, tmp_path):
+    root = tmp_path / "few"
+    write_lsp_people(root, 24)
+    source = {"adapter": "lsp-extended", "root": str(root)}
+    (root / "images/im00003.jpg").write_bytes(b"damaged")
+    with pytest.raises(PoseActError, match=r"1 of the 24 pictures of few .*im00003"):
+        train_pose(recipe(data={"train": {"few": source}}), tmp_path / "run", machine=QUIET)
+    (root / "images/im00003.jpg").unlink()
+    with pytest.raises(PoseActError, match=r"1 of the 24 pictures of few .*im00003"):
+        train_pose(recipe(data={"train": {"few": source}}), tmp_path / "run2", machine=QUIET)
+
+
+def test_accumulated_batches_are_steps(recipe, tmp_path):
+    report = train_pose(recipe(accumulate=2, steps=3), tmp_path / "run", machine=QUIET)
+    assert report.steps == 3
+    assert list(losses(report.out)) == [1, 2, 3]
+
+
+def test_first_weights_must_fit(recipe, tmp_path):
+    weights = train_pose(recipe(steps=1), tmp_path / "run", machine=QUIET).weights
+    network = {"preset": "tiny", "changes": {"channels": 16, "low_channels": 16, "image_size": 32}}
+    again = recipe(steps=1, network={**network, "init": str(weights)})
+    assert train_pose(again, tmp_path / "again", machine=QUIET).finished
+    other = recipe(network={"preset": "tiny", "init": str(weights)})
+    with pytest.raises(PoseActError, match="another shape"):
+        train_pose(other, tmp_path / "other", machine=QUIET)
+
+
+def test_two_processes_train_together(recipe, tmp_path):
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "poseact", "train-pose", str(recipe(batch=2)), "--out"]
+    subprocess.run([*command, str(out), "--devices", "2", "--workers", "0"], check=True)
+    assert torch.load(out / "last.ckpt", weights_only=True)["global_step"] == STEPS
+    poseact.load(out / "small.safetensors")
