@@ -177,13 +177,14 @@ def train_pose_command(
     compiled: Annotated[
         bool | None, typer.Option("--compile/--no-compile", help="Default: on GPUs.")
     ] = None,
+    log_every: Annotated[int, typer.Option(help="Steps between two rows of the log.")] = 50,
 ) -> None:
     """Train the pose model on the data sets of a recipe."""
     from poseact.training.recipe import load_recipe
     from poseact.training.train import Machine, train_pose
 
     plan = load_recipe(recipe)
-    machine = Machine(devices, nodes, workers, precision, compiled)
+    machine = Machine(devices, nodes, workers, precision, compiled, log_every)
     with _TrainingProgress(plan.steps) as progress:
         report = train_pose(
             plan,

@@ -79,9 +79,11 @@ def draw_sequence(
     clutter = draw_clutter(rng, view, target)
     finish = Finish.draw(rng)
     props, grain = (int(seed) for seed in rng.integers(0, 2**32, 2))
+    places = [dict(zip(SYNTHETIC.joints, joints_of(posed), strict=True)) for posed in poses]
     for number, posed in enumerate(poses):
-        joints = dict(zip(SYNTHETIC.joints, joints_of(posed), strict=True))
-        own = draw_props(np.random.default_rng(props), view, joints, motion.name in _SEATED)
+        own = draw_props(
+            np.random.default_rng(props), view, places[0], places[number], motion.name in _SEATED
+        )
         picture = render(posed, outfit, clutter + own, light, view, background)
         pelvis = picture.depth[SYNTHETIC.index("pelvis")]
         yield Frame(

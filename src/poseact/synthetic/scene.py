@@ -14,7 +14,8 @@ from poseact.synthetic.texture import draw_colour
 # Distances of the camera in mm; the validation part has a range of its own.
 _DISTANCES = {"train": ((1900, 3400), (4400, 9000)), "validation": ((3400, 4400),)}
 
-_FLIP = np.diag([1.0, -1.0, -1.0])  # from axes with y up and z backwards to a camera's
+_UP = np.array([0.0, 1.0, 0.0])
+_SEAT_BELOW = 115.0  # mm below the middle of the hips
 
 
 @dataclass(frozen=True)
@@ -218,71 +219,80 @@ def draw_clutter(rng: np.random.Generator, view: View, target: np.ndarray) -> li
     away = target - view.place
     away = away * [1, 0, 1] / np.linalg.norm(away[[0, 2]])
     aside = np.array([away[2], 0, -away[0]])
-    up = np.array([0.0, 1.0, 0.0])
     out = []
     for _ in range(rng.poisson(2.5)):
         size = np.exp(rng.uniform(np.log(100), np.log(2200), 3))
         floor = target * [1, 0, 1] + away * rng.uniform(900, 5000) + aside * rng.normal(0, 1800)
         turn = rotation("y", rng.uniform(0, 360))
         if rng.random() < 0.65:
-            out.append(box(floor + up * size[1] / 2, size, turn, draw_colour(rng)))
+            out.append(box(floor + _UP * size[1] / 2, size, turn, draw_colour(rng)))
         else:
             radius = float(np.exp(rng.uniform(np.log(20), np.log(250))))
             out.append(
-                tube(floor, floor + up * (size[1] + 300), (radius, radius), draw_colour(rng))
+                tube(floor, floor + _UP * (size[1] + 300), (radius, radius), draw_colour(rng))
             )
     return out
 
 
+Places = dict[str, np.ndarray]
+"""Joints ``(3,)`` by name."""
+
+
 def draw_props(
-    rng: np.random.Generator, view: View, joints: dict[str, np.ndarray], seated: bool
+    rng: np.random.Generator, view: View, first: Places, joints: Places, seated: bool
 ) -> list[Solid]:
     """Things in a person's hands, under them and in front of them, for one frame.
 
     Args:
         rng: Source of chance; an equal one gives equal things in every frame of a clip.
         view: The camera, for what is in front.
-        joints: ``(3,)`` places by name.
+        first: Joints in the first frame of the clip, which decide what there is.
+        joints: Joints in this frame, to which it is attached.
         seated: Whether there may be a seat.
     """
-    out = []
-    hands = [joints["left_hand"], joints["right_hand"]]
+    out = _held(rng, first, joints)
+    if seated and rng.random() < 0.7 and first["pelvis"][1] > _SEAT_BELOW + 60:
+        pelvis = joints["pelvis"]
+        top = max(pelvis[1] - _SEAT_BELOW, 10.0)
+        size = np.array([rng.uniform(300, 1200), top, rng.uniform(300, 500)])
+        turn = rotation("y", rng.uniform(0, 360))
+        out.append(box(pelvis * [1, 0, 1] + _UP * top / 2, size, turn, draw_colour(rng)))
+    if rng.random() < 0.12:  # something in front
+        name = ("left_knee", "right_knee", "left_ankle", "right_ankle", "left_elbow", "right_elbow")
+        behind = first[name[rng.integers(len(name))]]
+        place = view.place + (behind - view.place) * rng.uniform(0.6, 0.85)
+        size = np.exp(rng.uniform(np.log(60), np.log(450), 3))
+        out.append(box(place, size, rotation("y", rng.uniform(0, 360)), draw_colour(rng)))
+    return out
+
+
+def _held(rng: np.random.Generator, first: Places, joints: Places) -> list[Solid]:
+    """A barbell, dumbbells, a ball or a racket, or nothing."""
     kind, colour, other = rng.random(), draw_colour(rng) * 0.5, draw_colour(rng)
-    gap = np.linalg.norm(hands[0] - hands[1])
-    if kind < 0.07 and 150 < gap < 1100:  # a barbell
-        along = (hands[1] - hands[0]) / gap
+    hands = [joints["left_hand"], joints["right_hand"]]
+    gap = np.linalg.norm(first["left_hand"] - first["right_hand"])
+    if kind < 0.07 and 150 < gap < 1100:
+        along = hands[1] - hands[0]
+        along /= np.linalg.norm(along) + 1e-6
         reach = along * (rng.uniform(150, 500) + max(0, 800 - gap) / 2)
         ends = hands[0] - reach, hands[1] + reach
-        out.append(tube(*ends, (14, 14), colour))
         plate = rng.uniform(60, 225)
-        for end, sign in ((ends[0], 1), (ends[1], -1)):
-            out.append(tube(end, end + sign * along * 60, (plate, plate), other * 0.5, 18))
-    elif kind < 0.14:  # dumbbells
-        across = rotation("y", rng.uniform(0, 360)) @ [1, 0, 0]
-        for hand in hands:
-            ends = hand - across * 110, hand + across * 110
-            out.append(tube(*ends, (50, 50, 15, 15, 50, 50), colour))
-    elif kind < 0.22:  # a ball or a racket
+        weights = [
+            tube(end, end + sign * along * 60, (plate, plate), other * 0.5, 18)
+            for end, sign in zip(ends, (1, -1), strict=True)
+        ]
+        return [tube(*ends, (14, 14), colour), *weights]
+    if kind < 0.14:
+        across = rotation("y", rng.uniform(0, 360)) @ [110, 0, 0]
+        radii = (50, 50, 15, 15, 50, 50)
+        return [tube(hand - across, hand + across, radii, colour) for hand in hands]
+    if kind < 0.22:
         near = joints[("left_hand", "right_hand", "left_foot")[rng.integers(3)]]
         if rng.random() < 0.5:
             radius = rng.uniform(35, 130)
             away = rng.normal(0, 1, 3)
             away *= (radius + 40 + rng.exponential(150)) / np.linalg.norm(away)
-            out.append(ball(near + away, radius, other))
-        else:
-            end = near + rotation("y", rng.uniform(0, 360)) @ [0, 500, rng.uniform(-500, 500)]
-            out.append(tube(near, end, (14, 14, rng.uniform(14, 60)), other))
-    if seated and rng.random() < 0.7:
-        pelvis = joints["pelvis"]
-        top = pelvis[1] - 115
-        if top > 60:
-            size = np.array([rng.uniform(300, 1200), top, rng.uniform(300, 500)])
-            turn = rotation("y", rng.uniform(0, 360))
-            out.append(box(pelvis * [1, 0, 1] + [0, top / 2, 0], size, turn, other))
-    if rng.random() < 0.12:  # something in front
-        name = ("left_knee", "right_knee", "left_ankle", "right_ankle", "left_elbow", "right_elbow")
-        behind = joints[name[rng.integers(len(name))]]
-        place = view.place + (behind - view.place) * rng.uniform(0.6, 0.85)
-        size = np.exp(rng.uniform(np.log(60), np.log(450), 3))
-        out.append(box(place, size, rotation("y", rng.uniform(0, 360)), draw_colour(rng)))
-    return out
+            return [ball(near + away, radius, other)]
+        end = near + rotation("y", rng.uniform(0, 360)) @ [0, 500, rng.uniform(-500, 500)]
+        return [tube(near, end, (14, 14, rng.uniform(14, 60)), other)]
+    return []
