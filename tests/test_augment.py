@@ -105,9 +105,7 @@ def test_outside_the_crop_is_invalid_but_known(tmp_path):
     joints[0] = (5, 50)
     joints[1] = (25, 50)  # exactly on the border
     matrix = crop_matrix((50, 50, 50))
-    crop = make_crop(
-        np.zeros((100, 100, 3), np.uint8), make_sample(tmp_path, joints), matrix, SIZE
-    )
+    crop = make_crop(np.zeros((100, 100, 3), np.uint8), make_sample(tmp_path, joints), matrix, SIZE)
     assert crop.valid.tolist() == [False, False] + [True] * 14
     assert crop.known.all()
 

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from people import write_lsp_people
 
+from people import write_lsp_people
 from poseact.augment import AugmentRanges, evaluation_crop
 from poseact.data.dataset import PoseRows, UnitSource, clip_window, clips, collate, stills
 from poseact.data.images import ImageFile
@@ -111,7 +111,7 @@ def test_unreadable_pictures_are_counted_once_and_are_an_error_beyond_one_percen
     tally.add([("people", "a is damaged")] * 3)
     tally.add([("people", "b is damaged")])
     assert tally.count == 2
-    with pytest.raises(PoseActError, match="3 of the 200 pictures of people .* more than 1%"):
+    with pytest.raises(PoseActError, match=r"3 of the 200 pictures of people .* more than 1%"):
         tally.add([("people", "c is damaged")])
 
 

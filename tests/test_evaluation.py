@@ -256,7 +256,7 @@ def test_what_cannot_be_tested_is_refused():
 
 def test_protocol_names_options_and_filter(tmp_path):
     spec = SourceSpec(
-        adapter="lsp-extended", root=tmp_path, options={"images": (8001, 9000)}, min_visible=12
+        adapter="lsp-extended", root=str(tmp_path), options={"images": (8001, 9000)}, min_visible=12
     )
     text = describe_source("lspet", spec)
     for part in ("lspet", "lsp-extended", "8001", "9000", "at least 12 visible joints"):
@@ -340,7 +340,7 @@ def test_eval_pose_names_the_data_there_is(recipe):
 def test_evaluation_reads_what_the_predictor_reads(shared):
     """The same crops and weights as the package's predictor, on photos with human labels."""
     spec = SourceSpec(
-        adapter="lsp-extended", root=shared / "data/lspet", options={"images": (8001, 8020)}
+        adapter="lsp-extended", root=str(shared / "data/lspet"), options={"images": (8001, 8020)}
     )
     samples = spec.read(PA16)
     predictor = poseact.Predictor("tiny-research", device="cpu")

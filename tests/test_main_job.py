@@ -11,7 +11,7 @@ import pytest
 import poseact
 from poseact.data.blazepose import read_blazepose
 from poseact.inference.run import demo, predict
-from poseact.media import VideoReader, read_image
+from poseact.media import VideoReader
 from poseact.metrics import pck, torso_size
 from poseact.skeleton import PA16
 
@@ -62,7 +62,7 @@ def test_frames_without_times_run_at_the_nominal_rate(shared):
 def test_held_out_photos_are_read_without_a_box(shared):
     samples = read_blazepose(shared / "data" / "exercise_photos")[-40:]
     predictor = poseact.Predictor(device="cpu")
-    joints = np.stack([predictor.image(read_image(s.image))[0].joints[:, :2] for s in samples])
+    joints = np.stack([predictor.image(s.image.read())[0].joints[:, :2] for s in samples])
     target = np.stack([sample.joints[:, :2] for sample in samples])
     visible = np.stack([sample.visible for sample in samples])
     result = pck(joints, target, visible, torso_size(target, visible, PA16), 0.2)

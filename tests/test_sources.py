@@ -36,7 +36,7 @@ def test_people_of_few_joints_are_left_out(lsp_root):
     assert [sample.name for sample in spec.read(PA16)] == [
         f"im0000{n}.jpg" for n in (1, 2, 4, 5, 6)
     ]
-    with pytest.raises(PoseActError, match="6 people, but none with 17 or more visible joints"):
+    with pytest.raises(PoseActError, match="6 people, but none is left with 17 or more"):
         SourceSpec(adapter="lsp-extended", root=str(lsp_root), min_visible=17).read(PA16)
 
 

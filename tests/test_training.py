@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from people import write_lsp_people
 
 import poseact
+from people import write_lsp_people
 from poseact.errors import PoseActError
 from poseact.training.train import Machine, train_pose
 
@@ -126,7 +126,7 @@ def test_a_terminated_process_keeps_its_state(recipe, tmp_path):
 
 def test_a_run_is_not_overwritten_and_not_changed_on_the_way(recipe, tmp_path):
     out = tmp_path / "run"
-    with pytest.raises(PoseActError, match="no .*last.ckpt to resume"):
+    with pytest.raises(PoseActError, match=r"no .*last.ckpt to resume"):
         train_pose(recipe(), out, resume=True, machine=QUIET)
     train_pose(recipe(), out, machine=QUIET, on_progress=at_step(2, interrupt))
     before = (out / "last.ckpt").read_bytes()
@@ -167,7 +167,7 @@ def test_a_killed_worker_ends_the_run_with_its_state_kept(recipe, tmp_path):
 
     machine = Machine(workers=1, log_every=1)
     path, out = recipe(steps=200), tmp_path / "run"
-    with pytest.raises(PoseActError, match="prepares batches died .* resume it"):
+    with pytest.raises(PoseActError, match=r"prepares batches died .* resume it"):
         train_pose(path, out, machine=machine, on_progress=at_step(3, kill_workers))
     state = torch.load(out / "last.ckpt", weights_only=True)
     assert state["global_step"] >= 3
@@ -175,7 +175,9 @@ def test_a_killed_worker_ends_the_run_with_its_state_kept(recipe, tmp_path):
 
 def test_an_infinite_loss_names_the_samples(recipe, tmp_path):
     path = recipe(optimiser={"lr": 1e30, "clip_norm": None, "weight_decay": 0})
-    with pytest.raises(PoseActError, match=r"The (loss is|prediction is not) .* at step \d+.*im000\d\d\.jpg"):
+    with pytest.raises(
+        PoseActError, match=r"The (loss is|prediction is not) .* at step \d+.*im000\d\d\.jpg"
+    ):
         train_pose(path, tmp_path / "run", machine=QUIET)
 
 

@@ -110,7 +110,9 @@ def inspect_recipe(
             samples = spec.read(loaded.skeleton)
             faults = find_faults(samples, read_images)
             joints = float(np.mean([sample.valid.sum() for sample in samples]))
-            reports.append(SourceReport(f"{part}: {name}", spec.folder, len(samples), joints, faults))
+            reports.append(
+                SourceReport(f"{part}: {name}", spec.folder, len(samples), joints, faults)
+            )
             if part == "train":
                 training.append((name, samples))
     grid, faults_csv = out / "augmented.png", out / "faults.csv"

@@ -73,8 +73,8 @@ class MixedBatches(Sampler[list[RowKey]]):
     """Endless batches in which every data set has the same number of rows each time.
 
     Each data set is shuffled anew for every pass over it. Everything follows from the seed and the
-    batch's number, so a run can be resumed anywhere, and the processes of a distributed run share the units
-    without overlap.
+    batch's number, so a run can be resumed anywhere, and the processes of a distributed run share
+    the units without overlap.
 
     Attributes:
         sources: The data sets, in the order of the row keys.

@@ -250,13 +250,14 @@ def draw_props(
         joints: Joints in this frame, to which it is attached.
         seated: Whether there may be a seat.
     """
-    out = _held(rng, first, joints)
+    kind, colours = rng.random(), (draw_colour(rng) * 0.5, draw_colour(rng))
+    out = _held(rng, kind, colours, first, joints)
     if seated and rng.random() < 0.7 and first["pelvis"][1] > _SEAT_BELOW + 60:
         pelvis = joints["pelvis"]
         top = max(pelvis[1] - _SEAT_BELOW, 10.0)
         size = np.array([rng.uniform(300, 1200), top, rng.uniform(300, 500)])
         turn = rotation("y", rng.uniform(0, 360))
-        out.append(box(pelvis * [1, 0, 1] + _UP * top / 2, size, turn, draw_colour(rng)))
+        out.append(box(pelvis * [1, 0, 1] + _UP * top / 2, size, turn, colours[1]))
     if rng.random() < 0.12:  # something in front
         name = ("left_knee", "right_knee", "left_ankle", "right_ankle", "left_elbow", "right_elbow")
         behind = first[name[rng.integers(len(name))]]
@@ -266,14 +267,20 @@ def draw_props(
     return out
 
 
-def _held(rng: np.random.Generator, first: Places, joints: Places) -> list[Solid]:
-    """A barbell, dumbbells, a ball or a racket, or nothing."""
-    kind, colour, other = rng.random(), draw_colour(rng) * 0.5, draw_colour(rng)
+def _held(
+    rng: np.random.Generator,
+    kind: float,
+    colours: tuple[np.ndarray, np.ndarray],
+    first: Places,
+    joints: Places,
+) -> list[Solid]:
+    """A barbell, dumbbells, a ball or a racket, or nothing, by ``kind`` in 0 … 1."""
+    colour, other = colours
     hands = [joints["left_hand"], joints["right_hand"]]
     gap = np.linalg.norm(first["left_hand"] - first["right_hand"])
     if kind < 0.07 and 150 < gap < 1100:
         along = hands[1] - hands[0]
-        along /= np.linalg.norm(along) + 1e-6
+        along /= max(np.linalg.norm(along), 1e-6)
         reach = along * (rng.uniform(150, 500) + max(0, 800 - gap) / 2)
         ends = hands[0] - reach, hands[1] + reach
         plate = rng.uniform(60, 225)

@@ -18,10 +18,10 @@ from lightning.pytorch.callbacks import WeightAveraging
 from poseact.errors import PoseActError
 from poseact.files import atomic_write
 from poseact.interrupt import StopRequest
-from poseact.training.record import RunTable, Stopwatch, draw_curve
 from poseact.training.data import PoseData
 from poseact.training.module import PoseTraining
 from poseact.training.optimisation import warm_average
+from poseact.training.record import RunTable, Stopwatch, draw_curve
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +66,10 @@ class CheckpointFile(TorchCheckpointIO):
     failure: PoseActError | None = None
 
     def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+        self,
+        checkpoint: dict[str, Any],
+        path: str | Path,
+        storage_options: Any = None,  # noqa: ARG002 - of remote file systems
     ) -> None:
         """See Lightning."""
         content = BytesIO()
@@ -160,10 +163,14 @@ class Record(L.Callback):
     Args:
         folder: Of the run.
         every: Steps between two rows.
+        data: Counts the pictures that could not be read.
         on_progress: Called with every row.
     """
 
-    def __init__(self, folder: Path, every: int, on_progress: OnProgress | None) -> None:
+    def __init__(
+        self, folder: Path, every: int, data: PoseData, on_progress: OnProgress | None
+    ) -> None:
+        self.data = data
         self.table = RunTable(folder / "log.csv")
         self.picture = folder / "curve.png"
         self.every = every
@@ -186,8 +193,7 @@ class Record(L.Callback):
         """Count the images, and write a row when it is time."""
         images = batch.images.shape[0] * batch.images.shape[1]
         self._clock.batch_done(images * trainer.world_size)
-        data = cast(PoseData, trainer.datamodule)
-        data.tally.add(batch.unreadable)
+        self.data.tally.add(batch.unreadable)
         if self._clock.batches >= self.every * trainer.accumulate_grad_batches:
             self._write(trainer, cast(PoseTraining, pl_module))
 

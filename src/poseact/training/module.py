@@ -33,7 +33,7 @@ class PoseTraining(L.LightningModule):
 
     def __init__(self, network: Network, recipe: Recipe) -> None:
         super().__init__()
-        self.network = network
+        self.network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.recipe = recipe
         self.criterion = recipe.loss.build()
         self.terms: dict[str, Tensor] = {}

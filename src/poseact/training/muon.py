@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 # Coefficients of the quintic Newton-Schulz iteration that bring every singular value near one in
 # five steps (K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024).
@@ -27,11 +27,11 @@ def orthogonalised(matrix: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon for convolution kernels, each seen as a matrix of output by input, and Adam for the rest.
+    """Muon for convolution kernels, seen as matrices of output by input, and Adam for the rest.
 
     ``torch.optim.Muon`` takes matrices only, and computes in bfloat16, which is slow where the
     processor lacks it. Depthwise kernels mix no channels, so they are left to Adam, as are
-    normalisations and biases.
+    normalisations and biases. The processes of a distributed run share the matrices among them.
 
     Args:
         network: Whose weights to move.
@@ -63,33 +63,52 @@ class Muon(torch.optim.Optimizer):
         with torch.enable_grad():
             loss = None if closure is None else closure()
         for group in self.param_groups:
-            move = self._adam if group["momentum"] is None else self._muon
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    move(parameter, parameter.grad, group)
+            if group["momentum"] is None:
+                self._adam(group)
+            else:
+                self._muon(group)
         return loss
 
-    def _muon(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[parameter]
-        mean = state.setdefault("mean", torch.zeros_like(parameter))
-        mean.lerp_(gradient, 1 - group["momentum"])
-        ahead = gradient.lerp(mean, group["momentum"]).flatten(1)  # Nesterov
-        update = orthogonalised(ahead)
-        stretch = max(1.0, update.shape[0] / update.shape[1]) ** 0.5
-        parameter.mul_(1 - group["lr"] * group["decay"])
-        parameter.add_(update.view_as(parameter), alpha=-group["lr"] * stretch)
+    def _muon(self, group: dict[str, Any]) -> None:
+        rank, processes = _place()
+        matrices = [p for p in group["params"] if p.grad is not None]
+        for number, matrix in enumerate(matrices):
+            mean = self.state[matrix].setdefault("mean", torch.zeros_like(matrix))
+            mean.lerp_(matrix.grad, 1 - group["momentum"])
+            if number % processes != rank:
+                continue
+            ahead = matrix.grad.lerp(mean, group["momentum"]).flatten(1)  # Nesterov
+            update = orthogonalised(ahead)
+            stretch = max(1.0, update.shape[0] / update.shape[1]) ** 0.5
+            matrix.mul_(1 - group["lr"] * group["decay"])
+            matrix.add_(update.view_as(matrix), alpha=-group["lr"] * stretch)
+        if processes > 1:
+            for number, matrix in enumerate(matrices):
+                values = matrix.contiguous()  # whatever its memory format
+                distributed.broadcast(values, number % processes)
+                matrix.copy_(values)
 
-    def _adam(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[parameter]
+    def _adam(self, group: dict[str, Any]) -> None:
         beta1, beta2 = group["betas"]
-        mean = state.setdefault("mean", torch.zeros_like(parameter))
-        square = state.setdefault("square", torch.zeros_like(parameter))
-        state["step"] = state.get("step", 0) + 1
-        mean.lerp_(gradient, 1 - beta1)
-        square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-        size = group["lr"] / (1 - beta1 ** state["step"])
-        spread = (square / (1 - beta2 ** state["step"])).sqrt_().add_(group["eps"])
-        parameter.addcdiv_(mean, spread, value=-size)
+        for parameter in group["params"]:
+            if parameter.grad is None:
+                continue
+            state = self.state[parameter]
+            mean = state.setdefault("mean", torch.zeros_like(parameter))
+            square = state.setdefault("square", torch.zeros_like(parameter))
+            state["step"] = state.get("step", 0) + 1
+            mean.lerp_(parameter.grad, 1 - beta1)
+            square.mul_(beta2).addcmul_(parameter.grad, parameter.grad, value=1 - beta2)
+            size = group["lr"] / (1 - beta1 ** state["step"])
+            spread = (square / (1 - beta2 ** state["step"])).sqrt_().add_(group["eps"])
+            parameter.addcdiv_(mean, spread, value=-size)
+
+
+def _place() -> tuple[int, int]:
+    """Number of this process, and how many there are."""
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    return 0, 1
 
 
 def _mixes_channels(parameter: Tensor) -> bool:

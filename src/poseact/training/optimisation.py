@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+
 import torch
 from torch import Tensor, nn
 
@@ -42,4 +43,3 @@ def warm_average(decay: float, average: Tensor, value: Tensor, updates: Tensor |
         return value
     count = int(updates)
     return average.lerp(value, 1 - min(decay, (1 + count) / (10 + count)))
-

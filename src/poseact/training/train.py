@@ -125,7 +125,7 @@ def train_pose(
     module = PoseTraining(_network(recipe), recipe)
     data = PoseData(recipe, machine.workers)
     data.setup("fit")
-    trainer = _trainer(recipe, out, machine, on_progress)
+    trainer = _trainer(recipe, out, machine, Record(out, machine.log_every, data, on_progress))
     if machine.compiles:
         module.network.compile()
     try:
@@ -195,9 +195,7 @@ def _network(recipe: Recipe) -> Network:
     return network
 
 
-def _trainer(
-    recipe: Recipe, out: Path, machine: Machine, on_progress: OnProgress | None
-) -> L.Trainer:
+def _trainer(recipe: Recipe, out: Path, machine: Machine, record: Record) -> L.Trainer:
     file = CheckpointFile()
     ema = recipe.optimiser.ema
     return L.Trainer(
@@ -217,7 +215,7 @@ def _trainer(
         callbacks=[
             StopOnSignal(),
             Checkpoints(out / CHECKPOINT, recipe.checkpoint_minutes, file),
-            Record(out, machine.log_every, on_progress),
+            record,
             *([Averaging(ema)] if ema else []),
         ],
         enable_checkpointing=False,

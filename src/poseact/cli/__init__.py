@@ -1,0 +1,43 @@
+"""The command line: every command is a Python function of the same name and arguments."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from rich.logging import RichHandler
+
+from poseact.cli import data, predict, train, weights
+from poseact.cli.app import INTERRUPTED, app, make_console
+from poseact.errors import PoseActError
+
+__all__ = ["app", "data", "main", "predict", "train", "weights"]
+
+_EXTRA = frozenset({"lightning", "matplotlib", "pycocotools", "pydantic", "scipy", "yaml"})
+"""Modules that come with the extra ``train``."""
+
+
+def main() -> None:
+    """Entry point: errors of the user's making become one sentence and exit code 2."""
+    logging.basicConfig(
+        level=logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=make_console(stderr=True), show_time=False, show_path=False)],
+    )
+    try:
+        app()
+    except PoseActError as error:
+        make_console(stderr=True).print(f"error: {error}", style="red")
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _EXTRA:
+            raise
+        make_console(stderr=True).print(
+            f"error: This command needs {missing}, which is not installed; "
+            "install poseact with its extra: pip install 'poseact[train]'.",
+            style="red",
+        )
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,118 @@
+"""Commands that predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import TaskID
+
+from poseact.cli.app import INTERRUPTED, Rate, app, make_console, make_progress
+
+if TYPE_CHECKING:
+    from poseact.inference.run import PredictReport, Step
+
+
+@app.command("predict")
+def predict_command(
+    source: Annotated[
+        Path, typer.Argument(help="Photo, video, or folder of both with its subfolders.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("poseact-out"),
+    weights: Annotated[
+        str | None, typer.Option(help="Name of shipped weights (default tiny-research) or file.")
+    ] = None,
+    boxes: Annotated[
+        Path | None, typer.Option(help="CSV: source, frame, x0, y0, x1, y1 in px.")
+    ] = None,
+    num_blocks: Annotated[
+        int | None, typer.Option(help="Stop after this many prediction blocks.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, …")] = None,
+    draw: Annotated[bool, typer.Option(help="Write drawn pictures and videos.")] = True,
+    side_view: Annotated[bool, typer.Option(help="Add a side view (3D weights).")] = False,
+) -> None:
+    """Predict poses in a photo, a folder or a video."""
+    from poseact.inference.predictor import DEFAULT_WEIGHTS
+    from poseact.inference.run import predict
+
+    with Job() as job:
+        report = predict(
+            source,
+            out,
+            weights=weights or DEFAULT_WEIGHTS,
+            boxes=boxes,
+            num_blocks=num_blocks,
+            device=device,
+            draw=draw,
+            side_view=side_view,
+            on_step=job.on_step,
+        )
+    finish(report)
+
+
+@app.command("demo")
+def demo_command(
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("poseact-demo"),
+) -> None:
+    """Predict poses in the short clip that ships with the package, offline."""
+    from poseact.inference.run import demo
+
+    with Job() as job:
+        report = demo(out, on_step=job.on_step)
+    finish(report)
+
+
+class Job:
+    """Progress of a prediction: frames of the video in hand, and files where there are several."""
+
+    def __init__(self) -> None:
+        self._progress = make_progress(Rate())
+        self._files: TaskID | None = None
+        self._frames: TaskID | None = None
+        self._path: Path | None = None
+
+    def __enter__(self) -> Job:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._path is not None:
+            self._progress.stop()
+
+    def on_step(self, step: Step) -> None:
+        if self._path is None:
+            self._progress.start()
+            if step.files > 1:
+                self._files = self._progress.add_task("files", total=step.files, unit="files/s")
+        if step.path != self._path:
+            self._path = step.path
+            if self._frames is not None:
+                self._progress.remove_task(self._frames)
+            # A folder of photos is told by its files alone.
+            single = step.frames == 1 and step.files > 1
+            self._frames = (
+                None if single else self._progress.add_task(step.path.name, total=None, unit="fps")
+            )
+        if self._frames is not None:
+            self._progress.update(self._frames, completed=step.frame, total=step.frames)
+        if self._files is not None:
+            share = step.frame / step.frames if step.frames else 0
+            self._progress.update(self._files, completed=step.file - 1 + min(share, 1))
+
+
+def finish(report: PredictReport) -> None:
+    """Say where the results lie; the exit code tells of files that failed and of interruption."""
+    console = make_console()
+    for path, reason in report.failed.items():
+        make_console(stderr=True).print(f"skipped {path}: {reason}", style="yellow")
+    console.print(f"{report.frames} frames; table: {report.parquet}, {report.json}")
+    if report.drawn:
+        one = len(report.drawn) == 1
+        where = report.drawn[0] if one else f"{len(report.drawn)} files in {report.out}"
+        console.print(f"Drawn: {where}")
+    if report.interrupted:
+        console.print("Interrupted: the results hold what was done until then.")
+        raise typer.Exit(INTERRUPTED)
+    if report.failed:
+        raise typer.Exit(2)

@@ -1,0 +1,152 @@
+"""Commands that train and score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.progress import TaskID, TextColumn
+from rich.table import Table
+
+from poseact.cli.app import INTERRUPTED, app, make_console, make_progress
+
+if TYPE_CHECKING:
+    from poseact.training.callbacks import Progress
+
+
+@app.command("train-pose")
+def train_pose_command(
+    recipe: Annotated[Path, typer.Argument(help="YAML file, see recipes/.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the run (default runs/NAME).")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from its checkpoint.")] = False,
+    devices: Annotated[
+        int | None, typer.Option(help="Processes here: one per GPU, or several on the CPU.")
+    ] = None,
+    nodes: Annotated[int, typer.Option(help="Machines, each started by torchrun or SLURM.")] = 1,
+    workers: Annotated[int, typer.Option(help="Processes that prepare batches.")] = 1,
+    precision: Annotated[
+        Literal["auto", "32", "bf16", "16"], typer.Option(help="auto is bf16 on GPUs that have it.")
+    ] = "auto",
+    compiled: Annotated[
+        bool | None, typer.Option("--compile/--no-compile", help="Default: on GPUs.")
+    ] = None,
+    log_every: Annotated[int, typer.Option(help="Steps between two rows of the log.")] = 50,
+) -> None:
+    """Train the pose model on the data sets of a recipe."""
+    from poseact.training.recipe import load_recipe
+    from poseact.training.train import Machine, train_pose
+
+    plan = load_recipe(recipe)
+    machine = Machine(devices, nodes, workers, precision, compiled, log_every)
+    with TrainingBar(plan.steps) as progress:
+        report = train_pose(
+            plan,
+            out or Path("runs") / plan.name,
+            resume=resume,
+            machine=machine,
+            on_progress=progress.update,
+        )
+    console = make_console()
+    for name, scores in report.scores.items():
+        values = ", ".join(f"{metric} {value:.4g}" for metric, value in scores.items())
+        console.print(f"{name}: {values}")
+    if report.unreadable:
+        console.print(f"{report.unreadable} pictures could not be read and were left out.")
+    console.print(f"Weights: {report.weights}")
+    console.print(f"Curve: {report.out / 'curve.png'}, table: {report.out / 'log.csv'}")
+    if not report.finished:
+        console.print(
+            f"Interrupted after {report.steps} of {plan.steps} steps; go on with:\n"
+            f"poseact train-pose {recipe} --out {report.out} --resume"
+        )
+        raise typer.Exit(INTERRUPTED)
+
+
+@app.command("eval-pose")
+def eval_pose_command(
+    weights: Annotated[str, typer.Argument(help="Name of shipped weights or file.")],
+    recipe: Annotated[Path, typer.Argument(help="Recipe (.yaml) whose validation data to score.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("poseact-eval"),
+    flip: Annotated[bool, typer.Option("--flip", help="Average with the mirrored crop.")] = False,
+    crops: Annotated[int, typer.Option(help="Average over 1 or 5 crops.")] = 1,
+    num_blocks: Annotated[
+        int | None, typer.Option(help="Stop after this many prediction blocks.")
+    ] = None,
+    data: Annotated[
+        list[str] | None, typer.Option(help="Validation data to score (default all).")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, …")] = None,
+) -> None:
+    """Score weights on the validation data of a recipe."""
+    from poseact.evaluation.report import joint_rows, mean_rows, part_rows
+    from poseact.evaluation.run import eval_pose
+
+    with make_progress() as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def on_step(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = progress.add_task(name, total=total)
+            progress.update(tasks[name], completed=done)
+
+        report = eval_pose(
+            weights,
+            recipe,
+            out,
+            flip=flip,
+            crops=crops,
+            num_blocks=num_blocks,
+            data=data or (),
+            device=device,
+            on_step=on_step,
+        )
+    console = make_console()
+    for name, scores in report.scores.items():
+        for title, rows in (
+            (name, mean_rows(scores)),
+            ("per joint", joint_rows(scores)),
+            ("per part", part_rows(scores)),
+        ):
+            if rows:
+                console.print(named_table(title, rows))
+        console.print(f"Protocol: {scores.protocol}.\n")
+        for sample, reason in scores.unreadable.items():
+            make_console(stderr=True).print(f"left out {sample}: {reason}", style="yellow")
+    console.print(f"Scores: {report.json}; {len(report.pictures)} pictures in {report.out}")
+
+
+class TrainingBar:
+    """Steps of a training run, with its loss, speed and the time that is left."""
+
+    def __init__(self, steps: int) -> None:
+        self._bar = make_progress(
+            TextColumn("loss {task.fields[loss]:.3f}  {task.fields[speed]:.1f} images/s")
+        )
+        self._task = self._bar.add_task("step", total=steps, loss=float("nan"), speed=0.0)
+
+    def __enter__(self) -> TrainingBar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def update(self, progress: Progress) -> None:
+        self._bar.update(
+            self._task,
+            completed=progress.step,
+            loss=progress.loss,
+            speed=progress.images_per_second,
+        )
+
+
+def named_table(title: str, rows: list[tuple[str, ...]]) -> Table:
+    """A table of a heading and rows, numbers to the right."""
+    heading, *body = rows
+    table = Table(title=title, title_justify="left")
+    for number, column in enumerate(heading):
+        table.add_column(column, justify="right" if number else "left")
+    for row in body:
+        table.add_row(*row, style="bold" if row[0] == "all" else None)
+    return table

@@ -1,0 +1,87 @@
+"""Commands about weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from poseact.cli.app import app, make_console
+
+weights_app = typer.Typer(help="Weights that ship or were published.", no_args_is_help=True)
+app.add_typer(weights_app, name="weights")
+
+
+@app.command("import-keras")
+def import_keras_command(
+    file: Annotated[Path, typer.Argument(help="The authors' Keras .h5 file.")],
+    preset: Annotated[str, typer.Option(help="Network that it belongs to.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Checkpoint (.safetensors) to write.")],
+) -> None:
+    """Turn one of the authors' Keras files into a PoseAct checkpoint."""
+    from poseact.weights.checkpoint import save
+    from poseact.weights.keras_import import import_keras
+
+    network = import_keras(file, preset)
+    save(network, out)
+    console = make_console()
+    console.print(f"{file.name}: {network.card.provenance['import']}")
+    console.print(f"Checkpoint: {out}")
+
+
+@weights_app.command("list")
+def weights_list_command() -> None:
+    """List the shipped weights and the authors' published files."""
+    from poseact.weights.catalogue import PUBLISHED
+    from poseact.weights.checkpoint import describe, shipped_weights
+
+    console = make_console()
+    shipped = Table("name", "preset", "licence", title="Shipped with the package")
+    for name in shipped_weights():
+        header = describe(name)
+        shipped.add_row(name, header["preset"], header["licence"])
+    console.print(shipped)
+    published = Table(title="Published by the authors")
+    for column in ("preset", "file", "release", "md5", "licence"):
+        published.add_column(column, overflow="fold")
+    for file in PUBLISHED:
+        where = file.release or f"by hand from {file.url}"
+        published.add_row(file.preset, file.file_name, where, file.md5 or "–", file.licence)
+    console.print(published)
+
+
+@weights_app.command("fetch")
+def weights_fetch_command(
+    preset: Annotated[str, typer.Argument(help="Preset of the catalogue.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Also import it into this .safetensors file.")
+    ] = None,
+) -> None:
+    """Download and verify the authors' file of a preset."""
+    from poseact.weights.catalogue import fetch
+
+    console = make_console()
+    with Progress(console=console) as progress:
+        task = progress.add_task(preset, total=None)
+        path = fetch(
+            preset,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    console.print(f"Verified file: {path}")
+    if out is not None:
+        import_keras_command(path, preset, out)
+
+
+@weights_app.command("show")
+def weights_show_command(
+    weights: Annotated[str, typer.Argument(help="Shipped name or .safetensors file.")],
+) -> None:
+    """Print the header of a checkpoint: preset, skeleton, provenance, licence."""
+    from poseact.weights.checkpoint import describe
+
+    Console().print_json(json.dumps(describe(weights)))
