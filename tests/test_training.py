@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from typer.testing import CliRunner
 
 import poseact
 from people import write_lsp_people
+from poseact.cli import app, main
 from poseact.errors import PoseActError
 from poseact.training.train import Machine, train_pose
 
@@ -209,9 +211,45 @@ def test_first_weights_must_fit(recipe, tmp_path):
         train_pose(other, tmp_path / "other", machine=QUIET)
 
 
+def test_the_command_says_where_the_results_lie(recipe, tmp_path):
+    out = tmp_path / "run"
+    result = CliRunner().invoke(
+        app, ["train-pose", str(recipe(steps=2)), "--out", str(out), "--workers", "0"]
+    )
+    assert result.exit_code == 0, result.output
+    assert f"Weights: {out / 'small.safetensors'}" in result.output
+    assert "held-out: pck" in result.output
+
+
+def test_a_command_without_its_extra_says_what_to_install(recipe, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "lightning", None)
+    monkeypatch.delitem(sys.modules, "poseact.training.train", raising=False)
+    monkeypatch.delitem(sys.modules, "poseact.training.callbacks", raising=False)
+    monkeypatch.setattr(sys, "argv", ["poseact", "train-pose", str(recipe())])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    message = capsys.readouterr().err.replace("\n", " ")
+    assert "needs lightning" in message
+    assert "pip install 'poseact[train]'" in message
+
+
+def test_batches_without_a_joint_are_survived(recipe, tmp_path):
+    beside = {"beside": 1, "wide": 0, "scale": [0.3, 0.3], "translation": 0}
+    report = train_pose(recipe(augment=beside, batch=2), tmp_path / "run", machine=QUIET)
+    with (report.out / "log.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["loss"]]
+    assert report.finished
+    assert any(float(row["joints"]) == 0 for row in rows)
+    assert all(np.isfinite(float(row["loss"])) for row in rows)
+
+
 def test_two_processes_train_together(recipe, tmp_path):
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "poseact", "train-pose", str(recipe(batch=2)), "--out"]
-    subprocess.run([*command, str(out), "--devices", "2", "--workers", "0"], check=True)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = ["-m", "poseact", "train-pose", str(recipe(batch=2)), "--out", str(out)]
+    options = ["--devices", "2", "--workers", "0", "--log-every", "1"]
+    subprocess.run([*launcher, *command, *options], check=True)
     assert torch.load(out / "last.ckpt", weights_only=True)["global_step"] == STEPS
+    assert list(losses(out)) == list(range(1, STEPS + 1))
     poseact.load(out / "small.safetensors")

@@ -140,9 +140,9 @@ class SourceSpec(BaseModel):
         ]
         if not chosen:
             raise PoseActError(
-                f"{self.folder} has {len(samples)} people, but none is left with {self.min_visible} "
-                f"or more visible joints of {skeleton.name}; check the folder, the options and "
-                "min_visible."
+                f"{self.folder} has {len(samples)} people, but none is left with "
+                f"{self.min_visible} or more visible joints of {skeleton.name}; "
+                "check the folder, the options and min_visible."
             )
         return chosen
 
