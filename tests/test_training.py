@@ -236,7 +236,7 @@ def test_a_command_without_its_extra_says_what_to_install(recipe, monkeypatch, c
 
 def test_batches_without_a_joint_are_survived(recipe, tmp_path):
     beside = {"beside": 1, "wide": 0, "scale": [2, 2], "translation": 0}
-    report = train_pose(recipe(augment=beside, batch=1), tmp_path / "run", machine=QUIET)
+    report = train_pose(recipe(augment=beside, batch=2), tmp_path / "run", machine=QUIET)
     with (report.out / "log.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["loss"]]
     assert report.finished
