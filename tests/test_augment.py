@@ -182,15 +182,55 @@ def test_augmentation_stays_in_its_ranges(tmp_path):
     assert 70 < flips < 130
 
 
-def test_colour_changes_keep_black_black_and_can_be_switched_off(tmp_path):
+def still(**changes):
+    """Ranges that change nothing else."""
+    nothing = {
+        "rotation_deg": 0, "scale": (1, 1), "translation": 0, "flip": 0, "power": (1, 1),
+        "brightness": (1, 1), "occlusion": 0, "beside": 0, "wide": 0,
+    }  # fmt: skip
+    return AugmentRanges(**{**nothing, **changes})
+
+
+def test_colours_follow_power_and_brightness(tmp_path):
+    sample = make_sample(tmp_path, joints_of(np.random.default_rng(9)))
+    image = np.zeros((200, 300, 3), np.uint8)
+    image[:, 150:] = 128
+    ranges = still(power=(1.1, 1.1), brightness=(0.8, 0.8))
+    crop = augmented_crop(image, sample, ranges.draw(np.random.default_rng(0)), SIZE)
+    assert set(np.unique(crop.image[:, : SIZE // 4])) == {0}
+    expected = round(255 * 0.8 * (128 / 255) ** 1.1)
+    assert crop.image.max() == expected
+
+
+def test_an_occluder_is_one_rectangle_of_the_asked_size(tmp_path):
+    sample = make_sample(tmp_path, joints_of(np.random.default_rng(9)))
+    black = np.zeros((200, 300, 3), np.uint8)
+    ranges = still(occlusion=1, occlusion_side=(0.25, 0.5))
+    crop = augmented_crop(black, sample, ranges.draw(np.random.default_rng(2)), SIZE)
+    rows, columns = np.nonzero(crop.image.any(-1))
+    height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
+    assert len(rows) == height * width
+    assert 0.25 * SIZE - 1 <= min(height, width) <= max(height, width) <= 0.5 * SIZE + 1
+    assert len(np.unique(crop.image[rows, columns], axis=0)) == 1
+
+
+def test_a_wide_window_holds_the_person_anywhere(tmp_path):
+    sample = make_sample(tmp_path, joints_of(np.random.default_rng(9)))
+    image = np.zeros((200, 300, 3), np.uint8)
+    centres = []
+    for seed in range(40):
+        ranges = still(wide=1, wide_scale=(2, 2))
+        crop = augmented_crop(image, sample, ranges.draw(np.random.default_rng(seed)), 16)
+        assert crop.valid.all()
+        centres.append(crop.joints[:, :2].mean(0))
+    assert (np.ptp(centres, axis=0) > 0.3).all()
+
+
+def test_changes_can_be_switched_off(tmp_path):
     rng = np.random.default_rng(9)
     sample = make_sample(tmp_path, joints_of(rng))
     image = rng.integers(0, 256, (200, 300, 3), dtype=np.uint8)
-    still = AugmentRanges(
-        rotation_deg=0, scale=(1, 1), translation=0, flip=0, power=(1, 1), brightness=(1, 1),
-        occlusion=0, beside=0, wide=0,
-    )  # fmt: skip
-    plain = augmented_crop(image, sample, still.draw(rng), SIZE)
+    plain = augmented_crop(image, sample, still().draw(rng), SIZE)
     expected = evaluation_crop(image, sample, SIZE)
     np.testing.assert_array_equal(plain.image, expected.image)
     np.testing.assert_allclose(plain.joints, expected.joints, atol=1e-6)

@@ -3,15 +3,17 @@ from pathlib import Path
 import pytest
 import yaml
 
+from conftest import ROOT
 from poseact.errors import PoseActError
+from poseact.recipe import ScheduleSpec, differences, load_recipe
 from poseact.training.optimisation import rate_factor
-from poseact.training.recipe import ScheduleSpec, differences, load_recipe
 
+PEOPLE = {"adapter": "lsp-extended", "root": "${PEOPLE:-somewhere}"}
 CONTENT = {
     "name": "test",
     "licence": "none",
     "network": {"preset": "tiny"},
-    "data": {"train": {"people": {"adapter": "lsp-extended", "root": "${PEOPLE:-somewhere}"}}},
+    "data": {"train": {"people": PEOPLE}},
     "steps": 100,
 }
 
@@ -41,6 +43,11 @@ def test_a_recipe_is_read_with_its_defaults(tmp_path, monkeypatch):
         ({"loss": {"weights": {"joint": 1}}}, "joint=1"),
         ({"augment": {"scale": [2, 1]}}, r"scale=\(2.0, 1.0\)"),
         ({"sizes": [[0.5, 96]]}, "shares that rise from 0"),
+        ({"sizes": [[0, 8]]}, "at least 16 px"),
+        ({"name": "../up"}, "name: String should match"),
+        ({"augment": {"rotation_deg": -1}}, "rotation_deg=-1"),
+        ({"augment": {"occlusion_side": [0.5, 1.5]}}, "at most 1"),
+        ({"data": {"train": {"a": {**PEOPLE, "ratio": 0}}}}, "ratio: Input should be greater"),
         ({"data": {"train": {}}}, "train"),
         ({"optimiser": {"name": "sgd"}}, "'muon', 'adamw' or 'rmsprop'"),
     ],
@@ -76,3 +83,10 @@ def test_schedules():
     assert rate_factor(0, 100, cosine) == pytest.approx(0.1)
     assert rate_factor(50, 100, cosine) == pytest.approx(0.55)
     assert rate_factor(100, 100, cosine) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes").rglob("*.yaml")), ids=lambda p: p.stem)
+def test_the_recipes_that_are_shipped_can_be_read(path):
+    recipe = load_recipe(path)
+    assert recipe.name == path.stem
+    assert recipe.validation

@@ -6,6 +6,7 @@ import csv
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -101,12 +102,52 @@ def test_an_interrupted_run_goes_on_exactly(recipe, tmp_path):
     assert resumed.finished
     assert losses(resumed.out) == losses(whole.out)
     assert len(losses(whole.out)) == STEPS
-    for expected, found in zip(
-        poseact.load(whole.weights).state_dict().values(),
-        poseact.load(resumed.weights).state_dict().values(),
+    assert same_weights(whole.weights, resumed.weights)
+
+
+def same_weights(first: Path, second: Path) -> bool:
+    pairs = zip(
+        poseact.load(first).state_dict().values(),
+        poseact.load(second).state_dict().values(),
         strict=True,
-    ):
-        assert torch.equal(expected, found)
+    )
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_killed_run_goes_on_exactly_from_a_checkpoint_on_the_way(recipe, tmp_path, accumulate):
+    path = recipe(checkpoint_minutes=1e-9, accumulate=accumulate, sizes=[[0, 32], [0.5, 64]])
+    out, killed = tmp_path / "whole", tmp_path / "killed"
+
+    def copy():
+        shutil.copytree(out, killed)
+
+    # A progress callback comes before the checkpoint of its own step: this copies that of step 4.
+    whole = train_pose(path, out, machine=QUIET, on_progress=at_step(5, copy))
+    resumed = train_pose(path, killed, resume=True, machine=QUIET)
+    assert losses(killed) == losses(out)
+    assert same_weights(whole.weights, resumed.weights)
+
+
+def test_a_finished_run_that_is_resumed_stays_as_it_is(recipe, tmp_path):
+    path, out = recipe(), tmp_path / "run"
+    first = train_pose(path, out, machine=QUIET)
+    before = (out / "before.safetensors", first.weights.read_bytes())
+    before[0].write_bytes(before[1])
+    again = train_pose(path, out, resume=True, machine=QUIET)
+    assert again.finished
+    assert same_weights(before[0], again.weights)
+    assert again.scores == first.scores
+
+
+def test_an_interrupted_accumulation_goes_on_exactly(recipe, tmp_path):
+    path = recipe(accumulate=2)
+    whole = train_pose(path, tmp_path / "whole", machine=QUIET)
+    part = train_pose(path, tmp_path / "part", machine=QUIET, on_progress=at_step(3, interrupt))
+    assert not part.finished
+    resumed = train_pose(path, tmp_path / "part", resume=True, machine=QUIET)
+    assert losses(resumed.out) == losses(whole.out)
+    assert same_weights(whole.weights, resumed.weights)
 
 
 def test_a_terminated_process_keeps_its_state(recipe, tmp_path):
@@ -150,14 +191,14 @@ def test_a_full_disk_leaves_the_checkpoint_before(recipe, tmp_path, caplog):
 
     def fill_disk():
         kept["checkpoint"] = (out / "last.ckpt").read_bytes()
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
 
     try:
-        with pytest.raises(PoseActError, match=r"last.ckpt could not be written"):
+        with pytest.raises(PoseActError, match=r"could not be written \(File too large\)"):
             train_pose(path, out, machine=QUIET, on_progress=at_step(3, fill_disk))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert "the checkpoint before it is intact" in caplog.text
+    assert "The checkpoint before it is intact" in caplog.text
     assert (out / "last.ckpt").read_bytes() == kept["checkpoint"]
     assert train_pose(path, out, resume=True, machine=QUIET).finished
 
@@ -193,6 +234,28 @@ def test_missing_and_damaged_pictures(recipe, tmp_path):
     (root / "images/im00003.jpg").unlink()
     with pytest.raises(PoseActError, match=r"1 of the 24 pictures of few .*im00003"):
         train_pose(recipe(data={"train": {"few": source}}), tmp_path / "run2", machine=QUIET)
+
+
+def test_a_damaged_picture_among_many_is_skipped_and_counted(recipe, tmp_path):
+    root = tmp_path / "many"
+    write_lsp_people(root, 100)
+    (root / "images/im00007.jpg").write_bytes(b"damaged")
+    source = {"adapter": "lsp-extended", "root": str(root)}
+    path = recipe(data={"train": {"many": source}}, batch=10, steps=10)
+    report = train_pose(path, tmp_path / "run", machine=Machine(workers=1, log_every=1))
+    assert report.finished
+    assert report.unreadable == 1
+
+
+def test_an_error_in_a_loader_process_is_one_sentence(recipe, tmp_path):
+    root = tmp_path / "none"
+    write_lsp_people(root, 4)
+    for image in (root / "images").iterdir():
+        image.write_bytes(b"damaged")
+    path = recipe(data={"train": {"none": {"adapter": "lsp-extended", "root": str(root)}}})
+    with pytest.raises(PoseActError, match=r"^None of the 4 pictures of none") as error:
+        train_pose(path, tmp_path / "run", machine=Machine(workers=1))
+    assert "\n" not in str(error.value)
 
 
 def test_accumulated_batches_are_steps(recipe, tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from poseact.data.blazepose import read_blazepose
 from poseact.media import read_image, write_image
 
 # Landmarks end at wrists, ankles and ears; hands, feet, hair and what is held reach further.
@@ -72,7 +73,11 @@ def main() -> None:
     args = parser.parse_args()
     with np.load(args.root / "blazepose.npz") as archive:
         names, landmarks = archive["names"], archive["landmarks"]
+    # The rooms of the held-out photos are held out too.
+    learned_from = {sample.name for sample in read_blazepose(args.root, part="train")}
     for name, points in zip(names, landmarks, strict=True):
+        if str(name) not in learned_from:
+            continue
         if points[:, 3].mean() < MIN_VISIBILITY or Path(str(name)).stem in PEOPLED:
             continue
         image = read_image(args.root / "images" / str(name))

@@ -63,6 +63,14 @@ class AugmentRanges:
                 raise PoseActError(
                     f"{name}=({low}, {high}) was given; give two positive numbers, lowest first."
                 )
+        if self.occlusion_side[1] > 1:
+            raise PoseActError(
+                f"occlusion_side={self.occlusion_side} was given; give fractions of the crop, "
+                "at most 1."
+            )
+        for name in ("rotation_deg", "translation"):
+            if getattr(self, name) < 0:
+                raise PoseActError(f"{name}={getattr(self, name)} was given; give 0 or more.")
         for name in ("flip", "occlusion", "beside", "wide"):
             if not 0 <= getattr(self, name) <= 1:
                 raise PoseActError(

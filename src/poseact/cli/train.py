@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -34,7 +35,7 @@ def train_pose_command(
     log_every: Annotated[int, typer.Option(help="Steps between two rows of the log.")] = 50,
 ) -> None:
     """Train the pose model on the data sets of a recipe."""
-    from poseact.training.recipe import load_recipe
+    from poseact.recipe import load_recipe
     from poseact.training.train import Machine, train_pose
 
     plan = load_recipe(recipe)
@@ -47,6 +48,8 @@ def train_pose_command(
             machine=machine,
             on_progress=progress.update,
         )
+    if not report.primary:
+        return
     console = make_console()
     for name, scores in report.scores.items():
         values = ", ".join(f"{metric} {value:.4g}" for metric, value in scores.items())
@@ -126,7 +129,9 @@ class TrainingBar:
         self._task = self._bar.add_task("step", total=steps, loss=float("nan"), speed=0.0)
 
     def __enter__(self) -> TrainingBar:
-        self._bar.start()
+        # One bar for all processes of this machine.
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from pydantic import PositiveInt
+
 from poseact.data.mmpose_files import camera_of, read_cameras, read_labels, samples_3d
 from poseact.data.sample import PoseSample
 from poseact.errors import PoseActError
@@ -27,7 +29,7 @@ def read_human36m(
     cameras: str = "annotation_body3d/cameras.pkl",
     images: str = "images",
     subjects: tuple[str, ...] | None = None,
-    every: int = 1,
+    every: PositiveInt = 1,
 ) -> list[PoseSample]:
     """Read ``imgname``, ``part`` (N, 17, 3) and ``S`` (N, 17, 4: m in the camera's frame).
 

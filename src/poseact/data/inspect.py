@@ -18,7 +18,7 @@ from poseact.draw import draw_label, draw_pose
 from poseact.errors import PoseActError
 from poseact.files import atomic_write
 from poseact.media import write_image
-from poseact.training.recipe import Recipe, load_recipe
+from poseact.recipe import Recipe, load_recipe
 
 # Side in px of one picture of the grid.
 _TILE = 256

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from pydantic import PositiveInt
+
 from poseact.data.mmpose_files import camera_of, read_cameras, read_labels, samples_3d
 from poseact.data.sample import PoseSample
 from poseact.errors import PoseActError
@@ -24,7 +26,7 @@ def read_mpi_inf_3dhp(
     labels: str = "annotations/mpi_inf_3dhp_train.npz",
     cameras: str = "annotations/cameras_train.pkl",
     images: str = "images",
-    every: int = 1,
+    every: PositiveInt = 1,
 ) -> list[PoseSample]:
     """Read ``imgname``, ``part`` (N, 17, 3) and ``S`` (N, 17, 4: m in the camera's frame).
 

@@ -87,7 +87,7 @@ class SourceSpec(BaseModel):
     """Folder of the data set; ``${NAME}`` and ``${NAME:-default}`` come from the environment."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Keyword options of the reader."""
-    ratio: float = Field(default=1.0, ge=0)
+    ratio: float = Field(default=1.0, gt=0)
     """Share of a mixed batch, relative to the other sources."""
     min_visible: int = Field(default=0, ge=0)
     """People with fewer visible joints are left out; pelvis and thorax, which most data sets lack
@@ -131,6 +131,12 @@ class SourceSpec(BaseModel):
         """
         reader = ADAPTERS[self.adapter]
         samples = reader(self.folder, skeleton, **_checked_options(self.adapter, self.options))
+        unknown = set(self.leave_out) - {sample.name for sample in samples}
+        if unknown:
+            raise PoseActError(
+                f"leave_out: {', '.join(sorted(unknown))} was given, but {self.folder} has no such "
+                "sample; correct the name."
+            )
         counted = np.array([joint not in MIDPOINTS for joint in skeleton.joints])
         chosen = [
             sample

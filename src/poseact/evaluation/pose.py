@@ -164,8 +164,9 @@ def evaluate(
 def describe_source(name: str, spec: SourceSpec) -> str:
     """The data part of a protocol string."""
     options = "".join(f", {key} {value}" for key, value in spec.options.items())
+    left_out = f", without {len(spec.leave_out)} named ones" if spec.leave_out else ""
     visible = f", people of at least {spec.min_visible} visible joints" if spec.min_visible else ""
-    return f"{name} ({spec.adapter}{options}{visible})"
+    return f"{name} ({spec.adapter}{options}{visible}{left_out})"
 
 
 def describe_testing(image_size: int, *, flip: bool, crops: int, num_blocks: int | None) -> str:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from poseact.data.sample import PoseSample
 from poseact.data.sources import SourceSpec
+from poseact.device import on_device
 from poseact.errors import PoseActError
 from poseact.evaluation.pose import describe_source, describe_testing, predict_samples
 from poseact.evaluation.report import COLUMNS, picture_grid, write_figure
@@ -22,7 +22,7 @@ from poseact.evaluation.scores import person_errors, score_poses
 from poseact.files import atomic_write
 from poseact.media import write_image
 from poseact.models.base import Network
-from poseact.training.recipe import load_recipe
+from poseact.recipe import load_recipe
 from poseact.weights.checkpoint import load
 
 PICTURES = 2 * COLUMNS
@@ -82,7 +82,7 @@ def eval_pose(
     """
     sources = _chosen(load_recipe(Path(recipe)).validation, data, Path(recipe))
     network = load(weights)
-    network.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    network = on_device(device, network.to)
     size = network.config.image_size
     testing = describe_testing(size, flip=flip, crops=crops, num_blocks=num_blocks)
     report = EvalReport(Path(out), Path(out) / "scores.json")

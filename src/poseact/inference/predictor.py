@@ -18,6 +18,7 @@ from poseact.crop import (
     warp_image,
     whole_window,
 )
+from poseact.device import on_device
 from poseact.errors import PoseActError
 from poseact.inference.follow import SURE, PersonFollower, closer_window
 from poseact.inference.results import FramePose
@@ -70,15 +71,13 @@ class Predictor:
         self.skeleton = network.config.skeleton
         self.image_size = network.config.image_size
         self.has_depth = network.config.dims == 3
-        chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            self.device = torch.device(chosen)
-            self.network = fused(network).float().to(self.device)
+
+        def start(device: torch.device) -> tuple[torch.device, Network]:
+            self.device, self.network = device, fused(network).float().to(device)
             self.crops(np.zeros((1, self.image_size, self.image_size, 3), np.uint8))
-        except (RuntimeError, AssertionError, ImportError) as error:
-            raise PoseActError(
-                f"The device {str(chosen)!r} cannot be used here ({error}); give 'cpu'."
-            ) from error
+            return self.device, self.network
+
+        self.device, self.network = on_device(device, start)
 
     @property
     def depth_unit(self) -> str | None:

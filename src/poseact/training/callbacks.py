@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -27,10 +28,26 @@ _log = logging.getLogger(__name__)
 
 
 class Averaging(WeightAveraging):
-    """Exponential moving average of the weights, fast at first; it is scored and kept."""
+    """Exponential moving average of the weights, fast at first; it is scored and kept.
+
+    Args:
+        decay: Of the average.
+    """
 
     def __init__(self, decay: float) -> None:
         super().__init__(avg_fn=partial(warm_average, decay))
+
+    def on_train_end(self, *_: Any) -> None:
+        """Leave the weights as they are, for the last checkpoint is still to be written."""
+
+    def put_into(self, module: L.LightningModule) -> None:
+        """Put the average in place of the weights."""
+        self._copy_average_to_current(module)
+
+
+def ends_step(trainer: L.Trainer, batch_index: int) -> bool:
+    """Whether a batch is the last one of its step."""
+    return (batch_index + 1) % trainer.accumulate_grad_batches == 0
 
 
 class StopOnSignal(L.Callback):
@@ -43,10 +60,15 @@ class StopOnSignal(L.Callback):
         """Listen."""
         self.request.__enter__()
 
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        """Pass a request on to the trainer."""
+    def on_train_batch_end(
+        self, trainer: L.Trainer, _: Any, __: Any, ___: Any, batch_idx: int
+    ) -> None:
+        """Pass a request on to the trainer, which then validates no more."""
+        if not ends_step(trainer, batch_idx):
+            return
         if trainer.strategy.reduce_boolean_decision(bool(self.request), all=False):
             trainer.should_stop = True
+            trainer.limit_val_batches = 0
 
     def on_train_end(self, *_: Any) -> None:
         """Give the signals back."""
@@ -98,6 +120,7 @@ class Checkpoints(L.Callback):
         self.seconds = 60 * minutes
         self.file = file
         self._saved = time.monotonic()
+        self._saved_step = -1
         self._between_steps = True
 
     def on_train_start(self, *_: Any) -> None:
@@ -108,23 +131,39 @@ class Checkpoints(L.Callback):
         """From here to the end of the batch the state is half old, half new."""
         self._between_steps = False
 
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        """Save when it is time, which the first process decides for all."""
+    def on_train_batch_end(
+        self, trainer: L.Trainer, _: Any, __: Any, ___: Any, batch_idx: int
+    ) -> None:
+        """Save when the run stops or when it is time, which the first process decides for all."""
+        self._between_steps = ends_step(trainer, batch_idx)
+        due = trainer.should_stop or time.monotonic() - self._saved >= self.seconds
+        if self._between_steps and trainer.strategy.broadcast(due):
+            self.try_to_save(trainer)
+
+    def on_validation_start(self, *_: Any) -> None:
+        """From here to the end of the validation the average stands in place of the weights."""
+        self._between_steps = False
+
+    def on_validation_end(self, *_: Any) -> None:
+        """The weights are back."""
         self._between_steps = True
-        if trainer.strategy.broadcast(time.monotonic() - self._saved >= self.seconds):
-            try:
-                self.save(trainer)
-            except PoseActError as error:
-                _log.warning("%s The run goes on; the checkpoint before it is intact.", error)
 
     def on_train_end(self, trainer: L.Trainer, *_: Any) -> None:
         """Save the last state."""
-        self.save(trainer)
+        if self._saved_step != trainer.global_step:
+            self.save(trainer)
 
     def on_exception(self, trainer: L.Trainer, *_: Any) -> None:
         """Save what there is when the data gave out; never a half-done step."""
         if self._between_steps and trainer.world_size == 1 and trainer.global_step:
+            self.try_to_save(trainer)
+
+    def try_to_save(self, trainer: L.Trainer) -> None:
+        """Write the checkpoint, or warn."""
+        try:
             self.save(trainer)
+        except PoseActError as error:
+            _log.warning("%s The checkpoint before it is intact.", error)
 
     def save(self, trainer: L.Trainer) -> None:
         """Write the checkpoint.
@@ -136,6 +175,7 @@ class Checkpoints(L.Callback):
         self._saved = time.monotonic()
         if self.file.failure is not None:
             raise self.file.failure
+        self._saved_step = trainer.global_step
 
 
 class Progress(NamedTuple):
@@ -232,18 +272,36 @@ class Record(L.Callback):
                 for metric, value in scores.means().items()
             }
             self._add(trainer, {"step": trainer.global_step, **scores})
-            draw_curve(self.table.rows(), self.picture)
+            self._draw()
         self._clock = Stopwatch()
         module.take_terms()
 
     def on_train_end(self, trainer: L.Trainer, *_: Any) -> None:
         """Draw the whole run."""
-        if trainer.is_global_zero and (rows := self.table.rows()):
-            draw_curve(rows, self.picture)
+        if trainer.is_global_zero:
+            self._draw()
+
+    def _draw(self) -> None:
+        rows = self.table.rows()
+        if rows:
+            with _no_reason_to_stop():
+                draw_curve(rows, self.picture)
 
     def _add(self, trainer: L.Trainer, row: dict[str, float]) -> None:
-        self.table.add(row)
+        with _no_reason_to_stop():
+            self.table.add(row)
         values = {name: value for name, value in row.items() if name != "step"}
         for logger in trainer.loggers:
-            logger.log_metrics(values, step=int(row["step"]))
+            with _no_reason_to_stop():
+                logger.log_metrics(values, step=int(row["step"]))
         _log.info("  ".join(f"{name} {value:.5g}" for name, value in row.items()))
+
+
+@contextmanager
+def _no_reason_to_stop() -> Iterator[None]:
+    """A record that cannot be written is a warning."""
+    try:
+        yield
+    except (PoseActError, OSError, ValueError) as error:
+        # Lightning makes a ValueError of what TensorBoard's writer says.
+        _log.warning("%s The run goes on.", error)

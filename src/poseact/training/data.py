@@ -16,7 +16,7 @@ from poseact.data.sample import PoseSample
 from poseact.data.sources import SourceSpec
 from poseact.data.unreadable import UnreadableTally, existing
 from poseact.errors import PoseActError
-from poseact.training.recipe import Recipe
+from poseact.recipe import Recipe
 
 
 class ValidationSet(NamedTuple):
@@ -56,7 +56,8 @@ class PoseData(L.LightningDataModule):
             return
         skeleton, length = self.recipe.skeleton, self.recipe.clip_length
         read = {name: spec.read(skeleton) for name, spec in self.recipe.train.items()}
-        self.tally = UnreadableTally({name: len(samples) for name, samples in read.items()})
+        pictures = {name: {str(s.image) for s in samples} for name, samples in read.items()}
+        self.tally = UnreadableTally({name: len(found) for name, found in pictures.items()})
         for name, spec in self.recipe.train.items():
             samples = existing(name, read[name], self.tally)
             units = clips(samples, length) if spec.clips else stills(samples)
@@ -121,5 +122,5 @@ class PoseData(L.LightningDataModule):
 def _quiet_worker(_: int) -> None:
     """Leave signals to the main process, and the cores to the network."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     cv2.setNumThreads(0)

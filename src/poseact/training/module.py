@@ -14,9 +14,10 @@ from poseact.errors import PoseActError
 from poseact.evaluation.pose import describe_source, evaluate
 from poseact.evaluation.scores import PoseScores
 from poseact.models.base import Network
+from poseact.models.outputs import Pose
+from poseact.recipe import Recipe
 from poseact.training.data import ValidationSet
 from poseact.training.optimisation import make_optimiser, rate_factor
-from poseact.training.recipe import Recipe
 
 
 class PoseTraining(L.LightningModule):
@@ -29,6 +30,7 @@ class PoseTraining(L.LightningModule):
     Attributes:
         terms: The loss and its named terms, summed over the steps since they were last taken.
         scores: Of the last validation, by data set.
+        scored_at: Step of the last validation.
     """
 
     def __init__(self, network: Network, recipe: Recipe) -> None:
@@ -38,6 +40,7 @@ class PoseTraining(L.LightningModule):
         self.criterion = recipe.loss.build()
         self.terms: dict[str, Tensor] = {}
         self.scores: dict[str, PoseScores] = {}
+        self.scored_at = -1
 
     def training_step(self, batch: PoseBatch, _: int) -> Tensor:
         """Loss of a batch.
@@ -51,8 +54,11 @@ class PoseTraining(L.LightningModule):
         # Before the loss: a cross-entropy of what is no number ends the process on a GPU.
         if not all(pose.confidence.isfinite().all() for pose in prediction.poses):
             raise self._not_finite("prediction is not finite", batch)
-        terms = self.criterion(prediction, batch.targets)
-        loss = self.criterion.total(terms)
+        # In full precision: a cross-entropy of half-precision numbers is refused or inexact.
+        with torch.autocast(self.device.type, enabled=False):
+            poses = [Pose(*(value.float() for value in pose)) for pose in prediction.poses]
+            terms = self.criterion(prediction._replace(poses=poses), batch.targets)
+            loss = self.criterion.total(terms)
         if not loss.isfinite():
             raise self._not_finite(f"loss is {loss.item()}", batch)
         for name, value in {"loss": loss, **terms}.items():
@@ -79,6 +85,7 @@ class PoseTraining(L.LightningModule):
 
     def score(self, people: ValidationSet) -> None:
         """Score the weights as they are, averaged ones where the trainer has put them in."""
+        self.scored_at = self.global_step
         averaged = "averaged weights" if self.recipe.optimiser.ema else "weights"
         self.scores[people.name] = evaluate(
             self.network,

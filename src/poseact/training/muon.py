@@ -52,8 +52,8 @@ class Muon(torch.optim.Optimizer):
         matrices = [p for p in network.parameters() if _mixes_channels(p)]
         others = [p for p in network.parameters() if not _mixes_channels(p)]
         groups: Iterable[dict[str, Any]] = [
-            {"params": matrices, "lr": matrix_lr, "momentum": momentum, "decay": weight_decay},
             {"params": others, "lr": lr, "momentum": None, "decay": 0.0},
+            {"params": matrices, "lr": matrix_lr, "momentum": momentum, "decay": weight_decay},
         ]
         super().__init__(groups, {"betas": (0.9, 0.999), "eps": 1e-8})
 
@@ -73,7 +73,10 @@ class Muon(torch.optim.Optimizer):
         rank, processes = _place()
         matrices = [p for p in group["params"] if p.grad is not None]
         for number, matrix in enumerate(matrices):
-            mean = self.state[matrix].setdefault("mean", torch.zeros_like(matrix))
+            state = self.state[matrix]
+            if not state:
+                state["mean"] = torch.zeros_like(matrix)
+            mean = state["mean"]
             mean.lerp_(matrix.grad, 1 - group["momentum"])
             if number % processes != rank:
                 continue
@@ -94,9 +97,12 @@ class Muon(torch.optim.Optimizer):
             if parameter.grad is None:
                 continue
             state = self.state[parameter]
-            mean = state.setdefault("mean", torch.zeros_like(parameter))
-            square = state.setdefault("square", torch.zeros_like(parameter))
-            state["step"] = state.get("step", 0) + 1
+            if not state:
+                state["step"] = 0
+                state["mean"] = torch.zeros_like(parameter)
+                state["square"] = torch.zeros_like(parameter)
+            state["step"] += 1
+            mean, square = state["mean"], state["square"]
             mean.lerp_(parameter.grad, 1 - beta1)
             square.mul_(beta2).addcmul_(parameter.grad, parameter.grad, value=1 - beta2)
             size = group["lr"] / (1 - beta1 ** state["step"])

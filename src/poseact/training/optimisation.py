@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from poseact.recipe import OptimiserSpec, ScheduleSpec
 from poseact.training.muon import Muon
-from poseact.training.recipe import OptimiserSpec, ScheduleSpec
 
 
 def make_optimiser(network: nn.Module, spec: OptimiserSpec) -> torch.optim.Optimizer:
@@ -23,7 +23,7 @@ def make_optimiser(network: nn.Module, spec: OptimiserSpec) -> torch.optim.Optim
         {"params": kernels, "weight_decay": spec.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=spec.lr, fused=True)
+    return torch.optim.AdamW(groups, lr=spec.lr)
 
 
 def rate_factor(step: int, steps: int, spec: ScheduleSpec) -> float:

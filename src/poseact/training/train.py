@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,8 +14,10 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 import poseact
 from poseact.errors import PoseActError
+from poseact.files import unwritable
 from poseact.models.base import Card, Network
 from poseact.models.presets import create_model
+from poseact.recipe import Recipe, differences, load_recipe
 from poseact.training.callbacks import (
     Averaging,
     CheckpointFile,
@@ -25,7 +28,6 @@ from poseact.training.callbacks import (
 )
 from poseact.training.data import PoseData
 from poseact.training.module import PoseTraining
-from poseact.training.recipe import Recipe, differences, load_recipe
 from poseact.weights.checkpoint import save
 
 CHECKPOINT = "last.ckpt"
@@ -37,7 +39,7 @@ class Machine:
 
     devices: int | None = None
     """Processes on this machine, one per GPU or, without GPUs, several on the CPU; None for what
-    the launcher says, else 1."""
+    ``torchrun`` says, else all GPUs or one process."""
     nodes: int = 1
     """Machines, each started by ``torchrun`` or SLURM."""
     workers: int = 1
@@ -49,18 +51,26 @@ class Machine:
     log_every: int = 50
     """Steps between two rows of the log."""
 
+    def __post_init__(self) -> None:
+        lowest = {"devices": 1, "nodes": 1, "workers": 0, "log_every": 1}
+        for name, least in lowest.items():
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise PoseActError(f"{name}={value} was given; give {least} or more.")
+
     def trainer_options(self) -> dict[str, Any]:
         """Arguments of Lightning's trainer."""
         gpu = torch.cuda.is_available()
         precision = self.precision
         if precision == "auto":
             precision = "bf16" if gpu and torch.cuda.is_bf16_supported() else "32"
-        processes = (self.devices or 1) * self.nodes
+        launched = int(os.environ.get("LOCAL_WORLD_SIZE", "0"))
+        devices = self.devices or launched or (torch.cuda.device_count() if gpu else 1)
         return {
             "accelerator": "gpu" if gpu else "cpu",
-            "devices": self.devices or "auto" if gpu else self.devices or 1,
+            "devices": devices,
             "num_nodes": self.nodes,
-            "strategy": "ddp" if processes > 1 else "auto",
+            "strategy": "ddp" if devices * self.nodes > 1 else "auto",
             "precision": {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[precision],
         }
 
@@ -81,6 +91,7 @@ class TrainReport:
         finished: Whether these were all; else it can be resumed.
         scores: Of the last validation, metrics by data set.
         unreadable: Pictures that were left out.
+        primary: Whether this is the process, of several, that writes the results.
     """
 
     out: Path
@@ -89,6 +100,7 @@ class TrainReport:
     finished: bool
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     unreadable: int = 0
+    primary: bool = True
 
 
 def train_pose(
@@ -125,32 +137,51 @@ def train_pose(
     module = PoseTraining(_network(recipe), recipe)
     data = PoseData(recipe, machine.workers)
     data.setup("fit")
-    trainer = _trainer(recipe, out, machine, Record(out, machine.log_every, data, on_progress))
+    averaging = Averaging(recipe.optimiser.ema) if recipe.optimiser.ema else None
+    record = Record(out, machine.log_every, data, on_progress)
+    trainer = _trainer(recipe, out, machine, [averaging] if averaging else [], record, checkpoint)
     if machine.compiles:
         module.network.compile()
+    _fit(trainer, module, data, checkpoint)
+    if averaging:
+        averaging.put_into(module)
+    steps = trainer.global_step
+    finished = steps >= recipe.steps
+    weights = out / f"{recipe.name}.safetensors"
+    if trainer.is_global_zero:
+        if finished and module.scored_at != steps:
+            for people in data.validation:
+                module.score(people)
+        module.network.card = _card(recipe, module, steps)
+        save(module.network, weights)
+    scores = {name: score.means() for name, score in module.scores.items()}
+    return TrainReport(
+        out, weights, steps, finished, scores, data.tally.count, trainer.is_global_zero
+    )
+
+
+def _fit(trainer: L.Trainer, module: PoseTraining, data: PoseData, checkpoint: Path | None) -> None:
+    """Run the trainer; what a loader process says becomes this process's own error."""
     try:
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+    except PoseActError as error:
+        # Torch wraps the traceback of the loader's process around the sentence.
+        _, wrapped, sentence = str(error).rpartition("PoseActError: ")
+        raise PoseActError(sentence.strip()) from error if wrapped else None
+    except OSError as error:
+        # TensorBoard's, when the trainer puts it away.
+        raise unwritable(Path(trainer.default_root_dir), error) from error
+    except SystemExit as error:
+        # A second signal, which Lightning turns into an exit of its own.
+        raise KeyboardInterrupt from error
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
         raise PoseActError(
             f"A process that prepares batches died ({str(error).splitlines()[0]}); it may have run "
-            f"out of memory. The run is kept at step {trainer.global_step} in {out}: give fewer "
-            "workers, and resume it."
+            f"out of memory. The run is kept in {trainer.default_root_dir}: give fewer workers, "
+            "and resume it."
         ) from error
-    steps = trainer.global_step
-    if steps % recipe.validate_every and trainer.is_global_zero:
-        for people in data.validation:
-            module.score(people)
-    scores = {name: score.means() for name, score in module.scores.items()}
-    report = TrainReport(
-        out, out / f"{recipe.name}.safetensors", steps, steps >= recipe.steps, scores,
-        data.tally.count,
-    )  # fmt: skip
-    if trainer.is_global_zero:
-        module.network.card = _card(recipe, module, steps)
-        save(module.network, report.weights)
-    return report
 
 
 def _checkpoint(recipe: Recipe, out: Path, resume: bool) -> Path | None:
@@ -195,9 +226,15 @@ def _network(recipe: Recipe) -> Network:
     return network
 
 
-def _trainer(recipe: Recipe, out: Path, machine: Machine, record: Record) -> L.Trainer:
+def _trainer(
+    recipe: Recipe,
+    out: Path,
+    machine: Machine,
+    averaging: list[Averaging],
+    record: Record,
+    checkpoint: Path | None,
+) -> L.Trainer:
     file = CheckpointFile()
-    ema = recipe.optimiser.ema
     return L.Trainer(
         **machine.trainer_options(),
         default_root_dir=out,
@@ -209,20 +246,29 @@ def _trainer(recipe: Recipe, out: Path, machine: Machine, record: Record) -> L.T
         num_sanity_val_steps=0,
         limit_val_batches=None if recipe.validation else 0,
         use_distributed_sampler=False,
-        logger=TensorBoardLogger(out, name="", version="tensorboard"),
+        logger=TensorBoardLogger(
+            out, name="", version="tensorboard", purge_step=_step_of(checkpoint)
+        ),
         plugins=[file],
-        # Before the averaging, which ends a run by putting the average in place of the weights.
+        # A checkpoint holds the step that was just recorded, averaged and asked to be the last.
         callbacks=[
+            *averaging,
+            record,
             StopOnSignal(),
             Checkpoints(out / CHECKPOINT, recipe.checkpoint_minutes, file),
-            record,
-            *([Averaging(ema)] if ema else []),
         ],
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         log_every_n_steps=machine.log_every,
     )
+
+
+def _step_of(checkpoint: Path | None) -> int | None:
+    """First step that a resumed run logs again."""
+    if checkpoint is None:
+        return None
+    return torch.load(checkpoint, weights_only=True, mmap=True)["global_step"] + 1
 
 
 def _card(recipe: Recipe, module: PoseTraining, steps: int) -> Card:

@@ -14,6 +14,7 @@ from poseact.data.sources import SourceSpec
 from poseact.errors import PoseActError
 from poseact.losses import PoseCriterion
 from poseact.models.config import NetworkConfig
+from poseact.models.multitask import MAP_STRIDE
 from poseact.models.presets import preset_config
 from poseact.skeleton import Skeleton
 
@@ -96,8 +97,8 @@ class Recipe(_Part):
     Two runs of the same recipe on the same machine give the same weights.
     """
 
-    name: str
-    """Names the weights."""
+    name: str = Field(pattern=r"^[\w.-]+$")
+    """Names the weights: letters, digits, dots, dashes."""
     licence: str
     """Terms of the weights, which follow from those of the data."""
     terms: dict[str, str] = Field(default_factory=dict)
@@ -134,6 +135,8 @@ class Recipe(_Part):
             raise PoseActError(
                 f"sizes: {self.sizes} was given; give shares that rise from 0 to below 1."
             )
+        if any(size < 2 * MAP_STRIDE for _, size in self.sizes):
+            raise PoseActError(f"sizes: {self.sizes} was given; give at least {2 * MAP_STRIDE} px.")
         return self
 
     @property
@@ -173,7 +176,7 @@ def load_recipe(path: str | Path) -> Recipe:
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise PoseActError(f"The recipe {path} cannot be read ({reason}); give a YAML file.") from (

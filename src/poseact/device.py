@@ -1,0 +1,31 @@
+"""Where a network runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+from poseact.errors import PoseActError
+
+T = TypeVar("T")
+
+
+def on_device(device: str | torch.device | None, start: Callable[[torch.device], T]) -> T:
+    """What ``start`` gives on a device.
+
+    Args:
+        device: Such as ``"cpu"`` or ``"cuda"``; by default CUDA where there is one.
+        start: Moves something to the device and, best, tries it there.
+
+    Raises:
+        PoseActError: There is no such device, or it cannot be used.
+    """
+    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return start(torch.device(chosen))
+    except (RuntimeError, AssertionError, ImportError) as error:
+        raise PoseActError(
+            f"The device {str(chosen)!r} cannot be used here ({error}); give 'cpu'."
+        ) from error
