@@ -28,7 +28,7 @@ from poseact.models.config import checked_blocks
 from poseact.models.fuse import fused
 from poseact.weights.checkpoint import load
 
-DEFAULT_WEIGHTS = "tiny-research"
+DEFAULT_WEIGHTS = "tiny-open"
 
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in px of the picture."""
