@@ -15,6 +15,9 @@ MIN_SIDE_PX = 16.0
 DEPTH_RANGE_MM = 2000.0
 """The networks' depth 0 to 1 spans this much, centred on the root."""
 
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in px of a picture."""
+
 Window = tuple[float, float, float]
 """Square window of a picture: centre x, centre y and side in px."""
 
@@ -32,7 +35,7 @@ def whole_window(width: int, height: int) -> Window:
     return width / 2, height / 2, float(max(width, height))
 
 
-def person_window(box: tuple[float, float, float, float], margin: float = PERSON_MARGIN) -> Window:
+def person_window(box: Box, margin: float = PERSON_MARGIN) -> Window:
     """Square window ``(centre x, centre y, side)`` in px around a box.
 
     Its side is ``margin`` times the box's longest side, and at least ``MIN_SIDE_PX``.

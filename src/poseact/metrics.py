@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from poseact.errors import PoseActError
-from poseact.skeleton import Skeleton
+from poseact.skeleton import MIDPOINTS, Skeleton
 
 TORSO_DIAGONALS = (("right_hip", "left_shoulder"), ("left_hip", "right_shoulder"))
 
-PCKH_LEAVES_OUT = ("pelvis", "thorax")
+PCKH_LEAVES_OUT = tuple(MIDPOINTS)
 """Joints that PCKh on MPII does not score."""
 
 # A similarity maps any two points onto any two others, so fewer say nothing.

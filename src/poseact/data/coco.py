@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from poseact.crop import Box
 from poseact.data.images import ImageFile
 from poseact.data.label_files import read_json
-from poseact.data.sample import Box, PoseSample, labelled_box
+from poseact.data.sample import PoseSample, labelled_box
 from poseact.errors import PoseActError
 from poseact.skeleton import COCO17, PA16, Skeleton
 

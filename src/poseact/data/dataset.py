@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from poseact.augment import AugmentRanges, Crop, augmented_crop
-from poseact.crop import Window, person_window
+from poseact.crop import Box, Window, person_window
 from poseact.data.mix import RowKey, UnitKey
-from poseact.data.sample import Box, PoseSample
+from poseact.data.sample import PoseSample
 from poseact.errors import PoseActError
 from poseact.losses import PoseTargets
 

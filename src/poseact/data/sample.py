@@ -6,13 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from poseact.crop import Box
 from poseact.data.camera import Camera
 from poseact.data.images import ImageSource
 from poseact.errors import PoseActError
 from poseact.skeleton import Skeleton
-
-Box = tuple[float, float, float, float]
-"""x0, y0, x1, y1 in px."""
 
 
 @dataclass(frozen=True)

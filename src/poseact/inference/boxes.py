@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from poseact.crop import Box
 from poseact.errors import PoseActError
-from poseact.inference.predictor import Box, window_of
+from poseact.inference.predictor import window_of
 
 BoxesByFrame = dict[int, list[Box]]
 

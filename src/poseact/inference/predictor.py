@@ -10,6 +10,7 @@ import torch
 
 from poseact.crop import (
     DEPTH_RANGE_MM,
+    Box,
     Window,
     crop_matrix,
     person_window,
@@ -29,9 +30,6 @@ from poseact.models.fuse import fused
 from poseact.weights.checkpoint import load
 
 DEFAULT_WEIGHTS = "tiny-open"
-
-Box = tuple[float, float, float, float]
-"""x0, y0, x1, y1 in px of the picture."""
 
 MAX_COORDINATE_PX = 1e6
 

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from poseact.synthetic.body import Template
+from poseact.synthetic.body import Template, template
 from poseact.synthetic.texture import Pattern
 
 _SHOULDER = np.array([1.68, 5.25])
@@ -123,15 +123,16 @@ def draw_outfit(rng: np.random.Generator, female: bool) -> Outfit:
     bare = rng.random() < (0.12 if female else 0.28)
     layers += _sports_top(rng, top) if bare and female else [] if bare else _shirt(rng, top)
     if skirt is not None:
-        layers.append(Layer(_group(3), bottom))
+        layers.append(Layer(_group("helper-skirt"), bottom))
     layers += _shoes(rng)
     layers += _hair(rng, hair)
     loose = rng.uniform(2.5, 6.7) if rng.random() < (0.5 if female else 0.05) else None
     return Outfit(skin, tuple(layers), loose, skirt)
 
 
-def _group(number: int) -> Region:
-    return lambda p: p.groups == number
+def _group(*names: str) -> Region:
+    numbers = [template().group_names.index(name) for name in names]
+    return lambda p: np.isin(p.groups, numbers)
 
 
 def _skin(rng: np.random.Generator) -> np.ndarray:
@@ -159,6 +160,7 @@ def _face(
 ) -> list[Layer]:
     lips = np.clip(skin * [1.0, 0.68, 0.68], 0, 1)
     shade = Pattern(skin * 0.72)
+    eyes = _group("helper-l-eye", "helper-r-eye")
     out = [
         Layer(lambda p: p.face & (np.hypot((p.side - 0.31) / 0.26, (p.y - 7.3) / 0.17) < 1), shade),
         Layer(lambda p: p.face & (np.hypot(p.side / 0.27, (p.y - 6.64) / 0.1) < 1), Pattern(lips)),
@@ -167,11 +169,9 @@ def _face(
             lambda p: p.face & (np.abs(p.side - 0.33) < 0.24) & (np.abs(p.y - 7.56) < 0.05),
             Pattern(hair * 0.8),
         ),
-        Layer(lambda p: (p.groups == 1) | (p.groups == 2), Pattern(np.array([0.85, 0.85, 0.85]))),
+        Layer(eyes, Pattern(np.array([0.85, 0.85, 0.85]))),
         Layer(
-            lambda p: (
-                ((p.groups == 1) | (p.groups == 2)) & (np.hypot(p.side - 0.31, p.y - 7.285) < 0.085)
-            ),
+            lambda p: eyes(p) & (np.hypot(p.side - 0.31, p.y - 7.285) < 0.085),
             Pattern(np.array([0.12, 0.09, 0.07])),
         ),
     ]
@@ -205,7 +205,7 @@ def _hair(rng: np.random.Generator, colour: np.ndarray) -> list[Layer]:
         return []
     if style < 0.18:  # a cap or a scarf
         pattern = Pattern.draw(rng)
-    return [Layer(scalp, pattern, rng.uniform(4, 28)), Layer(_group(4), pattern)]
+    return [Layer(scalp, pattern, rng.uniform(4, 28)), Layer(_group("helper-hair"), pattern)]
 
 
 def _shirt(rng: np.random.Generator, pattern: Pattern) -> list[Layer]:

@@ -19,6 +19,7 @@ from typing import Any, cast, get_args
 import cv2
 import numpy as np
 
+from poseact.data.synthetic import INDEX
 from poseact.errors import PoseActError
 from poseact.files import atomic_write
 from poseact.interrupt import StopRequest
@@ -27,7 +28,6 @@ from poseact.synthetic.labels import SYNTHETIC
 from poseact.synthetic.motion import Part
 from poseact.synthetic.sample import Frame, draw_sequence
 
-INDEX = "index.json"
 VERSION = 1
 """Of what the generator draws: a change of it changes every picture."""
 

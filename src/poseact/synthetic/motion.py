@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from poseact.skeleton import mirrored as other_side
 from poseact.synthetic.angles import ANGLES, LIMITS, MIRROR, SIDE_ANGLES, rotation
 from poseact.synthetic.body import Body, template
 from poseact.synthetic.families import AT_EASE, TRAINING, Family
@@ -75,17 +76,12 @@ def draw_motion(rng: np.random.Generator, part: Part, frames: int, body: Body) -
 
 def mirrored(motion: Motion) -> Motion:
     """The motion of the mirror image."""
-    columns = [ANGLES.index(_other_side(name)) for name in ANGLES]
+    columns = [ANGLES.index(other_side(name)) for name in ANGLES]
     turned = {f"{part}_{way}" for part in ("trunk", "neck") for way in ("bend", "twist")}
     signs = np.array([-1 if name in turned else 1 for name in ANGLES])
     return Motion(
         motion.name, motion.angles[:, columns] * signs, MIRROR @ motion.roots @ MIRROR, motion.lift
     )
-
-
-def _other_side(name: str) -> str:
-    side, _, rest = name.partition("_")
-    return f"{_SIDES[1 - _SIDES.index(side)]}_{rest}" if side in _SIDES else name
 
 
 def _recorded(rng: np.random.Generator, part: Part, frames: int) -> Motion:
@@ -134,7 +130,7 @@ def _draw_pose(rng: np.random.Generator, family: Family) -> tuple[np.ndarray, np
         given = family.angles
         if f"both_{joint}" in given:
             a, b = given[f"both_{joint}"]
-            other = angles.get(_other_side(name))
+            other = angles.get(other_side(name))
             value = rng.uniform(a, b) if other is None else other + rng.normal(0, 4)
         else:
             a, b = given.get(name, given.get(joint, AT_EASE[joint]))
