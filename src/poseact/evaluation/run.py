@@ -105,16 +105,16 @@ def eval_pose(
         )
         _write_pictures(report, name, samples, predictions)
     options = {"flip": flip, "crops": crops, "num_blocks": num_blocks, "data": list(data)}
-    content = {
-        "weights": str(weights),
-        "recipe": str(recipe),
-        "options": options,
-        "version": version("poseact"),
-        "data": {name: scores.to_json() for name, scores in report.scores.items()},
-    }
+    _write_json(report, {"weights": str(weights), "recipe": str(recipe), "options": options})
+    return report
+
+
+def _write_json(report: EvalReport, asked: dict[str, Any]) -> None:
+    """Write all scores, and what was asked for."""
+    scores = {name: scores.to_json() for name, scores in report.scores.items()}
+    content = {**asked, "version": version("poseact"), "data": scores}
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     atomic_write(report.json, lambda partial: partial.write_text(text))
-    return report
 
 
 def _chosen(
