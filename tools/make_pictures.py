@@ -14,6 +14,7 @@ import numpy as np
 import poseact
 from poseact.data.blazepose import read_blazepose
 from poseact.data.sample import PoseSample
+from poseact.draw import picture_grid
 from poseact.inference.run import draw_people
 from poseact.media import write_image
 from poseact.metrics import pck, torso_size
@@ -52,8 +53,7 @@ def main() -> None:
     # Evenly from the better half, for a first look; model cards show the worst.
     better = [image for image, _ in results[len(results) // 2 :]]
     tiles = better[:: len(better) // (COLUMNS * ROWS)][: COLUMNS * ROWS]
-    rows = [np.hstack(tiles[i : i + COLUMNS]) for i in range(0, len(tiles), COLUMNS)]
-    write_image(args.out, np.vstack(rows))
+    write_image(args.out, picture_grid(tiles, COLUMNS))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ All functions return a new picture and leave the one given as it was.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -164,6 +165,21 @@ def draw_side_view(
     stroke = _stroke(1.2 * size)
     _draw_body(canvas, points, shown, skeleton, stroke=stroke, nearness=joints3d[:, 0])
     return canvas
+
+
+def picture_grid(tiles: Sequence[np.ndarray], columns: int) -> np.ndarray:
+    """Put pictures of one size side by side, row by row; the last row is filled with black.
+
+    Args:
+        tiles: ``(H, W, 3)`` uint8 each, at least one.
+        columns: Pictures in a row.
+
+    Returns:
+        ``(rows * H, columns * W, 3)`` uint8.
+    """
+    filled = [*tiles, *[np.zeros_like(tiles[0])] * (-len(tiles) % columns)]
+    rows = [np.hstack(filled[start : start + columns]) for start in range(0, len(filled), columns)]
+    return np.vstack(rows)
 
 
 class _Panel(NamedTuple):

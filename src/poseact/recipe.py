@@ -128,8 +128,7 @@ class Recipe(_Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
-        _ = self.network.config, self.loss.build()
-        rows_of({name: spec.ratio for name, spec in self.data.train.items()}, self.batch)
+        _ = self.network.config, self.loss.build(), self.rows
         starts = [start for start, _ in self.sizes]
         if self.sizes and (starts[0] != 0 or starts != sorted(starts) or starts[-1] >= 1):
             raise PoseActError(
@@ -158,6 +157,11 @@ class Recipe(_Part):
     def validation(self) -> dict[str, SourceSpec]:
         """The data sets that are scored."""
         return self.data.validation
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows of each training set in a batch."""
+        return rows_of({name: spec.ratio for name, spec in self.train.items()}, self.batch)
 
     def size_at(self, step: int) -> int:
         """Side of the training crops at a step, in px."""

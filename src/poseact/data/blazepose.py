@@ -8,9 +8,8 @@ from typing import Literal
 import numpy as np
 
 from poseact.data.images import ImageFile
-from poseact.data.label_files import read_npz
+from poseact.data.label_files import read_npz, require_shape
 from poseact.data.sample import PoseSample, labelled_box
-from poseact.errors import PoseActError
 from poseact.skeleton import BLAZEPOSE33, PA16, Skeleton
 
 MIN_VISIBILITY = 0.5
@@ -74,11 +73,8 @@ def _read_archive(file: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
     names = [str(name) for name in arrays["names"]]
     for key, width in (("landmarks", 4), ("world", 3)):
         expected = (len(names), len(BLAZEPOSE33), width)
-        if arrays[key].shape != expected:
-            raise PoseActError(
-                f"{file} holds {key!r} of shape {arrays[key].shape}, but {expected} was expected "
-                f"for its {len(names)} names; write it with MediaPipe's 33 landmarks."
-            )
+        remedy = "write it with MediaPipe's 33 landmarks"
+        require_shape(file, arrays, key, expected, f"{len(names)} names; {remedy}")
     return names, arrays["landmarks"].astype(np.float32), arrays["world"].astype(np.float32)
 
 

@@ -12,9 +12,8 @@ from pathlib import Path
 
 from pydantic import PositiveInt
 
-from poseact.data.mmpose_files import camera_of, read_cameras, read_labels, samples_3d
+from poseact.data.mmpose_files import camera_of, name_parts, read_cameras, read_labels, samples_3d
 from poseact.data.sample import PoseSample
-from poseact.errors import PoseActError
 from poseact.skeleton import H36M17, PA16, Skeleton
 
 # S1_Directions_1.54138969_000001.jpg: subject, action, camera, frame.
@@ -52,14 +51,9 @@ def read_human36m(
     found = read_labels(root / labels, H36M17)
     by_key = read_cameras(root / cameras)
     wanted, used, frames = [], [], []
-    for index, image in enumerate(found.images):
-        match = _IMAGE.fullmatch(Path(image).name)
-        if match is None:
-            raise PoseActError(
-                f"{root / labels} names the image {image}, but names such as "
-                "S1_Directions_1.54138969_000001.jpg tell subject, camera and frame; "
-                "give the archive packed for mmpose."
-            )
+    example = "S1_Directions_1.54138969_000001.jpg tell subject, camera and frame"
+    matches = name_parts(found.images, _IMAGE, root / labels, example)
+    for index, (image, match) in enumerate(zip(found.images, matches, strict=True)):
         subject, number = match["subject"], int(match["frame"])
         if (subjects is None or subject in subjects) and number % every == 0:
             wanted.append(index)

@@ -14,7 +14,7 @@ import numpy as np
 from poseact.augment import AugmentRanges, augmented_crop
 from poseact.data.faults import Fault, find_faults
 from poseact.data.sample import PoseSample
-from poseact.draw import draw_label, draw_pose
+from poseact.draw import draw_label, draw_pose, picture_grid
 from poseact.errors import PoseActError
 from poseact.files import atomic_write
 from poseact.media import write_image
@@ -137,9 +137,7 @@ def _grid(recipe: Recipe, training: list[tuple[str, list[PoseSample]]], count: i
             "data sets."
         )
     columns = int(np.ceil(np.sqrt(1.5 * len(tiles))))
-    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
-    rows = [np.hstack(tiles[start : start + columns]) for start in range(0, len(tiles), columns)]
-    return np.vstack(rows)
+    return picture_grid(tiles, columns)
 
 
 def _tile(

@@ -109,6 +109,28 @@ def read_npz(path: Path, keys: tuple[str, ...], what: str) -> dict[str, np.ndarr
         ) from error
 
 
+def require_shape(
+    path: Path, arrays: dict[str, np.ndarray], key: str, expected: tuple[int, ...], whose: str
+) -> None:
+    """Refuse an array of another shape.
+
+    Args:
+        path: The archive, for the message.
+        arrays: Its arrays.
+        key: The array to look at.
+        expected: Its shape.
+        whose: What the shape follows from, and what to do, such as ``3 images; give …``.
+
+    Raises:
+        PoseActError: The shape is another.
+    """
+    shape = arrays[key].shape
+    if shape != expected:
+        raise PoseActError(
+            f"{path} holds {key!r} of shape {shape}, but {expected} was expected for its {whose}."
+        )
+
+
 def read_json(path: Path, what: str) -> Any:
     """The content of a JSON file.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import pickle
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ import numpy as np
 
 from poseact.data.camera import Camera
 from poseact.data.images import ImageFile
-from poseact.data.label_files import read_npz, require_file
+from poseact.data.label_files import read_npz, require_file, require_shape
 from poseact.data.sample import PoseSample, labelled_box
 from poseact.errors import PoseActError
 from poseact.skeleton import Skeleton
@@ -73,11 +74,7 @@ def read_labels(path: Path, skeleton: Skeleton) -> Labels3D:
     images = [str(name) for name in arrays["imgname"]]
     for key, width in (("part", 3), ("S", 4)):
         expected = (len(images), len(skeleton), width)
-        if arrays[key].shape != expected:
-            raise PoseActError(
-                f"{path} holds {key!r} of shape {arrays[key].shape}, but {expected} was expected "
-                f"for its {len(images)} images; give {what}."
-            )
+        require_shape(path, arrays, key, expected, f"{len(images)} images; give {what}")
     part, space = arrays["part"].astype(np.float64), arrays["S"].astype(np.float64)
     finite = np.isfinite(part).all(-1)
     return Labels3D(
@@ -87,6 +84,32 @@ def read_labels(path: Path, skeleton: Skeleton) -> Labels3D:
         finite & (part[..., 2] > 0),
         np.isfinite(space).all(-1) & (space[..., 3] > 0),
     )
+
+
+def name_parts(
+    images: Sequence[str], pattern: re.Pattern[str], path: Path, example: str
+) -> list[re.Match[str]]:
+    """What the names of images tell.
+
+    Args:
+        images: Their names.
+        pattern: Of such a name.
+        path: The archive that names them, for the message.
+        example: Such a name, and what it tells, for the message.
+
+    Raises:
+        PoseActError: A name is of another form.
+    """
+    matches = []
+    for image in images:
+        match = pattern.fullmatch(Path(image).name)
+        if match is None:
+            raise PoseActError(
+                f"{path} names the image {image}, but names such as {example}; "
+                "give the archive packed for mmpose."
+            )
+        matches.append(match)
+    return matches
 
 
 def read_cameras(path: Path) -> dict[Any, Camera]:

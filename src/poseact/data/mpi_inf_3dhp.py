@@ -10,9 +10,8 @@ from pathlib import Path
 
 from pydantic import PositiveInt
 
-from poseact.data.mmpose_files import camera_of, read_cameras, read_labels, samples_3d
+from poseact.data.mmpose_files import camera_of, name_parts, read_cameras, read_labels, samples_3d
 from poseact.data.sample import PoseSample
-from poseact.errors import PoseActError
 from poseact.skeleton import MPI3DHP17, PA16, Skeleton
 
 # S4_Seq2_Cam0_001033.jpg of the training set, TS1_002001.jpg of the test set.
@@ -48,14 +47,9 @@ def read_mpi_inf_3dhp(
     found = read_labels(root / labels, MPI3DHP17)
     by_key = read_cameras(root / cameras)
     wanted, used, frames = [], [], []
-    for index, image in enumerate(found.images):
-        match = _IMAGE.fullmatch(Path(image).name)
-        if match is None:
-            raise PoseActError(
-                f"{root / labels} names the image {image}, but names such as "
-                "S4_Seq2_Cam0_001033.jpg or TS1_002001.jpg tell camera and frame; "
-                "give the archive packed for mmpose."
-            )
+    example = "S4_Seq2_Cam0_001033.jpg or TS1_002001.jpg tell camera and frame"
+    matches = name_parts(found.images, _IMAGE, root / labels, example)
+    for index, (image, match) in enumerate(zip(found.images, matches, strict=True)):
         if int(match["frame"]) % every == 0:
             wanted.append(index)
             used.append(camera_of(by_key, match["camera"], image))

@@ -12,15 +12,14 @@ from matplotlib.figure import Figure
 
 from poseact.crop import crop_matrix, person_window, transform_points, warp_image
 from poseact.data.sample import PoseSample
-from poseact.draw import draw_label, draw_pose, draw_side_view
+from poseact.draw import draw_label, draw_pose, picture_grid
 from poseact.evaluation.results import Metric, PosePredictions, PoseScores
 from poseact.files import atomic_write
-from poseact.inference.run import px_per_mm
+from poseact.inference.run import side_view_of
 
 TILE_PX = 224
 COLUMNS = 6
 LABEL_COLOUR = (255, 255, 255)
-SIDE_VIEW_MM = 2000.0
 
 Rows = list[tuple[str, ...]]
 
@@ -131,7 +130,7 @@ def _curve(axes: Axes, metrics: list[Metric]) -> None:
     axes.legend(fontsize=8)
 
 
-def picture_grid(
+def people_grid(
     samples: Sequence[PoseSample],
     predictions: PosePredictions,
     chosen: Sequence[int],
@@ -156,13 +155,9 @@ def picture_grid(
         tile = _tile(sample, joints, caption)
         space = np.column_stack((joints, predictions.depth_mm[index]))
         if np.isfinite(space).all():
-            scale = px_per_mm(space, sample.skeleton)
-            side = draw_side_view(space / (scale, scale, 1), sample.skeleton, TILE_PX, SIDE_VIEW_MM)
-            tile = np.vstack((tile, side))
+            tile = np.vstack((tile, side_view_of(space, sample.skeleton, TILE_PX)))
         tiles.append(tile)
-    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % COLUMNS)
-    rows = [np.hstack(tiles[start : start + COLUMNS]) for start in range(0, len(tiles), COLUMNS)]
-    return np.vstack(rows)
+    return picture_grid(tiles, COLUMNS)
 
 
 def _tile(sample: PoseSample, predicted: np.ndarray, caption: str) -> np.ndarray:

@@ -16,7 +16,7 @@ from poseact.data.sources import SourceSpec
 from poseact.device import on_device
 from poseact.errors import PoseActError
 from poseact.evaluation.pose import describe_source, describe_testing, predict_samples
-from poseact.evaluation.report import COLUMNS, picture_grid, write_figure
+from poseact.evaluation.report import COLUMNS, people_grid, write_figure
 from poseact.evaluation.results import PosePredictions, PoseScores
 from poseact.evaluation.scores import person_errors, score_poses
 from poseact.files import atomic_write
@@ -159,5 +159,5 @@ def _write_pictures(
     for kind, chosen in (("worst", worst.tolist()), ("samples", evenly.tolist())):
         captions = [f"{100 * errors[i]:.0f} % off {samples[i].name}" for i in chosen]
         path = report.out / f"{name}-{kind}.jpg"
-        write_image(path, picture_grid(samples, predictions, chosen, captions))
+        write_image(path, people_grid(samples, predictions, chosen, captions))
         report.pictures.append(path)

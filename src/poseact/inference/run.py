@@ -317,13 +317,21 @@ def draw_people(
             image = draw_box(image, pose.box, label=str(pose.person))
     size = min(image.shape[:2]) // 3
     if side_view and poses and size >= _MIN_SIDE_VIEW_PX:
-        scale = px_per_mm(poses[0].joints, predictor.skeleton)
-        joints_mm = poses[0].joints / (scale, scale, 1)
         image = image.copy()
-        image[:size, -size:] = draw_side_view(
-            joints_mm, predictor.skeleton, size, extent=_SIDE_VIEW_MM
-        )
+        image[:size, -size:] = side_view_of(poses[0].joints, predictor.skeleton, size)
     return image
+
+
+def side_view_of(joints: np.ndarray, skeleton: Skeleton, size: int) -> np.ndarray:
+    """A person from the side, ``(size, size, 3)`` uint8 RGB, which is two metres high.
+
+    Args:
+        joints: ``(J, 3)`` x and y in px, z in mm.
+        skeleton: Names the joints.
+        size: Width and height in px.
+    """
+    scale = px_per_mm(joints, skeleton)
+    return draw_side_view(joints / (scale, scale, 1), skeleton, size, extent=_SIDE_VIEW_MM)
 
 
 def px_per_mm(joints: np.ndarray, skeleton: Skeleton) -> float:

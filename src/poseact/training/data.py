@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from poseact.data.dataset import PoseBatch, PoseRows, UnitSource, clips, collate, stills
-from poseact.data.mix import MixedBatches, MixedSource, rows_of
+from poseact.data.mix import MixedBatches, MixedSource
 from poseact.data.sample import PoseSample
 from poseact.data.sources import SourceSpec
 from poseact.data.unreadable import UnreadableTally, existing
@@ -69,9 +69,7 @@ class PoseData(L.LightningDataModule):
 
     def batches(self, first_step: int, rank: int = 0, world_size: int = 1) -> MixedBatches:
         """The batches of one process from a step on."""
-        recipe = self.recipe
-        ratios = {name: spec.ratio for name, spec in recipe.train.items()}
-        rows = rows_of(ratios, recipe.batch)
+        recipe, rows = self.recipe, self.recipe.rows
         return MixedBatches(
             sources=tuple(
                 MixedSource(len(source.units), recipe.clip_length // source.unit_length)

@@ -133,13 +133,13 @@ def train_pose(
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     machine = machine or Machine()
     out = Path(out)
-    checkpoint = _checkpoint(recipe, out, resume)
+    checkpoint, first_step = _checkpoint(recipe, out, resume)
     module = PoseTraining(_network(recipe), recipe)
     data = PoseData(recipe, machine.workers)
     data.setup("fit")
     averaging = Averaging(recipe.optimiser.ema) if recipe.optimiser.ema else None
     record = Record(out, machine.log_every, data, on_progress)
-    trainer = _trainer(recipe, out, machine, [averaging] if averaging else [], record, checkpoint)
+    trainer = _trainer(recipe, out, machine, [averaging] if averaging else [], record, first_step)
     if machine.compiles:
         module.network.compile()
     _fit(trainer, module, data, checkpoint)
@@ -184,15 +184,15 @@ def _fit(trainer: L.Trainer, module: PoseTraining, data: PoseData, checkpoint: P
         ) from error
 
 
-def _checkpoint(recipe: Recipe, out: Path, resume: bool) -> Path | None:
-    """The checkpoint to go on from."""
+def _checkpoint(recipe: Recipe, out: Path, resume: bool) -> tuple[Path | None, int | None]:
+    """The checkpoint to go on from, and the first step that is done and logged again."""
     path = out / CHECKPOINT
     if not resume:
         if path.exists():
             raise PoseActError(
                 f"{out} already holds a run; resume it with --resume, or give another --out."
             )
-        return None
+        return None, None
     if not path.exists():
         raise PoseActError(f"There is no {path} to resume from; leave --resume out to begin.")
     try:
@@ -207,7 +207,7 @@ def _checkpoint(recipe: Recipe, out: Path, resume: bool) -> Path | None:
             f"The run in {out} was begun with another recipe ({'; '.join(changed)}); undo the "
             "change, or give another --out."
         )
-    return path
+    return path, state["global_step"] + 1
 
 
 def _network(recipe: Recipe) -> Network:
@@ -232,7 +232,7 @@ def _trainer(
     machine: Machine,
     averaging: list[Averaging],
     record: Record,
-    checkpoint: Path | None,
+    first_step: int | None,
 ) -> L.Trainer:
     file = CheckpointFile()
     return L.Trainer(
@@ -246,9 +246,7 @@ def _trainer(
         num_sanity_val_steps=0,
         limit_val_batches=None if recipe.validation else 0,
         use_distributed_sampler=False,
-        logger=TensorBoardLogger(
-            out, name="", version="tensorboard", purge_step=_step_of(checkpoint)
-        ),
+        logger=TensorBoardLogger(out, name="", version="tensorboard", purge_step=first_step),
         plugins=[file],
         # A checkpoint holds the step that was just recorded, averaged and asked to be the last.
         callbacks=[
@@ -262,13 +260,6 @@ def _trainer(
         enable_model_summary=False,
         log_every_n_steps=machine.log_every,
     )
-
-
-def _step_of(checkpoint: Path | None) -> int | None:
-    """First step that a resumed run logs again."""
-    if checkpoint is None:
-        return None
-    return torch.load(checkpoint, weights_only=True, mmap=True)["global_step"] + 1
 
 
 def _card(recipe: Recipe, module: PoseTraining, steps: int) -> Card:
