@@ -316,3 +316,28 @@ def test_two_processes_train_together(recipe, tmp_path):
     assert torch.load(out / "last.ckpt", weights_only=True)["global_step"] == STEPS
     assert list(losses(out)) == list(range(1, STEPS + 1))
     poseact.load(out / "small.safetensors")
+
+
+def test_a_program_whose_training_failed_can_end(recipe, tmp_path, people):
+    # With the error kept, the loader and its process live to the end of the program.
+    shutil.copytree(people, tmp_path / "damaged")
+    for image in (tmp_path / "damaged/images").iterdir():
+        image.write_bytes(b"damaged")
+    source = {"adapter": "lsp-extended", "root": str(tmp_path / "damaged")}
+    program = (
+        "import sys\n"
+        "from poseact.errors import PoseActError\n"
+        "from poseact.training.train import Machine, train_pose\n"
+        "try:\n"
+        "    train_pose(sys.argv[1], sys.argv[2], machine=Machine(workers=1))\n"
+        "except PoseActError as error:\n"
+        "    kept = error\n"
+    )
+    path = recipe(data={"train": {"damaged": source}})
+    command = [sys.executable, "-c", program, str(path), str(tmp_path / "run")]
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        assert process.wait(90) == 0
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from types import FrameType
 from typing import Any, NamedTuple
 
 import cv2
@@ -92,6 +94,8 @@ class PoseData(L.LightningDataModule):
             num_workers=self.workers,
             worker_init_fn=_quiet_worker,
             prefetch_factor=4 if self.workers else None,
+            # torch ends these at the exit of the program too, others only when they are collected.
+            persistent_workers=self.workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
 
@@ -118,7 +122,15 @@ class PoseData(L.LightningDataModule):
 
 
 def _quiet_worker(_: int) -> None:
-    """Leave signals to the main process, and the cores to the network."""
+    """Leave signals to the main process, and the cores to the network.
+
+    A terminal or a cluster signals all processes of a job, and the main one then still wants its
+    batches; whoever means the worker alone says SIGTERM twice.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _spare_once)
     cv2.setNumThreads(0)
+
+
+def _spare_once(_number: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))

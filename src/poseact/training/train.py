@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -216,7 +216,9 @@ def _network(recipe: Recipe) -> Network:
     if recipe.network.init is None:
         return network
     first = poseact.load(recipe.network.init)
-    if first.config != network.config:
+    # Limbs are only drawn: an older file may list them in another order.
+    joints = first.config.skeleton.joints == network.config.skeleton.joints
+    if not joints or replace(first.config, skeleton=network.config.skeleton) != network.config:
         raise PoseActError(
             f"init: {recipe.network.init} is a network of another shape or with other joints than "
             f"{recipe.network.preset} with the changes {recipe.network.changes}; give weights of "
