@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from poseact.errors import PoseActError
 from poseact.layers.conv import (
     ActConvBN,
     Conv2d,
@@ -23,6 +24,15 @@ from poseact.layers.modules import ModuleList
 from poseact.layers.pooling import global_max_min_pool, max_min_pool, max_pool
 from poseact.models.outputs import Action
 
+STREAMS = ("pose", "appearance")
+"""What an action model may look at."""
+
+SEEN = 0.5
+"""Confidence from which a joint counts as seen."""
+
+MARGIN = 1.25
+"""How much larger than the person's box its square is."""
+
 
 def gather_at_joints(heatmaps: Tensor, features: Tensor) -> Tensor:
     """Visual features weighted by each joint's probability map.
@@ -31,6 +41,39 @@ def gather_at_joints(heatmaps: Tensor, features: Tensor) -> Tensor:
     the tiled Kronecker product that defines it (CVPR 2018, appearance-based recognition).
     """
     return heatmaps.flatten(2) @ features.flatten(2).transpose(1, 2)
+
+
+def sharpen(confidence: Tensor, dims: int) -> Tensor:
+    """Confidence as the action streams read it: logits scaled by 4 in 2D, by 2 in 3D."""
+    power = 4 if dims == 2 else 2
+    seen, unseen = confidence**power, (1 - confidence) ** power
+    return seen / (seen + unseen)
+
+
+def to_person_square(joints: Tensor, confidence: Tensor) -> Tensor:
+    """Moves and scales a clip's x and y so that its person fills the unit square.
+
+    The square is centred on the mean of the frames' joint boxes, and its side is ``MARGIN`` times
+    the mean of their longer sides; it stays the same within a clip, so that movement across the
+    picture is kept. Frames in which fewer than two joints are seen have no say.
+
+    Args:
+        joints: ``(B, T, J, D)``; x to the right and y down in any common unit, a third coordinate
+            is left as it is.
+        confidence: ``(B, T, J)``; joints from ``SEEN`` on count.
+    """
+    seen = (confidence >= SEEN).unsqueeze(-1)
+    plane = joints[..., :2]
+    low = torch.where(seen, plane, torch.inf).amin(2)  # (B, T, 2)
+    high = torch.where(seen, plane, -torch.inf).amax(2)
+    counted = (seen.sum(2) >= 2).squeeze(-1)  # (B, T)
+    frames = counted.sum(1).clamp_min(1)
+    middle, side = (low + high) / 2, (high - low).amax(-1)
+    centre = torch.where(counted.unsqueeze(-1), middle, 0).sum(1) / frames.unsqueeze(-1)
+    mean_side = torch.where(counted, side, 0).sum(1) / frames
+    scale = torch.where(mean_side > 0, MARGIN * mean_side, 1)
+    square = (plane - centre[:, None, None]) / scale[:, None, None, None] + 0.5
+    return torch.cat((square, joints[..., 2:]), -1)
 
 
 def classify(maps: Tensor) -> Action:
@@ -142,9 +185,10 @@ class Fusion(nn.Module):
 
 
 class ActionModel(nn.Module):
-    """Both streams and their fusion.
+    """Both streams and their fusion, or one stream alone.
 
-    ``forward`` takes confidence-weighted joints ``(B, T, J, D)`` and appearance ``(B, T, J, C)``.
+    ``forward`` takes confidence-weighted joints ``(B, T, J, D)`` and appearance ``(B, T, J, C)``,
+    which a pose stream alone does not read. The final answer is always called ``fused``.
     """
 
     def __init__(
@@ -156,20 +200,35 @@ class ActionModel(nn.Module):
         appearance_channels: int,
         num_actions: int,
         num_blocks: int,
+        streams: tuple[str, ...] = STREAMS,
     ) -> None:
         super().__init__()
-        self.pose_stream = PoseStream(dims, pose_filters, pose_width, num_actions, num_blocks)
-        self.appearance_stream = AppearanceStream(
-            visual_channels, appearance_channels, num_actions, num_blocks
+        self.pose_stream = (
+            PoseStream(dims, pose_filters, pose_width, num_actions, num_blocks)
+            if "pose" in streams
+            else None
         )
-        self.fusion = Fusion(num_actions)
+        self.appearance_stream = (
+            AppearanceStream(visual_channels, appearance_channels, num_actions, num_blocks)
+            if "appearance" in streams
+            else None
+        )
+        self.fusion = Fusion(num_actions) if len(streams) == 2 else None
 
-    def forward(self, joints: Tensor, appearance: Tensor) -> dict[str, list[Action]]:
-        pose_maps = self.pose_stream(joints)
-        appearance_maps = self.appearance_stream(appearance)
-        fused = self.fusion(pose_maps[-1], appearance_maps[-1])
-        return {
-            "pose": [classify(maps) for maps in pose_maps],
-            "appearance": [classify(maps) for maps in appearance_maps],
-            "fused": [classify(fused)],
-        }
+    def forward(self, joints: Tensor, appearance: Tensor | None) -> dict[str, list[Action]]:
+        maps: dict[str, list[Tensor]] = {}
+        if self.pose_stream is not None:
+            maps["pose"] = self.pose_stream(joints)
+        if self.appearance_stream is not None:
+            if appearance is None:
+                raise PoseActError(
+                    "No appearance was given to a network that reads it; give it, or train "
+                    "the pose stream alone."
+                )
+            maps["appearance"] = self.appearance_stream(appearance)
+        actions = {name: [classify(m) for m in stream] for name, stream in maps.items()}
+        if self.fusion is not None:
+            fused = classify(self.fusion(maps["pose"][-1], maps["appearance"][-1]))
+        else:
+            ((*_, fused),) = actions.values()
+        return {**actions, "fused": [fused]}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from torch import Tensor
 
 from poseact.errors import PoseActError
+from poseact.models.action import STREAMS
 from poseact.models.base import Network
 from poseact.skeleton import Skeleton
 
@@ -77,6 +78,18 @@ class NetworkConfig:
     def build(self) -> Network:
         """A network of this shape with fresh weights."""
         raise NotImplementedError
+
+
+def check_streams(streams: tuple[str, ...]) -> None:
+    """Refuse streams that there are not.
+
+    Raises:
+        PoseActError: None is given, or another than pose and appearance, or one twice.
+    """
+    if streams not in (STREAMS, STREAMS[:1], STREAMS[1:]):
+        raise PoseActError(
+            f"streams={streams!r} was given; give {STREAMS}, or a tuple of one of them."
+        )
 
 
 def checked_frames(frames: Tensor) -> Tensor:

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from poseact.errors import PoseActError
 from poseact.layers.fold import fold_time, unfold_time
-from poseact.models.action import ActionModel, gather_at_joints
+from poseact.models.action import STREAMS, ActionModel, gather_at_joints, to_person_square
 from poseact.models.base import Network
-from poseact.models.config import NetworkConfig, checked_blocks, checked_frames
-from poseact.models.outputs import Pose, Prediction
+from poseact.models.config import NetworkConfig, check_streams, checked_blocks, checked_frames
+from poseact.models.outputs import Action, Pose, Prediction
 from poseact.models.pose import HeadOutput, PoseModel
 from poseact.models.stem import LightStem, MultitaskStem
 
@@ -48,9 +48,14 @@ class MultitaskConfig(NetworkConfig):
     """Half the width of the pose stream's action blocks."""
     appearance_channels: int = 256
     """Width of the appearance stream's action blocks."""
+    streams: tuple[str, ...] = STREAMS
+    """What the actions are read from: pose, appearance or both."""
+    person_square: bool = False
+    """Put a clip's joints into the square of its person before the action streams read them."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_streams(self.streams)
         if self.stem not in STEMS:
             raise PoseActError(f"stem={self.stem!r} was given; give one of {', '.join(STEMS)}.")
 
@@ -103,6 +108,7 @@ class MultitaskNetwork(Network):
                 config.appearance_channels,
                 config.num_actions,
                 config.action_blocks,
+                config.streams,
             )
             if config.num_actions
             else None
@@ -143,9 +149,28 @@ class MultitaskNetwork(Network):
         action_pose = poses[-1]._replace(
             confidence=unfold_time(self.sharpened_confidence(heads[-1]), clip_length)
         )
-        weighted = action_pose.joints * action_pose.confidence.unsqueeze(-1)
-        actions = self.action_model(weighted, appearance)
+        actions = self.recognise(action_pose.joints, action_pose.confidence, appearance)
         return Prediction(poses, actions, features, action_pose, appearance)
+
+    def recognise(
+        self, joints: Tensor, confidence: Tensor, appearance: Tensor | None = None
+    ) -> dict[str, list[Action]]:
+        """The action model alone, on what was read from the frames before.
+
+        Args:
+            joints: ``(B, T, J, D)``, as :class:`~poseact.Pose` has them; with ``person_square`` x
+                and y may be in any common unit.
+            confidence: ``(B, T, J)``, sharpened (:func:`~poseact.models.action.sharpen`).
+            appearance: ``(B, T, J, C)`` block 1's features gathered at the joints.
+
+        Raises:
+            PoseActError: The network has no labels, or lacks an appearance that it reads.
+        """
+        if self.action_model is None:
+            raise PoseActError("The network has no labels; train its actions first.")
+        if self.config.person_square:
+            joints = to_person_square(joints, confidence)
+        return self.action_model(joints * confidence.unsqueeze(-1), appearance)
 
     def sharpened_confidence(self, head: HeadOutput) -> Tensor:
         """Confidence as the action streams read it: logits scaled by 4 in 2D, by 2 in 3D."""

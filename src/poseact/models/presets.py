@@ -125,7 +125,7 @@ def preset_config(preset: str, **changes: Any) -> MultitaskConfig | SPNetConfig:
     skeleton = changes.get("skeleton")
     if isinstance(skeleton, str):
         changes["skeleton"] = SKELETONS.get(skeleton, skeleton)
-    for name in ("labels", "action_pyramids"):
+    for name in ("labels", "action_pyramids", "streams"):
         if isinstance(changes.get(name), list):
             changes[name] = tuple(changes[name])
     known = [field.name for field in fields(config)]

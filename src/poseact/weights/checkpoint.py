@@ -17,6 +17,7 @@ from poseact.files import atomic_write
 from poseact.models.base import Card, Network
 from poseact.models.multitask import MultitaskConfig
 from poseact.models.pyramid import SPNetConfig
+from poseact.models.sequence import SequenceConfig
 from poseact.skeleton import Skeleton
 from poseact.weights.catalogue import cached_file
 from poseact.weights.keras_import import import_keras
@@ -24,7 +25,7 @@ from poseact.weights.keras_import import import_keras
 HEADER_KEY = "poseact"
 HALF = "float16"
 FORMAT = 1
-CONFIGS = {config.__name__: config for config in (MultitaskConfig, SPNetConfig)}
+CONFIGS = {config.__name__: config for config in (MultitaskConfig, SPNetConfig, SequenceConfig)}
 
 PREPROCESSING = {"colour": "RGB", "range": [-1, 1], "outside": -1}
 """What every network here expects of its frames, besides their size."""
@@ -209,7 +210,7 @@ def _network(path: Path, header: dict[str, Any]) -> Network:
         values["skeleton"] = Skeleton(
             skeleton["name"], tuple(joints), tuple((a, b) for a, b in limbs)
         )
-        card = Card(**{field.name: header[field.name] for field in fields(Card)})
+        card = Card(**{f.name: header[f.name] for f in fields(Card) if f.name in header})
         network = config(**values).build()
         stated = header["preprocessing"]
     except (KeyError, TypeError, ValueError, AttributeError, PoseActError) as error:

@@ -195,12 +195,14 @@ def _multitask(network: MultitaskNetwork) -> Iterator[KerasArray]:
             layer="depth grid",
             is_depth_grid=True,
         )
-    if network.action_model is not None:
-        yield from _group(_pose_stream(network.action_model.pose_stream))
-        appearance = network.action_model.appearance_stream
+    model = network.action_model
+    # The published networks with actions have both streams.
+    if model and model.pose_stream and model.appearance_stream and model.fusion:
+        yield from _group(_pose_stream(model.pose_stream))
+        appearance = model.appearance_stream
         yield from _group([*_both(appearance.entry), *_action_blocks(appearance.blocks.blocks)])
-        yield from _group([network.action_model.fusion.pose])
-        yield from _group([network.action_model.fusion.appearance])
+        yield from _group([model.fusion.pose])
+        yield from _group([model.fusion.appearance])
 
 
 def _group(layers: Iterable[Layer]) -> list[KerasArray]:

@@ -1,0 +1,62 @@
+"""Windows of T frames by time: any length and any frame rate of a clip give the same input."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def window_indices(times: np.ndarray, end: float, frames: int, fps: float) -> np.ndarray:
+    """The frames of the window that ends at a time.
+
+    The window wants a frame every ``1 / fps`` seconds, the last at ``end``, and takes the nearest
+    that there is up to ``end``. A clip that is shorter than the window is looped. Only frames up to
+    ``end`` are used, so a live stream and the whole file give the same window.
+
+    Args:
+        times: ``(N,)`` rising seconds of the frames; the first is the start of the clip.
+        end: Time of the last frame of the window, not before the first.
+        frames: T.
+        fps: Of the window.
+
+    Returns:
+        ``(T,)`` indices.
+    """
+    past = times[: np.searchsorted(times, end, side="right")]
+    wanted = end - np.arange(frames - 1, -1, -1) / fps
+    period = np.diff(past).mean() if len(past) > 1 else 1 / fps
+    # One period more than the span, so that the last frame does not fall onto the first.
+    wanted = past[0] + np.mod(wanted - past[0], past[-1] - past[0] + period)
+    wanted[-1] = past[-1]
+    return nearest(past, wanted)
+
+
+def nearest(times: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Index of the time nearest to each wanted one; of two as near, the earlier."""
+    after = np.searchsorted(times, wanted).clip(1, max(len(times) - 1, 1))
+    before = after - 1
+    after = after.clip(max=len(times) - 1)
+    return np.where(wanted - times[before] <= times[after] - wanted, before, after)
+
+
+def window_ends(times: np.ndarray, frames: int, fps: float, hop: int | None = None) -> np.ndarray:
+    """Times at which windows end, so that they cover a clip and overlap.
+
+    Args:
+        times: ``(N,)`` rising seconds of the frames.
+        frames: T of the windows.
+        fps: Of the windows.
+        hop: Frames of the window's rate from one end to the next (default half a window).
+
+    Returns:
+        ``(W,)`` seconds, at least one; the last is the clip's own end.
+    """
+    first = min(times[0] + (frames - 1) / fps, times[-1])
+    step = (max(frames // 2, 1) if hop is None else hop) / fps
+    count = int(np.ceil((times[-1] - first) / step - 1e-9))
+    return np.append(first + step * np.arange(count), times[-1])
+
+
+def centre_end(times: np.ndarray, frames: int, fps: float) -> float:
+    """Where the window in the middle of a clip ends."""
+    middle = (times[0] + times[-1]) / 2
+    return float(min(middle + (frames - 1) / fps / 2, times[-1]))

@@ -1,0 +1,97 @@
+"""The action model alone, for poses that come from elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from poseact.errors import PoseActError
+from poseact.models.action import ActionModel, to_person_square
+from poseact.models.base import Network
+from poseact.models.config import NetworkConfig
+from poseact.models.outputs import Action
+
+
+@dataclass(frozen=True)
+class SequenceConfig(NetworkConfig):
+    """Shape of a :class:`SequenceNetwork`."""
+
+    coordinates: int = 2
+    """D, coordinates per joint: 2, or 3 with depth."""
+    action_blocks: int = 4
+    """Prediction blocks of the stream."""
+    pose_filters: int = 8
+    """Filters of its first, narrowest convolution."""
+    pose_width: int = 56
+    """Half the width of its action blocks."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.labels or self.coordinates not in (2, 3):
+            raise PoseActError(
+                f"labels={self.labels!r} and coordinates={self.coordinates} were given for a "
+                "network of sequences; give at least 2 labels, and 2 or 3 coordinates."
+            )
+
+    def lowest(self) -> dict[str, int]:
+        """Smallest value of the numbers whose smallest is not 1."""
+        return {"pose_width": 2}
+
+    @property
+    def dims(self) -> int:
+        """Coordinates per joint."""
+        return self.coordinates
+
+    def build(self) -> SequenceNetwork:
+        """A network of this shape with fresh weights."""
+        return SequenceNetwork(self)
+
+
+class SequenceNetwork(Network):
+    """The pose stream of CVPR'18 on sequences of joints, in the square of their person."""
+
+    def __init__(self, config: SequenceConfig) -> None:
+        super().__init__(config)
+        self.config = config
+        self.action_model = ActionModel(
+            config.dims,
+            0,
+            config.pose_filters,
+            config.pose_width,
+            0,
+            config.num_actions,
+            config.action_blocks,
+            ("pose",),
+        )
+
+    if TYPE_CHECKING:
+
+        def __call__(self, joints: Tensor, confidence: Tensor) -> dict[str, list[Action]]: ...  # pyright: ignore[reportIncompatibleMethodOverride]
+
+    @property
+    def num_blocks(self) -> int:
+        """Prediction blocks of the stream."""
+        return self.config.action_blocks
+
+    def forward(self, joints: Tensor, confidence: Tensor) -> dict[str, list[Action]]:
+        """Actions of clips, see :meth:`recognise`."""
+        return self.recognise(joints, confidence)
+
+    def recognise(
+        self,
+        joints: Tensor,
+        confidence: Tensor,
+        appearance: Tensor | None = None,  # noqa: ARG002 - as of the networks that read it
+    ) -> dict[str, list[Action]]:
+        """Actions of clips.
+
+        Args:
+            joints: ``(B, T, J, D)``; x to the right and y down in any common unit, z in [0, 1]
+                with the root at 0.5.
+            confidence: ``(B, T, J)``; 0 where a joint is not known.
+            appearance: Not read.
+        """
+        square = to_person_square(joints, confidence)
+        return self.action_model(square * confidence.unsqueeze(-1), None)
