@@ -35,6 +35,11 @@ class ClipInputs(NamedTuple):
     confidence: Tensor
     appearance: Tensor | None
 
+    def to(self, device: torch.device) -> ClipInputs:
+        """The same on a device."""
+        appearance = None if self.appearance is None else self.appearance.to(device)
+        return ClipInputs(self.joints.to(device), self.confidence.to(device), appearance)
+
 
 def action_network(network: Network) -> ActionNetwork:
     """The network, if it can tell actions from sequences.
@@ -116,7 +121,7 @@ def window_answers(
     for start in range(0, len(ends), _WINDOWS_PER_BATCH):
         part = ends[start : start + _WINDOWS_PER_BATCH]
         inputs = clip_inputs(sequence, part, config.frames, fps, config.dims)
-        outputs = network.recognise(*(t if t is None else t.to(device) for t in inputs))
+        outputs = network.recognise(*inputs.to(device))
         for stream, blocks in outputs.items():
             scaled = blocks[-1].log_probabilities / network.card.temperature
             answers.setdefault(stream, []).append(scaled.log_softmax(-1).cpu())
