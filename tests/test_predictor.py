@@ -137,7 +137,7 @@ def test_depth_is_relative_to_the_pelvis_or_else_to_the_root():
 def test_number_of_blocks_reaches_the_network():
     network = poseact.create_model("tiny")
     crops = np.random.default_rng(0).integers(0, 255, (1, 128, 128, 3), np.uint8)
-    outputs = {k: poseact.Predictor(network, k, "cpu").crops(crops)[0] for k in (1, 2, None)}
+    outputs = {k: poseact.Predictor(network, k, "cpu").crops(crops).joints for k in (1, 2, None)}
     assert not np.allclose(outputs[1], outputs[2])
     np.testing.assert_array_equal(outputs[2], outputs[None])
 
@@ -145,9 +145,9 @@ def test_number_of_blocks_reaches_the_network():
 def test_folded_and_double_networks_predict_too():
     network = poseact.create_model("tiny")
     crops = np.zeros((1, 128, 128, 3), np.uint8)
-    wanted, _ = poseact.Predictor(network, device="cpu").crops(crops)
+    wanted = poseact.Predictor(network, device="cpu").crops(crops).joints
     for other in (poseact.fused(network), copy.deepcopy(network).double()):
-        joints, _ = poseact.Predictor(other, device="cpu").crops(crops)
+        joints = poseact.Predictor(other, device="cpu").crops(crops).joints
         np.testing.assert_allclose(joints, wanted, atol=0.01)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,7 +24,9 @@ from poseact.device import on_device
 from poseact.errors import PoseActError
 from poseact.inference.follow import SURE, PersonFollower, closer_window
 from poseact.inference.results import FramePose
+from poseact.layers.softargmax import window_confidence
 from poseact.media import Frame, require_picture
+from poseact.models.action import gather_at_joints
 from poseact.models.base import Network
 from poseact.models.config import checked_blocks
 from poseact.models.fuse import fused
@@ -38,6 +41,37 @@ BOX_MARGIN = 1.1
 
 # A person who is small in the whole picture fills every further crop better.
 _SEARCH_STEPS = 3
+
+
+class CropReading(NamedTuple):
+    """What one forward pass reads from N crops.
+
+    Attributes:
+        joints: ``(N, J, D)``, x and y in [0, 1] of the crop and z in mm relative to the pelvis (to
+            the network's root where there is no pelvis).
+        confidence: ``(N, J)``.
+        sharpness: ``(N, J)`` in (0, 1], the share of a joint's heat map in its densest 2 x 2 cells.
+        appearance: ``(N, J, C)`` visual features gathered at the joints by their heat maps.
+    """
+
+    joints: np.ndarray
+    confidence: np.ndarray
+    sharpness: np.ndarray
+    appearance: np.ndarray
+
+
+class PersonReading(NamedTuple):
+    """One person of a frame, with what an action network reads besides the pose.
+
+    Attributes:
+        pose: In px of the picture.
+        sharpness: ``(J,)`` as of :class:`CropReading`.
+        appearance: ``(J, C)`` as of :class:`CropReading`.
+    """
+
+    pose: FramePose
+    sharpness: np.ndarray
+    appearance: np.ndarray
 
 
 class Predictor:
@@ -107,9 +141,10 @@ class Predictor:
                         f"The box {(x0, y0, x1, y1)} of frame {frame} lies outside of its picture "
                         f"of {image.shape[1]} x {image.shape[0]} px; give boxes in its px."
                     )
-            return self._poses(image, [window_of(box) for box in boxes], frame, time)
-        pose, _ = self._search(image, frame, time)
-        return [pose]
+            windows = [window_of(box) for box in boxes]
+            return [reading.pose for reading in self.read(image, windows, frame, time)]
+        reading, _ = self._search(image, frame, time)
+        return [reading.pose]
 
     def video(
         self, frames: Iterable[Frame], boxes: Mapping[int, Sequence[Box]] | None = None
@@ -127,85 +162,113 @@ class Predictor:
         Raises:
             PoseActError: As :meth:`image`.
         """
-        follower = PersonFollower()
+        if boxes is None:
+            for frame, reading in self.follow(frames):
+                yield frame, [reading.pose]
+            return
         for frame in frames:
-            number, time = frame.index, frame.time
-            if boxes is not None:
-                yield frame, self.image(frame.image, boxes.get(number, ()), number, time)
-                continue
-            window = follower.window
-            if window is None:
-                pose, window = self._search(frame.image, number, time)
-            else:
-                (pose,) = self._poses(frame.image, [window], number, time)
-            height, width = frame.image.shape[:2]
-            follower.update(pose.joints, pose.confidence, window, width, height)
-            yield frame, [pose]
+            people = boxes.get(frame.index, ())
+            yield frame, self.image(frame.image, people, frame.index, frame.time)
 
-    def _search(self, image: np.ndarray, frame: int, time: float) -> tuple[FramePose, Window]:
+    def follow(
+        self, frames: Iterable[Frame], follower: PersonFollower | None = None
+    ) -> Iterator[tuple[Frame, PersonReading]]:
+        """One person through the frames of a video, with what action networks read.
+
+        Args:
+            frames: In order.
+            follower: Keeps the person's window; give one to go on from frames before.
+
+        Yields:
+            Each frame with the person.
+        """
+        follower = follower or PersonFollower()
+        for frame in frames:
+            yield frame, self.follow_frame(frame, follower)
+
+    def follow_frame(self, frame: Frame, follower: PersonFollower) -> PersonReading:
+        """The person whom the follower keeps, in the next frame."""
+        number, time, window = frame.index, frame.time, follower.window
+        if window is None:
+            reading, window = self._search(frame.image, number, time)
+        else:
+            (reading,) = self.read(frame.image, [window], number, time)
+        height, width = frame.image.shape[:2]
+        follower.update(reading.pose.joints, reading.pose.confidence, window, width, height)
+        return reading
+
+    def _search(self, image: np.ndarray, frame: int, time: float) -> tuple[PersonReading, Window]:
         """The pose in the whole picture, then again and again in the window of that pose.
 
         Also returns the window that the last one was read from.
         """
         height, width = image.shape[:2]
         window = whole_window(width, height)
-        (pose,) = self._poses(image, [window], frame, time)
+        (reading,) = self.read(image, [window], frame, time)
         for _ in range(_SEARCH_STEPS):
+            pose = reading.pose
             closer = closer_window(pose.joints, pose.confidence, window, width, height)
             if closer is None:
                 break
             window = closer
-            (pose,) = self._poses(image, [window], frame, time)
-        return pose, window
+            (reading,) = self.read(image, [window], frame, time)
+        return reading, window
 
-    def _poses(
-        self, image: np.ndarray, windows: Sequence[Window], frame: int, time: float
-    ) -> list[FramePose]:
+    def read(
+        self, image: np.ndarray, windows: Sequence[Window], frame: int = 0, time: float = 0
+    ) -> list[PersonReading]:
+        """The people in windows of one picture.
+
+        Args:
+            image: ``(H, W, 3)`` uint8 RGB.
+            windows: One per person.
+            frame: Number to give the picture.
+            time: Its time in s.
+        """
         if not windows:
             return []
         matrices = [crop_matrix(window) for window in windows]
         crops = np.stack([warp_image(image, matrix, self.image_size) for matrix in matrices])
-        joints, confidence = self.crops(crops)
+        joints, confidence, sharpness, appearance = self.crops(crops)
         height, width = image.shape[:2]
-        poses = []
+        readings = []
         for person, (matrix, (x, y, side)) in enumerate(zip(matrices, windows, strict=True)):
             points = joints[person].astype(np.float64)
             points[:, :2] = transform_points(np.linalg.inv(matrix), points[:, :2])
             inside = (points[:, :2] >= 0).all(1) & (points[:, :2] <= (width, height)).all(1)
             half = side / 2
-            poses.append(
-                FramePose(
-                    frame,
-                    time,
-                    person,
-                    points.astype(np.float32),
-                    confidence[person],
-                    inside & (confidence[person] >= SURE),
-                    (x - half, y - half, x + half, y + half),
-                )
+            pose = FramePose(
+                frame,
+                time,
+                person,
+                points.astype(np.float32),
+                confidence[person],
+                inside & (confidence[person] >= SURE),
+                (x - half, y - half, x + half, y + half),
             )
-        return poses
+            readings.append(PersonReading(pose, sharpness[person], appearance[person]))
+        return readings
 
     @torch.inference_mode()
-    def crops(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def crops(self, crops: np.ndarray) -> CropReading:
         """Poses in crops that are already cut.
 
         Args:
             crops: ``(N, S, S, 3)`` uint8 RGB of the network's size.
-
-        Returns:
-            ``(N, J, D)`` joints, x and y in [0, 1] of the crop and z in mm relative to the pelvis
-            (to the network's root where there is no pelvis); ``(N, J)`` confidence.
         """
         frames = to_frames(torch.from_numpy(crops).to(self.device))
-        pose = self.network(frames, num_blocks=self.num_blocks).pose
-        joints = pose.joints.squeeze(1).cpu().numpy()
+        prediction = self.network(frames, num_blocks=self.num_blocks)
+        joints, confidence, heatmaps = (part.squeeze(1) for part in prediction.pose)
+        appearance = gather_at_joints(heatmaps, prediction.features.squeeze(1))
+        sharpness = window_confidence(heatmaps)
+        points = joints.cpu().numpy()
         if self.has_depth:
             root = 0.5
             if "pelvis" in self.skeleton.joints:
-                root = joints[:, [self.skeleton.index("pelvis")], 2]
-            joints[..., 2] = (joints[..., 2] - root) * DEPTH_RANGE_MM
-        return joints, pose.confidence.squeeze(1).cpu().numpy()
+                root = points[:, [self.skeleton.index("pelvis")], 2]
+            points[..., 2] = (points[..., 2] - root) * DEPTH_RANGE_MM
+        others = (part.cpu().numpy() for part in (confidence, sharpness, appearance))
+        return CropReading(points, *others)
 
 
 def window_of(box: Box) -> Window:
