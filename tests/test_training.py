@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -269,6 +270,13 @@ def test_first_weights_must_fit(recipe, tmp_path):
     network = {"preset": "tiny", "changes": {"channels": 16, "low_channels": 16, "image_size": 32}}
     again = recipe(steps=1, network={**network, "init": str(weights)})
     assert train_pose(again, tmp_path / "again", machine=QUIET).finished
+    first = poseact.load(weights)
+    skeleton = first.config.skeleton
+    drawn_otherwise = replace(skeleton, limbs=skeleton.limbs[::-1])
+    first.config = replace(first.config, skeleton=drawn_otherwise)
+    poseact.save(first, tmp_path / "drawn.safetensors")
+    drawn = recipe(steps=1, network={**network, "init": str(tmp_path / "drawn.safetensors")})
+    assert train_pose(drawn, tmp_path / "drawn", machine=QUIET).finished
     other = recipe(network={"preset": "tiny", "init": str(weights)})
     with pytest.raises(PoseActError, match="another shape"):
         train_pose(other, tmp_path / "other", machine=QUIET)
