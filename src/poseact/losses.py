@@ -31,6 +31,10 @@ class PoseTargets(NamedTuple):
     known: Tensor
     depth_valid: Tensor
 
+    def to(self, device: torch.device) -> PoseTargets:
+        """The same on a device."""
+        return PoseTargets(*(part.to(device) for part in self))
+
 
 class PoseCriterion(nn.Module):
     """Loss on the poses of every prediction block, each term summed over the blocks.

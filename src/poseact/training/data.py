@@ -92,7 +92,7 @@ class PoseData(L.LightningDataModule):
             batch_sampler=batches,
             collate_fn=collate,
             num_workers=self.workers,
-            worker_init_fn=_quiet_worker,
+            worker_init_fn=quiet_worker,
             prefetch_factor=4 if self.workers else None,
             # torch ends these at the exit of the program too, others only when they are collected.
             persistent_workers=self.workers > 0,
@@ -121,7 +121,7 @@ class PoseData(L.LightningDataModule):
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
 
-def _quiet_worker(_: int) -> None:
+def quiet_worker(_: int) -> None:
     """Leave signals to the main process, and the cores to the network.
 
     A terminal or a cluster signals all processes of a job, and the main one then still wants its
