@@ -62,6 +62,16 @@ class TestWindows:
             assert window_indices(live, end, 16, 12.5).tolist() == expected.tolist()
             assert expected[-1] == len(live) - 1
 
+    def test_where_a_clip_starts_changes_nothing(self):
+        rng = np.random.default_rng(0)
+        for start in rng.uniform(0, 1000, 300):
+            for fps, rate in ((30, 10.0), (30, 20.0), (25, 12.5)):
+                times = np.arange(60) / fps
+                end = 15 / rate
+                moved = window_indices(start + times, start + end, 16, rate)
+                assert moved.tolist() == window_indices(times, end, 16, rate).tolist()
+                assert moved[0] == 0
+
     def test_old_frames_can_be_forgotten(self):
         times = np.arange(100) / 30
         kept = times[60:]

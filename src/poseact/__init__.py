@@ -9,6 +9,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from poseact.errors import PoseActError
 from poseact.inference.predictor import Predictor
+from poseact.inference.stream import Stream
 from poseact.models.base import Network
 from poseact.models.fuse import fused
 from poseact.models.outputs import Action, Pose, Prediction
@@ -29,6 +30,7 @@ __all__ = [
     "Prediction",
     "Predictor",
     "Skeleton",
+    "Stream",
     "create_model",
     "fused",
     "import_keras",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+TOLERANCE = 1e-6
+"""Seconds that are no difference: rounding must not decide between two frames."""
+
 
 def window_indices(times: np.ndarray, end: float, frames: int, fps: float) -> np.ndarray:
     """The frames of the window that ends at a time.
@@ -25,9 +28,11 @@ def window_indices(times: np.ndarray, end: float, frames: int, fps: float) -> np
     wanted = end - np.arange(frames - 1, -1, -1) / fps
     period = np.diff(past).mean() if len(past) > 1 else 1 / fps
     # One period more than the span, so that the last frame does not fall onto the first.
-    wanted = past[0] + np.mod(wanted - past[0], past[-1] - past[0] + period)
-    wanted[-1] = past[-1]
-    return nearest(past, wanted)
+    since = wanted - past[0]
+    looped = np.mod(since, past[-1] - past[0] + period)
+    rows = nearest(past, past[0] + np.where(since < -TOLERANCE, looped, since))
+    rows[-1] = len(past) - 1
+    return rows
 
 
 def nearest(times: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -35,7 +40,7 @@ def nearest(times: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     after = np.searchsorted(times, wanted).clip(1, max(len(times) - 1, 1))
     before = after - 1
     after = after.clip(max=len(times) - 1)
-    return np.where(wanted - times[before] <= times[after] - wanted, before, after)
+    return np.where(wanted - times[before] <= times[after] - wanted + TOLERANCE, before, after)
 
 
 def window_ends(times: np.ndarray, frames: int, fps: float, hop: int | None = None) -> np.ndarray:

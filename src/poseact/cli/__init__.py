@@ -7,11 +7,11 @@ import sys
 
 from rich.logging import RichHandler
 
-from poseact.cli import data, predict, train, weights
+from poseact.cli import actions, check, data, live, predict, train, weights
 from poseact.cli.app import INTERRUPTED, app, make_console
 from poseact.errors import PoseActError
 
-__all__ = ["app", "data", "main", "predict", "train", "weights"]
+__all__ = ["actions", "app", "check", "data", "live", "main", "predict", "train", "weights"]
 
 _EXTRA = frozenset({"lightning", "matplotlib", "pycocotools", "pydantic", "scipy", "yaml"})
 """Modules that come with the extra ``train``."""

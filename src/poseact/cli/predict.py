@@ -33,7 +33,7 @@ def predict_command(
     draw: Annotated[bool, typer.Option(help="Write drawn pictures and videos.")] = True,
     side_view: Annotated[bool, typer.Option(help="Add a side view (3D weights).")] = False,
 ) -> None:
-    """Predict poses in a photo, a folder or a video."""
+    """Predict poses, and actions where the weights know some, in a photo, a folder or a video."""
     from poseact.inference.predictor import DEFAULT_WEIGHTS
     from poseact.inference.run import predict
 
@@ -72,6 +72,7 @@ class Job:
         self._files: TaskID | None = None
         self._frames: TaskID | None = None
         self._path: Path | None = None
+        self._stage = ""
 
     def __enter__(self) -> Job:
         return self
@@ -85,18 +86,17 @@ class Job:
             self._progress.start()
             if step.files > 1:
                 self._files = self._progress.add_task("files", total=step.files, unit="files/s")
-        if step.path != self._path:
-            self._path = step.path
+        if (step.path, step.stage) != (self._path, self._stage):
+            self._path, self._stage = step.path, step.stage
             if self._frames is not None:
                 self._progress.remove_task(self._frames)
             # A folder of photos is told by its files alone.
             single = step.frames == 1 and step.files > 1
-            self._frames = (
-                None if single else self._progress.add_task(step.path.name, total=None, unit="fps")
-            )
+            name = step.path.name if step.stage == "read" else f"drawing {step.path.name}"
+            self._frames = None if single else self._progress.add_task(name, total=None, unit="fps")
         if self._frames is not None:
             self._progress.update(self._frames, completed=step.frame, total=step.frames)
-        if self._files is not None:
+        if self._files is not None and step.stage == "read":
             share = step.frame / step.frames if step.frames else 0
             self._progress.update(self._files, completed=step.file - 1 + min(share, 1))
 
@@ -107,6 +107,8 @@ def finish(report: PredictReport) -> None:
     for path, reason in report.failed.items():
         make_console(stderr=True).print(f"skipped {path}: {reason}", style="yellow")
     console.print(f"{report.frames} frames; table: {report.parquet}, {report.json}")
+    if report.actions is not None:
+        console.print(f"Actions: {report.actions}, {report.segments}")
     if report.drawn:
         one = len(report.drawn) == 1
         where = report.drawn[0] if one else f"{len(report.drawn)} files in {report.out}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +31,8 @@ from poseact.models.action import gather_at_joints
 from poseact.models.base import Network
 from poseact.models.config import checked_blocks
 from poseact.models.fuse import fused
+from poseact.models.multitask import MultitaskNetwork
+from poseact.models.sequence import SequenceNetwork
 from poseact.weights.checkpoint import load
 
 DEFAULT_WEIGHTS = "tiny-open"
@@ -88,7 +91,8 @@ class Predictor:
         device: Where to run, such as ``"cpu"`` or ``"cuda"``; by default CUDA where there is one.
 
     Raises:
-        PoseActError: The weights cannot be read, or ``num_blocks`` or the device do not exist.
+        PoseActError: The weights cannot be read or give no poses, or ``num_blocks`` or the device
+            do not exist.
     """
 
     def __init__(
@@ -97,7 +101,7 @@ class Predictor:
         num_blocks: int | None = None,
         device: str | torch.device | None = None,
     ) -> None:
-        network = weights if isinstance(weights, Network) else load(weights)
+        network = _pose_network(weights if isinstance(weights, Network) else load(weights))
         self.num_blocks = checked_blocks(num_blocks, network.num_blocks)
         self.card = network.card
         self.skeleton = network.config.skeleton
@@ -269,6 +273,26 @@ class Predictor:
             points[..., 2] = (points[..., 2] - root) * DEPTH_RANGE_MM
         others = (part.cpu().numpy() for part in (confidence, sharpness, appearance))
         return CropReading(points, *others)
+
+
+def _pose_network(network: Network) -> Network:
+    """The network without what comes after the poses, which would be run for every picture.
+
+    Raises:
+        PoseActError: It reads no pictures.
+    """
+    if isinstance(network, SequenceNetwork):
+        raise PoseActError(
+            "The weights tell actions from poses and read no pictures; give those of a pose "
+            f"network, such as {DEFAULT_WEIGHTS}."
+        )
+    if not isinstance(network, MultitaskNetwork) or not network.config.labels or network.folded:
+        return network
+    alone = replace(network.config, labels=()).build()
+    state = network.state_dict()
+    alone.load_state_dict({name: state[name] for name in alone.state_dict()})
+    alone.card = network.card
+    return alone.eval()
 
 
 def window_of(box: Box) -> Window:

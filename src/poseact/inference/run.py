@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from importlib.resources import as_file, files
-from itertools import chain, count
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
+from poseact.actions.answer import WindowReader
+from poseact.actions.tables import ActionTable
+from poseact.actions.timeline import action_colours, timeline_picture
 from poseact.draw import draw_box, draw_pose, draw_side_view
 from poseact.errors import PoseActError
 from poseact.files import unwritable
-from poseact.inference.boxes import BoxesByFrame, read_boxes
+from poseact.inference.boxes import BoxesByFrame
+from poseact.inference.canvas import Canvas, with_strip
+from poseact.inference.inputs import Input, Photo, boxes_of, find_inputs, open_media
+from poseact.inference.loading import load_readers
 from poseact.inference.predictor import DEFAULT_WEIGHTS, Predictor
 from poseact.inference.results import FramePose, PoseTable
 from poseact.interrupt import StopRequest
-from poseact.media import (
-    VIDEO_SUFFIXES,
-    Frame,
-    VideoReader,
-    VideoWriter,
-    find_media,
-    read_image,
-    write_image,
-)
+from poseact.media import Frame, VideoReader, write_image
 from poseact.skeleton import Skeleton
 
 _TRUNK_MM = 500.0
@@ -48,6 +46,7 @@ class Step:
         files: Number of files.
         frame: Frames of it that are done.
         frames: Frames that it has, None where it does not say.
+        stage: Videos with actions are drawn after they have been read, all others meanwhile.
     """
 
     path: Path
@@ -55,9 +54,13 @@ class Step:
     files: int
     frame: int
     frames: int | None
+    stage: Literal["read", "draw"] = "read"
 
 
 OnStep = Callable[[Step], None]
+
+_Seen = tuple[Frame, list[FramePose]]
+_Picture = Callable[[Frame, list[FramePose]], np.ndarray]
 
 
 @dataclass
@@ -69,6 +72,10 @@ class PredictReport:
         parquet: The table, see :data:`poseact.inference.results.COLUMNS`.
         json: The same as JSON.
         drawn: Pictures and videos with the skeletons drawn.
+        actions: The table of windows, see :data:`poseact.actions.tables.WINDOW_COLUMNS`; None
+            where no actions were told.
+        segments: The table of segments, see :data:`poseact.actions.tables.SEGMENT_COLUMNS`.
+        timelines: Pictures of the actions over time.
         frames: Frames read.
         failed: Files that could not be predicted to their end, with the reason.
         interrupted: Whether the job was stopped before its end; the results hold what was done.
@@ -78,6 +85,9 @@ class PredictReport:
     parquet: Path
     json: Path
     drawn: list[Path] = field(default_factory=list)
+    actions: Path | None = None
+    segments: Path | None = None
+    timelines: list[Path] = field(default_factory=list)
     frames: int = 0
     failed: dict[Path, str] = field(default_factory=dict)
     interrupted: bool = False
@@ -95,12 +105,16 @@ def predict(
     side_view: bool = False,
     on_step: OnStep | None = None,
 ) -> PredictReport:
-    """Predict the poses in a photo, a folder of photos and videos, or a video.
+    """Predict the poses, and what the weights know of actions, in photos and videos.
 
     Writes ``poses.parquet``, ``poses.json`` and, beside them, every photo and video with the
-    skeletons drawn, ``NAME_pose.png`` and ``NAME_pose.mp4``. A file that cannot be read does not
-    stop the others. On SIGINT or SIGTERM the job ends after the frame in hand, and what has been
-    computed is written; a second signal ends it at once.
+    skeletons drawn, ``NAME_pose.png`` and ``NAME_pose.mp4``. With weights that ``poseact
+    train-actions`` wrote, the videos in which one person is followed also give
+    ``actions.parquet``, ``segments.csv``, a timeline under the drawn video, and
+    ``NAME_actions.png``.
+
+    A file that cannot be read does not stop the others. On SIGINT or SIGTERM the job ends after
+    the frame in hand, and what has been computed is written; a second signal ends it at once.
 
     Args:
         source: File or folder; the pictures and videos of a folder are found at any depth.
@@ -120,9 +134,9 @@ def predict(
             be written.
     """
     source, out = Path(source), Path(out)
-    inputs = _inputs(source, out, draw)
-    people = None if boxes is None else _boxes_of(inputs, boxes)
-    predictor = Predictor(weights, num_blocks, device)
+    inputs = find_inputs(source, out, draw)
+    people = None if boxes is None else boxes_of(inputs, boxes)
+    predictor, network = load_readers(weights, num_blocks, device)
     if side_view and not predictor.has_depth:
         raise PoseActError(
             f"A side view was asked for, but the weights {weights} are 2D; leave it out."
@@ -135,7 +149,8 @@ def predict(
         raise unwritable(out, error) from error
     report = PredictReport(out, out / "poses.parquet", out / "poses.json")
     with StopRequest() as stop:
-        run = _Run(source, predictor, people, side_view, report, stop, on_step)
+        actions = None if network is None else ActionTable(network)
+        run = _Run(source, predictor, people, side_view, report, stop, on_step, actions)
         try:
             run.files(inputs)
         finally:
@@ -144,43 +159,6 @@ def predict(
     if run.table is None:
         raise PoseActError("; ".join(report.failed.values()) or "Interrupted; run it again.")
     return report
-
-
-@dataclass(frozen=True)
-class _Input:
-    """A file to predict: where it is, its name in the tables, where it is drawn."""
-
-    path: Path
-    name: str
-    target: Path | None
-
-
-def _inputs(source: Path, out: Path, draw: bool) -> list[_Input]:
-    paths = find_media(source, leave_out=out)
-    root = source if source.is_dir() else source.parent
-    names = [path.relative_to(root) for path in paths]
-    targets = [out / name if draw else None for name in _drawn_names(names)]
-    originals = {path.resolve() for path in paths}
-    for target in targets:
-        if target is not None and target.resolve() in originals:
-            raise PoseActError(
-                f"The result {target} would replace a picture or video that is to be read; "
-                "give another folder by --out."
-            )
-    return [
-        _Input(path, name.as_posix(), target)
-        for path, name, target in zip(paths, names, targets, strict=True)
-    ]
-
-
-def _boxes_of(inputs: list[_Input], path: str | Path) -> dict[str, BoxesByFrame]:
-    boxes = read_boxes(path)
-    for unknown in boxes.keys() - {item.name for item in inputs}:
-        raise PoseActError(
-            f"The boxes in {path} are for {unknown!r}, which is not among the {len(inputs)} files "
-            "that are to be read; name them relative to the folder given."
-        )
-    return boxes
 
 
 @dataclass
@@ -194,58 +172,116 @@ class _Run:
     report: PredictReport
     stop: StopRequest
     on_step: OnStep | None
+    actions: ActionTable | None
     table: PoseTable | None = None
 
-    def files(self, inputs: list[_Input]) -> None:
+    def files(self, inputs: list[Input]) -> None:
         """Predict one file after the other, until the user asks to stop."""
         for number, item in enumerate(inputs, 1):
             try:
-                self.file(item, number, len(inputs))
+                self.file(item, Step(item.path, number, len(inputs), 0, None))
             except PoseActError as error:
                 self.report.failed[item.path] = str(error)
             if self.stop:
                 self.report.interrupted = True
                 break
 
-    def file(self, item: _Input, number: int, total: int) -> None:
+    def file(self, item: Input, step: Step) -> None:
         """Predict one file; a request to stop keeps what was done, drawn video included."""
-        media = _open(item.path)
+        media = open_media(item.path)
+        step = replace(step, frames=media.frame_count)
         if self.table is None:
-            self.table = _table(self.source, self.predictor, media if total == 1 else None)
+            only = media if step.files == 1 else None
+            self.table = _table(self.source, self.predictor, only)
         boxes = None if self.boxes is None else self.boxes.get(item.name)
-        done = 0
-        writer: VideoWriter | None = None
-        with media, ExitStack() as stack:
-            for frame, poses in self.predictor.video(media, boxes):
-                if item.target is not None:
-                    drawn = draw_people(frame.image, poses, self.predictor, self.side_view)
-                    if media.fps is None:
-                        write_image(item.target, drawn)
-                    else:
-                        # Not before there is a frame: a video without any is an error.
-                        writer = writer or stack.enter_context(
-                            VideoWriter(item.target, media.fps, media.width, media.height)
-                        )
-                        writer.write(drawn, frame.time)
-                for pose in poses:
-                    self.table.append(pose, item.name)
-                done += 1
-                self.report.frames += 1
-                if self.on_step is not None:
-                    self.on_step(Step(item.path, number, total, done, media.frame_count))
-                if self.stop:
-                    break
-        if item.target is not None and done:
-            self.report.drawn.append(item.target)
+        with media:
+            if self.actions is not None and isinstance(media, VideoReader) and boxes is None:
+                self.actions_of(item, media, self.actions, self.table, step)
+                return
+            frames = self.counted(self.predictor.video(media, boxes), self.table, item.name, step)
+            done = self.draw(item.target, media.fps, frames, self.people)
         late = sorted(frame for frame in boxes or () if frame >= done)
         if late and not self.stop:
             _log.warning("%s: the boxes of frames %s match no frame", item.name, late[:5])
+
+    def actions_of(
+        self, item: Input, media: VideoReader, actions: ActionTable, table: PoseTable, step: Step
+    ) -> None:
+        """Predict one video and its actions; it is drawn afterwards, when all of them are known."""
+        windows = WindowReader(actions.network, item.name)
+
+        def followed() -> Iterator[_Seen]:
+            for frame, reading in self.predictor.follow(media):
+                windows.add(frame.time, reading)
+                yield frame, [reading.pose]
+
+        frames = self.counted(followed(), table, item.name, step)
+        people = [poses for _, poses in frames]
+        segments = actions.append(item.name, windows.finish())
+        if item.target is None or item.timeline is None or not people:
+            return
+        colours = action_colours(actions.network.config.labels)
+        end = people[-1][0].time
+
+        def with_actions(frame: Frame, poses: list[FramePose]) -> np.ndarray:
+            drawn = self.people(frame, poses)
+            return with_strip(drawn, segments, colours, (0.0, end), frame.time)
+
+        again = ((frame, poses) for poses, frame in zip(people, media, strict=False))
+        again = self.told(again, replace(step, stage="draw"))
+        self.draw(item.target, media.fps, again, with_actions)
+        write_image(item.timeline, timeline_picture(segments, colours, end))
+        self.report.timelines.append(item.timeline)
+
+    def counted(
+        self, frames: Iterable[_Seen], table: PoseTable, name: str, step: Step
+    ) -> Iterator[_Seen]:
+        """The frames, each put into the table after its use, until the user asks to stop."""
+        for frame, poses in self.told(frames, step):
+            yield frame, poses
+            for pose in poses:
+                table.append(pose, name)
+            self.report.frames += 1
+
+    def told(self, frames: Iterable[_Seen], step: Step) -> Iterator[_Seen]:
+        """The frames, told of after their use, until the user asks to stop in the midst of them."""
+        stopped_before = bool(self.stop)
+        for done, seen in enumerate(frames, 1):
+            yield seen
+            if self.on_step is not None:
+                self.on_step(replace(step, frame=done))
+            if self.stop and not stopped_before:
+                break
+
+    def draw(
+        self, target: Path | None, fps: Fraction | None, frames: Iterable[_Seen], picture: _Picture
+    ) -> int:
+        """Draw the frames, if they are to be drawn, and return how many there were."""
+        done = 0
+        with ExitStack() as stack:
+            canvas = None if target is None else stack.enter_context(Canvas(target, fps))
+            for frame, poses in frames:
+                if canvas is not None:
+                    canvas.write(picture(frame, poses), frame.time)
+                done += 1
+        if target is not None and done:
+            self.report.drawn.append(target)
+        return done
+
+    def people(self, frame: Frame, poses: list[FramePose]) -> np.ndarray:
+        """A frame with its people drawn."""
+        return draw_people(frame.image, poses, self.predictor, self.side_view)
 
     def write_tables(self) -> None:
         """Write what there is so far."""
         if self.table is not None:
             self.table.write_parquet(self.report.parquet)
             self.table.write_json(self.report.json)
+        if self.actions:
+            self.report.actions = self.report.out / "actions.parquet"
+            self.report.segments = self.report.out / "segments.csv"
+            self.actions.write_parquet(self.report.actions)
+            self.actions.write_csv(self.report.segments)
 
 
 def demo(out: str | Path = "poseact-demo", on_step: OnStep | None = None) -> PredictReport:
@@ -262,31 +298,7 @@ def demo(out: str | Path = "poseact-demo", on_step: OnStep | None = None) -> Pre
         return predict(clip, out, on_step=on_step)
 
 
-class _Photo:
-    """A photo with the face of a :class:`VideoReader`."""
-
-    fps: Fraction | None = None
-    frame_count = 1
-
-    def __init__(self, path: Path) -> None:
-        self._frame = Frame(0, 0.0, read_image(path))
-        self.height, self.width = self._frame.image.shape[:2]
-
-    def __enter__(self) -> _Photo:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing is open."""
-
-    def __iter__(self) -> Iterator[Frame]:
-        return iter((self._frame,))
-
-
-def _open(path: Path) -> _Photo | VideoReader:
-    return VideoReader(path) if path.suffix.lower() in VIDEO_SUFFIXES else _Photo(path)
-
-
-def _table(source: Path, predictor: Predictor, media: _Photo | VideoReader | None) -> PoseTable:
+def _table(source: Path, predictor: Predictor, media: Photo | VideoReader | None) -> PoseTable:
     card = predictor.card
     return PoseTable(
         source.name or str(source),
@@ -346,18 +358,3 @@ def px_per_mm(joints: np.ndarray, skeleton: Skeleton) -> float:
     across = joints[skeleton.index("thorax")] - joints[skeleton.index("pelvis")]
     in_plane_mm = max(_TRUNK_MM**2 - float(across[2]) ** 2, (_TRUNK_MM / 4) ** 2) ** 0.5
     return max(float(np.hypot(across[0], across[1])), 1.0) / in_plane_mm
-
-
-def _drawn_names(sources: list[Path]) -> list[Path]:
-    """Names of the drawn files, no two alike, even where case does not count."""
-    names: list[Path] = []
-    taken: set[str] = set()
-    for source in sources:
-        suffix = ".mp4" if source.suffix.lower() in VIDEO_SUFFIXES else ".png"
-        stems = (source.stem, f"{source.stem}_{source.suffix[1:].lower()}")
-        numbered = (f"{stems[1]}_{i}" for i in count(2))
-        candidates = (source.with_name(f"{s}_pose{suffix}") for s in chain(stems, numbered))
-        name = next(c for c in candidates if c.as_posix().casefold() not in taken)
-        taken.add(name.as_posix().casefold())
-        names.append(name)
-    return names

@@ -199,13 +199,31 @@ NTU25 = Skeleton(
 # The published network names them by how they look in the mirrored frames.
 NTU25_PAPER = NTU25.renamed("ntu25-paper", {joint: mirrored(joint) for joint in NTU25.joints})
 
+# The first Kinect; the joint order of UTD-MHAD (Chen et al., 2015). Its hip centre lies 7 cm above
+# the middle of the hips and is taken for the pelvis; its spine lies only a sixth of the way from
+# there to the neck, so that it has another name than the middle of the back.
+KINECT20 = Skeleton(
+    "kinect20",
+    (
+        *("head", "neck", "lower_spine", "pelvis"),
+        *(*_chain("left", *_ARM, "hand"), *_chain("right", *_ARM, "hand")),
+        *(*_chain("left", *_LEG, "foot"), *_chain("right", *_LEG, "foot")),
+    ),
+    (
+        *(("pelvis", "lower_spine"), ("lower_spine", "neck"), ("neck", "head")),
+        *_from_centre(("neck", "shoulder"), ("pelvis", "hip")),
+        *_ARMS_AND_LEGS,
+        *_both(("wrist", "hand"), ("ankle", "foot")),
+    ),
+)
+
 # Zhang et al., 2013; the README lists left first.
 PENN13 = Skeleton(
     "penn13",
     ("head", *(mirrored(joint) for joint in _sided(*_ARM, *_LEG))),
     (*_from_centre(("head", "shoulder")), *_SIDED_TRUNK, *_ARMS_AND_LEGS),
 )
-# The published network takes each pair's first for the right one.
+# The published network takes each pair's first for the right one, as most of the videos show it.
 PENN13_PAPER = PENN13.renamed("penn13-paper", {joint: mirrored(joint) for joint in PENN13.joints})
 
 # Bazarevsky et al., 2020; order of MediaPipe's documentation.
@@ -230,6 +248,6 @@ SKELETONS = {
     skeleton.name: skeleton
     for skeleton in (
         *(PA16, PA17, PA20, MPII16, LSP14, COCO17, H36M17, H36M32, H36M32_PAPER),
-        *(MPI3DHP17, NTU25, NTU25_PAPER, PENN13, PENN13_PAPER, BLAZEPOSE33),
+        *(MPI3DHP17, NTU25, NTU25_PAPER, KINECT20, PENN13, PENN13_PAPER, BLAZEPOSE33),
     )
 }

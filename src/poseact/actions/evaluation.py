@@ -1,0 +1,159 @@
+"""The evaluation of trained actions on clips, with everything it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from poseact.actions.dataset import (
+    ActionData,
+    OnStage,
+    is_filmed,
+    only_part,
+    read_filmed,
+    read_posed,
+)
+from poseact.actions.evaluate import ActionProtocol, evaluate
+from poseact.actions.extract import DEFAULT_CACHE
+from poseact.actions.inputs import ActionNetwork, action_network, check_skeleton
+from poseact.actions.report import Measured, ReportFiles, write_report
+from poseact.actions.scores import ActionScores
+from poseact.errors import PoseActError
+from poseact.interrupt import StopRequest
+from poseact.models.base import Network
+from poseact.models.multitask import MultitaskNetwork
+from poseact.weights.checkpoint import load
+
+
+@dataclass(frozen=True)
+class EvalReport:
+    """Where the results of an evaluation lie.
+
+    Attributes:
+        out: The folder.
+        scores: Of the clips; None where the reading of the videos was interrupted.
+        files: The report.
+        groups: Scores of the clips of each group.
+        notes: On clips that were left out or look strange.
+    """
+
+    out: Path
+    scores: ActionScores | None = None
+    files: ReportFiles | None = None
+    groups: Mapping[str, ActionScores] | None = None
+    notes: Sequence[str] = ()
+
+
+def eval_actions(
+    weights: str | Path,
+    source: str | Path,
+    out: str | Path = "poseact-eval",
+    *,
+    protocol: ActionProtocol | None = None,
+    kind: str | None = None,
+    split: str | Path | None = None,
+    part: str | None = None,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    cache: str | Path = DEFAULT_CACHE,
+    workers: int = 1,
+    device: str | None = None,
+    on_stage: OnStage | None = None,
+) -> EvalReport:
+    """Score trained actions on labelled clips. A clip that cannot be scored is an error.
+
+    Args:
+        weights: What ``train_actions`` wrote.
+        source: Folder of videos or sequences of poses, as of ``train_actions``.
+        out: Folder for the results.
+        protocol: How clips are scored; multi clip by default.
+        kind: Format of sequences without video; None to guess it.
+        split: ``split.csv`` of a training; only its clips of the part (``test`` by default) are
+            scored.
+        part: Without a split, the part that the data set itself states; None for all clips.
+        groups: Actions by name of a group that is scored by itself.
+        cache: Folder for the features of videos.
+        workers: Processes that read videos.
+        device: Where videos are read; by default CUDA where there is one.
+        on_stage: Called as the steps proceed.
+
+    Raises:
+        PoseActError: Weights or clips cannot be read or do not fit each other, a clip cannot be
+            scored, or the results cannot be written.
+    """
+    network = action_network(load(weights))
+    tell = on_stage or (lambda *_: None)
+    source, out = Path(source), Path(out)
+    with StopRequest() as stop:
+        if kind is None and is_filmed(source):
+            data = read_filmed(
+                source,
+                _pose_network(network),
+                Path(cache),
+                workers=workers,
+                device=device,
+                on_stage=tell,
+                stop=stop,
+            )
+        else:
+            data = read_posed(source, kind)
+        if data.interrupted:
+            return EvalReport(out, notes=data.notes)
+    data = _chosen(data, None if split is None else Path(split), part)
+    for sequence in data.sequences:
+        check_skeleton(network, sequence)
+    scores = evaluate(
+        network, data.sequences, protocol, on_clips=lambda done, total: tell("clips", done, total)
+    )
+    scores = replace(scores, protocol=f"{scores.protocol}; weights {Path(weights).name}")
+    groups = groups or {}
+    files = write_report(
+        out,
+        Measured(
+            f"Scores of {Path(weights).name} on {source.name}",
+            {"weights": str(weights), "data": str(source), "clips": str(len(scores.clips))},
+            {scores.protocol.partition(":")[0]: scores},
+            data.sequences,
+            data.videos,
+            unknown_below=network.card.unknown_below,
+            groups=groups,
+            notes=data.notes,
+        ),
+    )
+    of_groups = {name: scores.only(labels) for name, labels in groups.items()}
+    return EvalReport(out, scores, files, of_groups, data.notes)
+
+
+def _pose_network(network: ActionNetwork) -> Network:
+    """What reads the poses for it.
+
+    Raises:
+        PoseActError: It reads poses alone, and its weights do not say whose.
+    """
+    if isinstance(network, MultitaskNetwork):
+        return network
+    if network.card.pose_weights is None:
+        raise PoseActError(
+            "The weights tell actions from poses and do not say which weights give those; "
+            "give sequences of poses instead of videos."
+        )
+    return load(network.card.pose_weights)
+
+
+def _chosen(data: ActionData, split: Path | None, part: str | None) -> ActionData:
+    """The clips of a part.
+
+    Raises:
+        PoseActError: There is none.
+    """
+    if split is not None:
+        return replace(data, sequences=only_part(data.sequences, split, part or "test"))
+    if part is None:
+        return data
+    kept = [sequence for sequence in data.sequences if sequence.part == part]
+    if not kept:
+        raise PoseActError(
+            f"No clip of the data states the part {part!r}; give the split.csv of a training, or "
+            "no part."
+        )
+    return replace(data, sequences=kept)

@@ -1,0 +1,166 @@
+"""Skeletons of NTU RGB+D (Shahroudy et al., 2016; Liu et al., 2019): the text files of Kinect 2.
+
+The layout is that of the authors' ``read_skeleton_file.m``: the number of frames, and for each the
+number of bodies, and for each body ten numbers of its own, the number of joints, and twelve numbers
+for each joint.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from poseact.actions.importers.common import (
+    files_below,
+    from_kinect,
+    most_moving,
+    only_known,
+    regular_times,
+)
+from poseact.actions.sequence import PoseSequence
+from poseact.errors import PoseActError
+from poseact.models.labels import NTU60
+from poseact.skeleton import NTU25
+
+Protocol = Literal["xsub", "xview", "xset"]
+
+# The papers' training subjects; those from 45 on are of the extension to 120 actions.
+_TRAINING_SUBJECTS = frozenset(
+    (
+        *(1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38),
+        *(45, 46, 47, 49, 50, 52, 53, 54, 55, 56, 57, 58, 59, 70, 74, 78, 80, 81, 82, 83),
+        *(84, 85, 86, 89, 91, 92, 93, 94, 95, 97, 98, 100, 103),
+    )
+)
+_TRAINING_CAMERAS = (2, 3)
+
+_NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
+_FPS = 30.0
+_BODY_NUMBERS = 10
+_JOINT_NUMBERS = 12
+_TRACKED = 2.0  # 1 where a joint is inferred, 0 where it is not tracked
+_WHAT = "a skeleton file of NTU RGB+D, such as S001C001P001R001A001.skeleton"
+
+_log = logging.getLogger(__name__)
+
+
+def read_ntu(path: Path, *, protocol: Protocol = "xsub") -> list[PoseSequence]:
+    """Read ``.skeleton`` files.
+
+    Of several bodies the one that moves most is taken, in the frames in which it is in view. The
+    confidence is 1 for a tracked joint and 0.5 for an inferred one. A file named by setup, camera,
+    performer, replication and action gives the label (the name of the first 60 actions, ``A061`` …
+    after them) and the part. Setup and performer are its recording, so that the views of three
+    cameras stay together in a split of one's own.
+
+    Args:
+        path: A file, or a folder of them; in a folder, files without any body are left out with a
+            warning, of which the data set has a few hundred.
+        protocol: The papers' parts: by performer, by camera or by setup.
+
+    Raises:
+        PoseActError: A file is missing, cut short or of another layout, there is nobody in it, or
+            the protocol is unknown.
+    """
+    if protocol not in ("xsub", "xview", "xset"):
+        raise PoseActError(f"protocol: {protocol!r} was given; give xsub, xview or xset.")
+    sequences = []
+    for name, file in files_below(path, (".skeleton",), _WHAT).items():
+        sequence = _read(name, file, protocol)
+        if sequence is None:
+            _log.warning("%s is left out: nobody is in view.", file)
+        else:
+            sequences.append(sequence)
+    if not sequences:
+        raise PoseActError(f"Nobody is in view in {path}; give other files.")
+    return sequences
+
+
+def _read(name: str, file: Path, protocol: Protocol) -> PoseSequence | None:
+    try:
+        bodies = _bodies(file.read_text(encoding="ascii").split())
+    except (ValueError, IndexError) as error:
+        raise PoseActError(
+            f"{file} is cut short or of another layout ({error}); give {_WHAT}."
+        ) from error
+    if not bodies:
+        return None
+    frames = sorted({frame for body in bodies for frame in body})
+    places = np.zeros((len(bodies), len(frames), len(NTU25), 3))
+    scores = np.zeros(places.shape[:-1])
+    for row, body in enumerate(bodies):
+        for column, frame in enumerate(frames):
+            if frame in body:
+                places[row, column] = body[frame][:, :3]
+                scores[row, column] = body[frame][:, -1] / _TRACKED
+    best = most_moving(places, scores > 0)
+    seen = scores[best].any(-1)
+    if not seen.any():
+        return None
+    metres = places[best][seen]
+    joints, confidence = only_known(from_kinect(metres, NTU25.index("pelvis")), scores[best][seen])
+    facts = _facts(file.stem, protocol)
+    return PoseSequence(
+        name=name,
+        skeleton=NTU25,
+        times=regular_times(frames[-1] + 1, _FPS)[frames][seen],
+        joints=joints,
+        confidence=confidence,
+        label=facts.label,
+        recording=facts.recording,
+        part=facts.part,
+    )
+
+
+def _bodies(words: list[str]) -> list[dict[int, np.ndarray]]:
+    """Joints ``(25, 12)`` by frame, for each body.
+
+    Raises:
+        ValueError: A number is none, or there are too few or too many of them.
+        IndexError: There are too few numbers.
+    """
+    bodies: dict[str, dict[int, np.ndarray]] = defaultdict(dict)
+    place = 1
+    for frame in range(int(words[0])):
+        count, place = int(words[place]), place + 1
+        for _ in range(count):
+            identity, joints = words[place], int(words[place + _BODY_NUMBERS])
+            if joints != len(NTU25):
+                raise ValueError(f"a body of {joints} joints")
+            place += _BODY_NUMBERS + 1
+            end = place + joints * _JOINT_NUMBERS
+            numbers = np.array(words[place:end], np.float64)
+            bodies[identity][frame] = numbers.reshape(joints, _JOINT_NUMBERS)
+            place = end
+    if place != len(words):
+        raise ValueError("numbers after the last frame")
+    return list(bodies.values())
+
+
+class _Facts(NamedTuple):
+    label: str | None = None
+    recording: str | None = None
+    part: str | None = None
+
+
+def _facts(name: str, protocol: Protocol) -> _Facts:
+    """What the name of a file tells."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return _Facts()
+    setup, camera, performer, _, action = (int(number) for number in match.groups())
+    training = {
+        "xsub": performer in _TRAINING_SUBJECTS,
+        "xview": camera in _TRAINING_CAMERAS,
+        "xset": setup % 2 == 0,
+    }[protocol]
+    return _Facts(
+        NTU60[action - 1] if 1 <= action <= len(NTU60) else f"A{action:03d}",
+        f"S{setup:03d}P{performer:03d}",
+        "train" if training else "test",
+    )

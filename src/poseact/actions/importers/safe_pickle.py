@@ -1,0 +1,125 @@
+"""Pickles of plain values and arrays of numbers, read without running anything that they name."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from poseact.data.label_files import require_file
+from poseact.errors import PoseActError
+
+_NUMBERS = ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
+"""Types that an array may have."""
+
+
+def load_plain_pickle(path: Path, what: str) -> Any:
+    """The content of a pickle of builtin containers, numbers, texts and arrays of numbers.
+
+    A pickle is a program: opened by ``pickle.load`` it may call any function. Here the only names
+    that it may ask for are those by which NumPy rebuilds an array or a number, and even they are
+    replaced by functions that check what they are given.
+
+    Args:
+        path: The file.
+        what: What it is, for messages.
+
+    Raises:
+        PoseActError: The file is missing, damaged, or asks for anything else, which is named.
+    """
+    require_file(path, what)
+    try:
+        with path.open("rb") as file:
+            return _values(_PlainUnpickler(file, encoding="latin1").load())
+    # Damaged pickles fail in any of these ways.
+    except (
+        *(pickle.UnpicklingError, EOFError, AttributeError, RecursionError),
+        *(ValueError, TypeError, LookupError, MemoryError, OverflowError),
+    ) as error:
+        raise PoseActError(
+            f"{path} cannot be read as {what} of plain values and arrays ({error}); "
+            "get it from a source that you trust, or save it as NPZ files."
+        ) from error
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        # NumPy 2 renamed numpy.core.
+        key = module.replace("numpy._core", "numpy.core"), name
+        safe = {
+            ("numpy", "ndarray"): _Array,
+            ("numpy", "dtype"): _Numbers,
+            ("numpy.core.multiarray", "_reconstruct"): _blank_array,
+            ("numpy.core.multiarray", "scalar"): _scalar,
+            ("numpy.core.numeric", "_frombuffer"): _from_buffer,
+            ("_codecs", "encode"): _encode,
+        }
+        if key not in safe:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is not allowed")
+        return safe[key]
+
+
+class _Numbers:
+    """Stands in for ``numpy.dtype``."""
+
+    def __init__(self, code: str, *_: object) -> None:
+        if code not in _NUMBERS:
+            raise pickle.UnpicklingError(f"it holds an array of {code!r}, not of numbers")
+        self.dtype = np.dtype(code)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.dtype = self.dtype.newbyteorder(">" if state[1] == ">" else "<")
+
+
+class _Array:
+    """Stands in for ``numpy.ndarray``."""
+
+    values: np.ndarray
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, numbers, by_columns, content = state
+        # Pickles of Python 2 hold bytes as text.
+        content = content.encode("latin1") if isinstance(content, str) else content
+        self.values = _array(content, numbers, shape, "F" if by_columns else "C")
+
+
+def _blank_array(*_: object) -> _Array:
+    return _Array()
+
+
+def _scalar(numbers: _Numbers, content: bytes | str) -> Any:
+    content = content.encode("latin1") if isinstance(content, str) else content
+    return _array(content, numbers, (1,), "C")[0].item()
+
+
+def _from_buffer(content: bytes, numbers: _Numbers, shape: Any, order: str) -> np.ndarray:
+    return _array(content, numbers, shape, order)
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """How protocol 2 writes bytes."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"it asks for the encoding {encoding!r}")
+    return text.encode("latin1")
+
+
+def _array(content: bytes, numbers: _Numbers, shape: Any, order: Any) -> np.ndarray:
+    if not isinstance(numbers, _Numbers):
+        raise pickle.UnpicklingError("it holds an array without a type")
+    size = math.prod(shape)
+    values = np.frombuffer(content, numbers.dtype, count=size) if size else np.empty(0)
+    return values.reshape(shape, order=order)
+
+
+def _values(content: Any) -> Any:
+    """The same with arrays in the place of what stood in for them."""
+    if isinstance(content, _Array):
+        return content.values
+    if isinstance(content, dict):
+        return {key: _values(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return type(content)(_values(value) for value in content)
+    return content

@@ -1,0 +1,157 @@
+"""The live job: pictures of a source to answers, drawn, shown and recorded as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+from poseact.actions.answer import Segment
+from poseact.actions.timeline import action_colours
+from poseact.draw import draw_pose
+from poseact.inference.canvas import Canvas, with_strip
+from poseact.inference.source import LiveFrame, LiveSource
+from poseact.inference.stream import Latency, Stream, StreamAnswer
+from poseact.inference.window import Window
+from poseact.interrupt import StopRequest
+
+SHOWN_S = 20.0
+"""Seconds of the past in the timeline."""
+
+# The nominal rate of a recording; its frames keep their own times.
+_RECORDED_FPS = 30.0
+
+
+@dataclass(frozen=True)
+class LiveReport:
+    """How a live job went.
+
+    Attributes:
+        frames: Pictures answered.
+        seconds: From the first picture's arrival to the last answer.
+        dropped: Pictures dropped because others came before they were taken.
+        reconnections: How often the source was lost and found again.
+        latency: Of the latest answers.
+        source_fps: Pictures per second that came of late; None for fewer than two.
+        out: The recorded video, if one was.
+        interrupted: Whether the user ended it.
+    """
+
+    frames: int
+    seconds: float
+    dropped: int
+    reconnections: int
+    latency: Latency
+    source_fps: float | None
+    out: Path | None
+    interrupted: bool
+
+    @property
+    def fps(self) -> float:
+        """Answers per second."""
+        return self.frames / self.seconds if self.seconds > 0 else 0.0
+
+
+class RecentSegments:
+    """The actions of the last seconds, in bounded memory.
+
+    Args:
+        span: Seconds to keep.
+    """
+
+    def __init__(self, span: float = SHOWN_S) -> None:
+        self.span = span
+        self.segments: list[Segment] = []
+
+    def add(self, time: float, answer: StreamAnswer) -> None:
+        """Lengthen the last segment, or begin one where the action has changed."""
+        label, probability = answer.label, answer.probability
+        last = self.segments[-1] if self.segments else None
+        if last is not None:
+            self.segments[-1] = last._replace(end=time)
+        if last is not None and last.label == label:
+            self.segments[-1] = self.segments[-1]._replace(probability=probability)
+        else:
+            self.segments.append(Segment(time, time, label, probability))
+        while self.segments[0].end < time - self.span:
+            del self.segments[0]
+
+
+def run_live(
+    stream: Stream,
+    source: LiveSource,
+    *,
+    show: bool = False,
+    out: str | Path | None = None,
+    on_answer: Callable[[StreamAnswer], None] | None = None,
+) -> LiveReport:
+    """Answer the pictures of a source until it is over or the user ends it.
+
+    On SIGINT or SIGTERM, or when the window is closed, the job ends after the picture in hand, and
+    the recorded video is complete; a second signal ends it at once.
+
+    Args:
+        stream: Gives the answers.
+        source: Not yet opened.
+        show: Show the drawn pictures in a window.
+        out: MP4 to record the drawn pictures to.
+        on_answer: Called after every picture.
+
+    Raises:
+        PoseActError: The source cannot be opened or was lost for good, or the video or a window
+            cannot be made.
+    """
+    out = None if out is None else Path(out)
+    frames, begun, interrupted = 0, None, False
+    with StopRequest() as stop, ExitStack() as stack:
+        window = stack.enter_context(Window("PoseAct")) if show else None
+        canvas = stack.enter_context(Canvas(out, _RECORDED_FPS)) if out else None
+        drawing = _Drawing(stream, window, canvas) if show or out else None
+        stack.enter_context(source)
+        for frame in source.frames(lambda: bool(stop)):
+            begun = begun or frame.arrived
+            # A file that waits to be read arrives when it is taken.
+            answer = stream.push(frame.image, frame.time, frame.arrived if source.live else None)
+            frames += 1
+            if on_answer is not None:
+                on_answer(answer)
+            if drawing is not None:
+                drawing.add(frame, answer)
+            if stop or (window is not None and not window.is_open):
+                break
+        interrupted = bool(stop)
+        seconds = perf_counter() - begun if begun else 0.0
+    return LiveReport(
+        frames,
+        seconds,
+        source.dropped,
+        source.reconnections,
+        stream.latency(),
+        source.fps,
+        out if frames else None,
+        interrupted,
+    )
+
+
+class _Drawing:
+    """Draws answers, for a window and a video."""
+
+    def __init__(self, stream: Stream, window: Window | None, canvas: Canvas | None) -> None:
+        self._skeleton = stream.predictor.skeleton
+        self._colours = action_colours(stream.labels)
+        self._recent = RecentSegments()
+        self._window, self._canvas = window, canvas
+
+    def add(self, frame: LiveFrame, answer: StreamAnswer) -> None:
+        """Draw an answer."""
+        self._recent.add(frame.time, answer)
+        pose = answer.pose
+        image = draw_pose(frame.image, pose.joints, pose.confidence, self._skeleton)
+        span = (frame.time - self._recent.span, frame.time)
+        image = with_strip(image, self._recent.segments, self._colours, span, frame.time)
+        if self._window is not None:
+            self._window.show(image)
+        if self._canvas is not None:
+            self._canvas.write(image, frame.time)

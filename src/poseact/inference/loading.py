@@ -1,0 +1,106 @@
+"""From weights to the two things that read a video: a predictor of poses, a network of actions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from poseact.actions.inputs import ActionNetwork, action_network, window_fps
+from poseact.errors import PoseActError
+from poseact.inference.predictor import Predictor
+from poseact.models.base import Network
+from poseact.models.fuse import fused
+from poseact.models.multitask import MultitaskNetwork
+from poseact.models.sequence import SequenceNetwork
+from poseact.weights.checkpoint import load
+
+
+class Readers(NamedTuple):
+    """What reads a video.
+
+    Attributes:
+        predictor: Reads the poses.
+        network: Tells actions from them, on the same device; None for weights that know none.
+    """
+
+    predictor: Predictor
+    network: ActionNetwork | None
+
+
+def load_readers(
+    weights: str | Path | Network,
+    num_blocks: int | None = None,
+    device: str | torch.device | None = None,
+) -> Readers:
+    """The predictor, and the action network if the weights tell actions of sequences.
+
+    Args:
+        weights: Name, file or network. One that reads poses alone names the weights that give
+            them: a name, or a file that may be given relative to its own.
+        num_blocks: Pose blocks to run (default all).
+        device: Where to run; by default CUDA where there is one.
+
+    Raises:
+        PoseActError: The weights cannot be read, or poses and actions do not fit one another.
+    """
+    network = weights if isinstance(weights, Network) else load(weights)
+    if isinstance(network, SequenceNetwork):
+        folder = Path() if isinstance(weights, Network) else Path(weights).parent
+        predictor = Predictor(_pose_weights(network, folder), num_blocks, device)
+        _check_poses(network, predictor)
+    else:
+        predictor = Predictor(network, num_blocks, device)
+    if not _reads_sequences(network):
+        return Readers(predictor, None)
+    return Readers(predictor, fused(action_network(network)).float().to(predictor.device))
+
+
+def load_action_readers(
+    weights: str | Path | Network,
+    num_blocks: int | None = None,
+    device: str | torch.device | None = None,
+) -> tuple[Predictor, ActionNetwork]:
+    """As :func:`load_readers`, for weights that must know actions.
+
+    Raises:
+        PoseActError: As there, or the weights know no actions of sequences.
+    """
+    predictor, network = load_readers(weights, num_blocks, device)
+    if network is None:
+        raise PoseActError(
+            f"The weights ({predictor.card.preset}) know no actions of sequences; give a file that "
+            "'poseact train-actions' wrote."
+        )
+    return predictor, network
+
+
+def _reads_sequences(network: Network) -> bool:
+    """Whether the network tells actions from poses in px at a rate that it knows."""
+    if isinstance(network, MultitaskNetwork):
+        known = bool(network.config.labels) and network.config.person_square
+        return known and network.card.fps is not None
+    return isinstance(network, SequenceNetwork)
+
+
+def _pose_weights(network: SequenceNetwork, folder: Path) -> str | Path:
+    window_fps(network)
+    name = network.card.pose_weights
+    if name is None:
+        raise PoseActError(
+            "The weights tell actions from poses of another source and do not say which weights "
+            "give such poses in pictures; train them on poses of PoseAct."
+        )
+    return folder / name if (folder / name).is_file() else name
+
+
+def _check_poses(network: SequenceNetwork, predictor: Predictor) -> None:
+    config, skeleton = network.config, predictor.skeleton
+    dims = 3 if predictor.has_depth else 2
+    if skeleton.joints != config.skeleton.joints or dims < config.dims:
+        raise PoseActError(
+            f"The weights {network.card.pose_weights} give {dims}D poses of {skeleton.name}, but "
+            f"the actions are told from {config.dims}D poses of {config.skeleton.name}; train "
+            "them on poses of these weights."
+        )
