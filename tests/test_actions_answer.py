@@ -76,7 +76,9 @@ def readings_of(sequence):
         confidence = sequence.confidence[k]
         box = (0.0, 0.0, 1.0, 1.0)
         pose = FramePose(k, time, 0, sequence.joints[k], confidence, confidence > 0.5, box)
-        yield time, PersonReading(pose, confidence, sequence.appearance[k].astype(np.float32))
+        spread = np.zeros((len(confidence), 2))
+        seen = sequence.appearance[k].astype(np.float32)
+        yield time, PersonReading(pose, confidence, spread, seen)
 
 
 def jittered(count, fps=30, seed=1):

@@ -300,13 +300,10 @@ class TestTraining:
         refused("label None", [*some, replace(some[0], label=None)])
         refused("joints of pa16", [*some, clip("jump", 1, skeleton=PA16)])
         refused("give pose_network", some, streams="both")
-        refused(
-            "no appearance",
-            some,
-            streams="both",
-            pose_network=flat,
-        )
-        refused("2D joints", some, pose_network=create_model())
+        refused("reads those of pa16", some, pose_network=flat)
+        posed = clips(range(2), skeleton=PA16)
+        refused("no appearance", posed, streams="both", pose_network=flat)
+        refused("2D joints", posed, pose_network=create_model())
         refused("epochs=0", some, epochs=0)
         nan = replace(SMALL, optimiser=SMALL.optimiser.model_copy(update={"lr": 1e30}))
         refused("look at these sequences", some, epochs=3, recipe=nan)

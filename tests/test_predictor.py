@@ -161,7 +161,7 @@ def test_video_follows_a_moving_person(predictor):
     results = list(predictor.video(frames_of(path)))
     assert [frame.index for frame, _ in results] == list(range(40))
     for (_, (pose,)), dots in zip(results, path, strict=True):
-        np.testing.assert_allclose(pose.joints[:, :2], dots, atol=0.7)
+        np.testing.assert_allclose(pose.joints[:, :2], dots, atol=1)
         assert pose.visible.all()
     sides = [pose.box[2] - pose.box[0] for _, (pose,) in results]
     assert max(sides) < 80
@@ -223,30 +223,37 @@ BODY = np.array([[100.0, 100.0], [140.0, 180.0]])
 
 
 def test_follower_smooths_and_gives_up():
-    follower, sure = PersonFollower(smoothing=0.5), np.ones(2)
-    follower.update(BODY, sure, (320, 240, 120), 640, 480)
-    assert follower.window == pytest.approx((120, 140, 112))
-    follower.update(BODY + np.array([40, 0]), sure, follower.window, 640, 480)
-    assert follower.window == pytest.approx((140, 140, 112))  # half way
-    three = np.array([*BODY, [120.0, 120.0]])
-    follower.update(three, np.array([0.6, 0.5, 0.1]), follower.window, 640, 480)
+    follower, sure, sharp = PersonFollower(smoothing=0.5), np.ones(2), np.zeros((2, 2))
+    follower.update(BODY, sure, sharp, (320, 240, 120), 640, 480)
+    assert follower.window == pytest.approx((120, 140, 88))
+    follower.update(BODY + np.array([40, 0]), sure, sharp, follower.window, 640, 480)
+    assert follower.window == pytest.approx((140, 140, 88))  # half way
+    three, unsure = np.array([*BODY, [120.0, 120.0]]), np.array([0.6, 0.5, 0.1])
+    follower.update(three, unsure, np.zeros((3, 2)), follower.window, 640, 480)
     assert follower.window is not None
     follower.lost_below = 0.5
-    follower.update(three, np.array([0.6, 0.5, 0.1]), follower.window, 640, 480)
+    follower.update(three, unsure, np.zeros((3, 2)), follower.window, 640, 480)
     assert follower.window is None
-    follower.update(BODY - 1000, sure, (0, 0, 100), 640, 480)
+    follower.update(BODY - 1000, sure, sharp, (0, 0, 100), 640, 480)
     assert follower.window is None
 
 
 def test_window_shrinks_in_steps_and_grows_for_unseen_joints():
-    body, all_seen = np.array([*BODY, [0.0, 0.0]]), np.ones(3)
+    body, all_seen, sharp = np.array([*BODY, [0.0, 0.0]]), np.ones(3), np.zeros((3, 2))
     body[2] = BODY[0]
-    assert closer_window(body, all_seen, (0, 0, 80), 640, 480)[2] == pytest.approx(112)
-    assert closer_window(body, all_seen, (0, 0, 640), 640, 480)[2] == pytest.approx(256)
+    assert closer_window(body, all_seen, sharp, (0, 0, 80), 640, 480)[2] == pytest.approx(88)
+    assert closer_window(body, all_seen, sharp, (0, 0, 640), 640, 480)[2] == pytest.approx(256)
     one_unseen = np.array([1, 1, 0.1])
-    assert closer_window(body, one_unseen, (0, 0, 200), 640, 480)[2] == pytest.approx(240)
-    assert closer_window(body, one_unseen, (0, 0, 600), 640, 480)[2] == pytest.approx(640)
-    assert closer_window(body, np.array([1, 0.1, 0.1]), (0, 0, 200), 640, 480) is None
+    assert closer_window(body, one_unseen, sharp, (0, 0, 200), 640, 480)[2] == pytest.approx(240)
+    assert closer_window(body, one_unseen, sharp, (0, 0, 600), 640, 480)[2] == pytest.approx(640)
+    assert closer_window(body, np.array([1, 0.1, 0.1]), sharp, (0, 0, 200), 640, 480) is None
+
+
+def test_window_grows_where_the_places_are_unsure():
+    sure, spread = np.ones(2), np.array([[0.0, 10.0], [0.0, 30.0]])
+    x, y, side = closer_window(BODY, sure, spread, (0, 0, 80), 640, 480)
+    assert (x, y) == pytest.approx((120, 150))
+    assert side == pytest.approx(1.1 * 120)
 
 
 def test_crop_and_back_is_the_identity():

@@ -20,7 +20,7 @@ from poseact.inference.predictor import Predictor
 from poseact.media import Frame
 from poseact.models.base import Network
 
-VERSION = 1
+VERSION = 2
 """Of how features are read: a change of it makes every kept file stale."""
 
 Stretch = tuple[float, float]
@@ -150,10 +150,12 @@ class FeatureCache:
 
 
 def digest_of(network: Network) -> str:
-    """Tells networks apart by their shape and weights."""
-    total = hashlib.sha256(repr(network.config).encode())
+    """Tells networks apart by what they read from pictures; their action model is left out."""
+    config = network.config
+    total = hashlib.sha256(repr((config.skeleton.joints, config.image_size)).encode())
     for name, tensor in sorted(network.state_dict().items()):
-        total.update(name.encode() + tensor.cpu().numpy().tobytes())
+        if not name.startswith("action_model."):
+            total.update(f"{name} {tuple(tensor.shape)}".encode() + tensor.cpu().numpy().tobytes())
     return total.hexdigest()
 
 

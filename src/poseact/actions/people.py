@@ -60,7 +60,14 @@ def find_people(predictor: Predictor, image: np.ndarray, window: Window) -> list
     earlier = readings
     for _ in range(_STEPS):
         windows = [
-            closer_window(reading.pose.joints, reading.pose.confidence, window, width, height)
+            closer_window(
+                reading.pose.joints,
+                reading.pose.confidence,
+                reading.spread,
+                window,
+                width,
+                height,
+            )
             or window
             for reading, window in zip(readings, windows, strict=True)
         ]

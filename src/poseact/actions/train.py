@@ -111,7 +111,7 @@ def train_heads(
     validation: Sequence[PoseSequence] = (),
     frames: int = 32,
     fps: float = 15.0,
-    epochs: int = 40,
+    epochs: int = 30,
     seed: int = 0,
     recipe: HeadRecipe | None = None,
     on_progress: OnProgress | None = None,

@@ -25,7 +25,7 @@ from poseact.device import on_device
 from poseact.errors import PoseActError
 from poseact.inference.follow import SURE, PersonFollower, closer_window
 from poseact.inference.results import FramePose
-from poseact.layers.softargmax import window_confidence
+from poseact.layers.softargmax import spread_2d, window_confidence
 from poseact.media import Frame, require_picture
 from poseact.models.action import gather_at_joints
 from poseact.models.base import Network
@@ -54,12 +54,15 @@ class CropReading(NamedTuple):
             the network's root where there is no pelvis).
         confidence: ``(N, J)``.
         sharpness: ``(N, J)`` in (0, 1], the share of a joint's heat map in its densest 2 x 2 cells.
+        spread: ``(N, J, 2)`` standard deviation of a joint's place along x and y, in [0, 1] of the
+            crop.
         appearance: ``(N, J, C)`` visual features gathered at the joints by their heat maps.
     """
 
     joints: np.ndarray
     confidence: np.ndarray
     sharpness: np.ndarray
+    spread: np.ndarray
     appearance: np.ndarray
 
 
@@ -69,11 +72,13 @@ class PersonReading(NamedTuple):
     Attributes:
         pose: In px of the picture.
         sharpness: ``(J,)`` as of :class:`CropReading`.
+        spread: ``(J, 2)`` as of :class:`CropReading`, in px of the picture.
         appearance: ``(J, C)`` as of :class:`CropReading`.
     """
 
     pose: FramePose
     sharpness: np.ndarray
+    spread: np.ndarray
     appearance: np.ndarray
 
 
@@ -198,7 +203,8 @@ class Predictor:
         else:
             (reading,) = self.read(frame.image, [window], number, time)
         height, width = frame.image.shape[:2]
-        follower.update(reading.pose.joints, reading.pose.confidence, window, width, height)
+        pose = reading.pose
+        follower.update(pose.joints, pose.confidence, reading.spread, window, width, height)
         return reading
 
     def _search(self, image: np.ndarray, frame: int, time: float) -> tuple[PersonReading, Window]:
@@ -210,8 +216,8 @@ class Predictor:
         window = whole_window(width, height)
         (reading,) = self.read(image, [window], frame, time)
         for _ in range(_SEARCH_STEPS):
-            pose = reading.pose
-            closer = closer_window(pose.joints, pose.confidence, window, width, height)
+            pose, spread = reading.pose, reading.spread
+            closer = closer_window(pose.joints, pose.confidence, spread, window, width, height)
             if closer is None:
                 break
             window = closer
@@ -233,7 +239,7 @@ class Predictor:
             return []
         matrices = [crop_matrix(window) for window in windows]
         crops = np.stack([warp_image(image, matrix, self.image_size) for matrix in matrices])
-        joints, confidence, sharpness, appearance = self.crops(crops)
+        joints, confidence, sharpness, spread, appearance = self.crops(crops)
         height, width = image.shape[:2]
         readings = []
         for person, (matrix, (x, y, side)) in enumerate(zip(matrices, windows, strict=True)):
@@ -250,7 +256,9 @@ class Predictor:
                 inside & (confidence[person] >= SURE),
                 (x - half, y - half, x + half, y + half),
             )
-            readings.append(PersonReading(pose, sharpness[person], appearance[person]))
+            readings.append(
+                PersonReading(pose, sharpness[person], spread[person] * side, appearance[person])
+            )
         return readings
 
     @torch.inference_mode()
@@ -264,14 +272,14 @@ class Predictor:
         prediction = self.network(frames, num_blocks=self.num_blocks)
         joints, confidence, heatmaps = (part.squeeze(1) for part in prediction.pose)
         appearance = gather_at_joints(heatmaps, prediction.features.squeeze(1))
-        sharpness = window_confidence(heatmaps)
+        sharpness, spread = window_confidence(heatmaps), spread_2d(heatmaps)
         points = joints.cpu().numpy()
         if self.has_depth:
             root = 0.5
             if "pelvis" in self.skeleton.joints:
                 root = points[:, [self.skeleton.index("pelvis")], 2]
             points[..., 2] = (points[..., 2] - root) * DEPTH_RANGE_MM
-        others = (part.cpu().numpy() for part in (confidence, sharpness, appearance))
+        others = (part.cpu().numpy() for part in (confidence, sharpness, spread, appearance))
         return CropReading(points, *others)
 
 

@@ -25,6 +25,19 @@ def soft_argmax_2d(probabilities: Tensor) -> Tensor:
     return torch.stack((x, y), -1)
 
 
+def spread_2d(probabilities: Tensor) -> Tensor:
+    """Standard deviation of the position: ``(N, J, H, W)`` to ``(N, J, 2)`` along x and y.
+
+    In the unit of :func:`soft_argmax_2d`. Wide where the joint's place is not sure.
+    """
+    spreads = []
+    for marginal in (probabilities.sum(2), probabilities.sum(3)):
+        grid = torch.linspace(0, 1, marginal.shape[-1]).to(marginal)
+        mean = (marginal @ grid).unsqueeze(-1)
+        spreads.append((marginal * (grid - mean).square()).sum(-1).sqrt())
+    return torch.stack(spreads, -1)
+
+
 def soft_argmax_1d(logits: Tensor, grid: Tensor) -> Tensor:
     """Expected depth: ``(N, D, J)`` logits and a ``(D,)`` grid to ``(N, J)``."""
     return torch.einsum("ndj,d->nj", logits.softmax(1), grid)
