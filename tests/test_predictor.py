@@ -7,6 +7,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 import poseact
 from poseact.crop import crop_matrix, transform_points, warp_image, whole_window
@@ -54,7 +55,8 @@ class DotNetwork(Network):
         confidence = (total.flatten(1) > 0.5).float()
         if frames.max() > -1:  # not the trial run of a new Predictor
             self.calls.append(batch * clip)
-        shaped = (t.unflatten(0, (batch, clip)) for t in (joints, confidence, heat))
+        wide = F.avg_pool2d(heat, 15, 1, 7)  # real networks are no surer of a place than that
+        shaped = (t.unflatten(0, (batch, clip)) for t in (joints, confidence, wide))
         return Prediction([Pose(*shaped)], {}, frames)
 
 
@@ -161,8 +163,7 @@ def test_video_follows_a_moving_person(predictor):
     results = list(predictor.video(frames_of(path)))
     assert [frame.index for frame, _ in results] == list(range(40))
     for (_, (pose,)), dots in zip(results, path, strict=True):
-        # This network is surer than any real one, so its window cuts the outer dots a little.
-        np.testing.assert_allclose(pose.joints[:, :2], dots, atol=1.5)
+        np.testing.assert_allclose(pose.joints[:, :2], dots, atol=0.7)
         assert pose.visible.all()
     sides = [pose.box[2] - pose.box[0] for _, (pose,) in results]
     assert max(sides) < 80
