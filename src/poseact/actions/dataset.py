@@ -179,16 +179,14 @@ def check_parts(train: Sequence[PoseSequence], test: Sequence[PoseSequence]) -> 
             )
 
 
-def leaks(data: ActionData, test: Sequence[PoseSequence]) -> list[str]:
-    """Notes on test clips that look like training clips."""
-    tested = {sequence.name for sequence in test}
-    leaking = [copy for copy in data.copies if (copy.first in tested) != (copy.second in tested)]
-    if not leaking:
+def told_copies(data: ActionData) -> list[str]:
+    """A note on clips of several recordings that show the same."""
+    if not data.copies:
         return []
-    names = ", ".join(sorted({name for c in leaking for name in (c.first, c.second)} & tested)[:5])
+    names = ", ".join(sorted({name for c in data.copies for name in (c.first, c.second)})[:5])
     return [
-        f"{len(leaking)} pairs of a training and a test clip look the same (such as {names}), so "
-        "the scores are too good; give copies one recording."
+        f"{len(data.copies)} pairs of clips of different recordings look the same (among them "
+        f"{names}); they are taken for one recording, so that no copy of a training clip is tested."
     ]
 
 

@@ -12,19 +12,23 @@ import numpy as np
 
 from poseact.actions.calibrate import Calibration, calibrate
 from poseact.actions.check import require_trainable
+from poseact.actions.copies import join_recordings
 from poseact.actions.dataset import (
     ActionData,
     OnStage,
     check_joints,
     check_parts,
     is_filmed,
-    leaks,
     read_checked,
+    read_filmed,
     read_posed,
+    told_copies,
     write_split,
 )
 from poseact.actions.evaluate import ActionProtocol, evaluate
 from poseact.actions.figures import CurvePoint
+from poseact.actions.film import FilmedClip
+from poseact.actions.finetune import finetune
 from poseact.actions.folder import BACKGROUND
 from poseact.actions.inputs import ActionNetwork, window_fps
 from poseact.actions.report import Measured, ReportFiles, write_report
@@ -37,6 +41,7 @@ from poseact.inference.predictor import DEFAULT_WEIGHTS
 from poseact.interrupt import StopRequest
 from poseact.models.base import Network
 from poseact.models.multitask import MultitaskNetwork
+from poseact.recipe import load_recipe
 from poseact.weights.checkpoint import load, save
 
 VALIDATION = 0.2
@@ -69,6 +74,8 @@ class TrainPlan:
         test: Share of the recordings that are kept for the test.
         curve: Train also on fewer clips, for the learning curve.
         recipe: Further settings of the trainings.
+        finetune: Recipe of pose data; with it the whole network is trained at last, see
+            :func:`~poseact.actions.finetune.finetune`.
     """
 
     streams: Literal["both", "pose"] | None = None
@@ -81,6 +88,7 @@ class TrainPlan:
     test: float = 0.3
     curve: bool = True
     recipe: HeadRecipe | None = None
+    finetune: Path | None = None
 
     def training(self) -> dict[str, Any]:
         """Arguments of every training."""
@@ -154,9 +162,10 @@ def train_actions(
     plan, out = plan or TrainPlan(), Path(out)
     report = TrainReport(out, out / "actions.safetensors", out / "split.csv")
     with StopRequest() as stop:
-        run = _Run(Path(source), report, plan, stop, on_stage or (lambda *_: None))
+        reading = {"cache": Path(cache or out / "cache"), "workers": workers, "device": device}
+        run = _Run(Path(source), report, plan, stop, on_stage or (lambda *_: None), reading)
         try:
-            run.all(run.read(Path(cache or out / "cache"), workers, device))
+            run.all(run.read())
         except _Stopped:
             report.interrupted = True
     return report
@@ -171,21 +180,24 @@ class _Run:
     plan: TrainPlan
     stop: StopRequest
     on_stage: OnStage
+    reading: dict[str, Any]
     pose_network: Network | None = None
 
     def all(self, data: ActionData) -> None:
         """Every step after the reading, one after the other."""
-        notes = self.report.notes = [*data.notes]
-        require_trainable(data.sequences)
-        train, test = split_by_recording(data.sequences, self.plan.test, self.plan.seed)
+        notes = self.report.notes = [*data.notes, *told_copies(data)]
+        sequences = join_recordings(data.sequences, data.copies)
+        require_trainable(sequences)
+        train, test = split_by_recording(sequences, self.plan.test, self.plan.seed)
         check_parts(train, test)
         write_split(self.report.split, {"train": train, "test": test})
-        notes += leaks(data, test)
         calibration = self.calibration(train)
         network = self.train("heads", train)
         if calibration is not None:
             network.card = calibration.on(network.card)
         curve = self.curve(train, test) if self.plan.curve else []
+        if self.plan.finetune is not None:
+            network, test = self.end_to_end(network, data, train, test)
         scores = self.report.scores
         for name, protocol in PROTOCOLS.items():
             scores[name] = evaluate(network, test, protocol, on_clips=self.told(f"test, {name}"))
@@ -208,9 +220,14 @@ class _Run:
             ),
         )
 
-    def read(self, cache: Path, workers: int, device: str | None) -> ActionData:
+    def read(self) -> ActionData:
         """The sequences; features of videos are taken from the cache where they are there."""
         if self.plan.kind is not None or not is_filmed(self.source):
+            if self.plan.finetune is not None:
+                raise PoseActError(
+                    f"A training end to end was asked for, but {self.source} holds no videos; "
+                    "leave it out."
+                )
             if self.plan.streams == "both":
                 raise PoseActError(
                     f"Both streams were asked for, but {self.source} holds no videos to see an "
@@ -223,15 +240,47 @@ class _Run:
         data = read_checked(
             self.source,
             self.pose_network,
-            cache,
-            workers=workers,
-            device=device,
             on_stage=self.on_stage,
             stop=self.stop,
+            **self.reading,
         )
         if data.interrupted:
             raise _Stopped
         return data
+
+    def end_to_end(
+        self,
+        network: ActionNetwork,
+        data: ActionData,
+        train: Sequence[PoseSequence],
+        test: Sequence[PoseSequence],
+    ) -> tuple[ActionNetwork, Sequence[PoseSequence]]:
+        """The whole network trained on, and the test clips as it reads them."""
+        if not isinstance(network, MultitaskNetwork) or self.plan.finetune is None:
+            raise PoseActError(
+                "Only a network of both streams can be trained end to end; leave --finetune out."
+            )
+        labels = network.config.labels
+        clips = [FilmedClip(data.videos[s.name], s, labels.index(str(s.label))) for s in train]
+        result = finetune(
+            network,
+            clips,
+            load_recipe(self.plan.finetune),
+            self.report.out / "training",
+            on_step=lambda done, total, _: self.on_stage("training, end to end", done, total),
+        )
+        if not result.finished:
+            raise _Stopped
+        self.report.notes.append(result.describe())
+        if not result.kept:
+            return network, test
+        again = read_filmed(
+            self.source, result.network, on_stage=self.on_stage, stop=self.stop, **self.reading
+        )
+        if again.interrupted:
+            raise _Stopped
+        read = {sequence.name: sequence for sequence in again.sequences}
+        return result.network, [read.get(sequence.name, sequence) for sequence in test]
 
     def calibration(self, train: Sequence[PoseSequence]) -> Calibration | None:
         """Learnt from a part of the training clips, by heads trained on the others."""

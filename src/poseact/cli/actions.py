@@ -45,6 +45,10 @@ def train_actions_command(
     curve: Annotated[
         bool, typer.Option(help="Train on fewer clips too, for the learning curve.")
     ] = True,
+    finetune: Annotated[
+        Path | None,
+        typer.Option(help="Recipe of pose data: train the whole network at last, pose kept."),
+    ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Folder for what is read of videos (default OUT/cache).")
     ] = None,
@@ -55,7 +59,9 @@ def train_actions_command(
     from poseact.actions.pipeline import TrainPlan, train_actions
     from poseact.actions.report import accuracy_rows
 
-    plan = TrainPlan(streams, weights, kind, frames, fps, epochs, seed, test, curve)
+    plan = TrainPlan(
+        streams, weights, kind, frames, fps, epochs, seed, test, curve, finetune=finetune
+    )
     with Stages() as stages:
         report = train_actions(
             source,
