@@ -10,13 +10,17 @@ from importlib.resources import as_file, files
 
 import numpy as np
 import pytest
+import torch
+import yaml
 from typer.testing import CliRunner
 
+from people import write_lsp_people
 from poseact.actions.dataset import only_part
 from poseact.actions.document import Picture, Section, write_html, write_markdown
 from poseact.actions.evaluate import ActionProtocol
 from poseact.actions.evaluation import eval_actions
 from poseact.actions.figures import STRIP_FRAMES, TILE_PX, filmstrip
+from poseact.actions.finetune import FinetunePlan
 from poseact.actions.importers import read_sequences
 from poseact.actions.pipeline import TrainPlan, train_actions
 from poseact.actions.sequence import PoseSequence
@@ -204,6 +208,35 @@ class TestFilmed:
             root, report.out, replace(PLAN, epochs=2), on_stage=lambda *s: stages.append(s)
         )
         assert not [s for s in stages if s[0].startswith("training")]
+
+    def test_the_whole_network_is_trained_at_last(self, filmed, tmp_path):
+        root, report = filmed
+        write_lsp_people(tmp_path / "people", 6)
+        source = {"adapter": "lsp-extended", "root": str(tmp_path / "people")}
+        recipe = {
+            "name": "small",
+            "licence": "none",
+            "network": {"preset": "tiny"},
+            "data": {
+                "train": {"people": {**source, "options": {"images": [1, 4]}}},
+                "validation": {"held-out": {**source, "options": {"images": [5, 6]}}},
+            },
+            "batch": 2,
+            "steps": 1,
+        }
+        path = tmp_path / "pose.yaml"
+        path.write_text(yaml.safe_dump(recipe))
+        plan = replace(PLAN, epochs=2, finetune=path, finetune_plan=FinetunePlan(steps=2, clips=1))
+        again = train_actions(root, tmp_path / "out", plan, cache=root / "out" / "cache")
+        (sentence,) = [note for note in again.notes if note.startswith("PCK on the pose")]
+        assert "held-out" in sentence
+        trained, heads = (load(r.weights).state_dict() for r in (again, report))
+        changed = any(not torch.equal(trained[n], heads[n]) for n in heads if "stem" in n)
+        assert changed == sentence.endswith("the training is kept.")
+
+    def test_no_training_end_to_end_without_video(self, folder, tmp_path):
+        with pytest.raises(PoseActError, match=r"end to end was asked for, but .* no videos"):
+            train_actions(folder, tmp_path, replace(PLAN, finetune=tmp_path / "pose.yaml"))
 
 
 class TestEvaluation:

@@ -28,7 +28,7 @@ from poseact.actions.dataset import (
 from poseact.actions.evaluate import ActionProtocol, evaluate
 from poseact.actions.figures import CurvePoint
 from poseact.actions.film import FilmedClip
-from poseact.actions.finetune import finetune
+from poseact.actions.finetune import FinetunePlan, finetune
 from poseact.actions.folder import BACKGROUND
 from poseact.actions.inputs import ActionNetwork, window_fps
 from poseact.actions.report import Measured, ReportFiles, write_report
@@ -76,6 +76,7 @@ class TrainPlan:
         recipe: Further settings of the trainings.
         finetune: Recipe of pose data; with it the whole network is trained at last, see
             :func:`~poseact.actions.finetune.finetune`.
+        finetune_plan: How; None for the defaults.
     """
 
     streams: Literal["both", "pose"] | None = None
@@ -89,6 +90,7 @@ class TrainPlan:
     curve: bool = True
     recipe: HeadRecipe | None = None
     finetune: Path | None = None
+    finetune_plan: FinetunePlan | None = None
 
     def training(self) -> dict[str, Any]:
         """Arguments of every training."""
@@ -267,6 +269,7 @@ class _Run:
             clips,
             load_recipe(self.plan.finetune),
             self.report.out / "training",
+            plan=self.plan.finetune_plan,
             on_step=lambda done, total, _: self.on_stage("training, end to end", done, total),
         )
         if not result.finished:
