@@ -231,3 +231,10 @@ class TestSplit:
         clips[:2] = replace(clips[0], part="test"), replace(clips[1], part="train")
         with pytest.raises(PoseActError, match="a 0 states both parts"):
             split_by_recording(clips)
+
+
+def test_what_was_drawn_beside_the_originals_is_left_out(tmp_path):
+    (tmp_path / "wave").mkdir()
+    for name in ("anna.mov", "anna_pose.mp4", "strike_a_pose.mp4"):
+        (tmp_path / "wave" / name).touch()
+    assert [clip.path.name for clip in find_clips(tmp_path)] == ["anna.mov", "strike_a_pose.mp4"]

@@ -156,6 +156,34 @@ class TestTraining:
         with pytest.raises(PoseActError, match="find the joints of"):
             train_actions(folder, tmp_path, replace(PLAN, weights="tiny-open"))
 
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"epochs": 0}, "epochs=0"),
+            ({"frames": 1}, "frames=1"),
+            ({"fps": -1.0}, "fps=-1"),
+            ({"test": 1.5}, "test share of 1.5"),
+            ({"finetune": "nowhere.yaml"}, "nowhere.yaml"),
+        ],
+    )
+    def test_impossible_plans_cost_nothing(self, folder, tmp_path, changes, message):
+        with pytest.raises(PoseActError, match=message):
+            train_actions(folder, tmp_path / "out", replace(PLAN, **changes))
+        assert not (tmp_path / "out").exists()
+
+    def test_impossible_places_cost_nothing(self, folder, tmp_path):
+        (tmp_path / "empty").mkdir()
+        (tmp_path / "one.mp4").touch()
+        for source in ("empty", "nowhere", "one.mp4"):
+            with pytest.raises(PoseActError, match=f"{source} is no folder of clips"):
+                train_actions(tmp_path / source, tmp_path / "out", PLAN)
+        with pytest.raises(PoseActError, match=r"could not be written|cannot be written"):
+            train_actions(folder, tmp_path / "one.mp4" / "out", PLAN)
+        with pytest.raises(PoseActError, match="'toaster' cannot be used"):
+            train_actions(folder, tmp_path / "out", PLAN, device="toaster")
+        with pytest.raises(PoseActError, match="0 workers"):
+            train_actions(folder, tmp_path / "out", PLAN, workers=0)
+
     def test_no_appearance_without_video(self, folder, tmp_path):
         with pytest.raises(PoseActError, match="holds no videos"):
             train_actions(folder, tmp_path, replace(PLAN, streams="both"))

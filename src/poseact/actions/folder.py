@@ -19,6 +19,9 @@ BACKGROUND = "_other"
 CLIPS_TABLE = "clips.csv"
 """Table of the clips in a folder, which then need not lie in folders of actions."""
 
+DRAWN = "_pose"
+"""How the name of a drawn video ends."""
+
 _REQUIRED = ("file", "start", "end", "label")
 _PARTS = ("train", "test")
 
@@ -100,6 +103,14 @@ def _from_folders(folder: Path) -> list[Clip]:
         for file in files
         if file.suffix.lower() in VIDEO_SUFFIXES
         and not any(part.startswith(".") for part in file.parts)
+    ]
+    originals = {video.with_suffix("") for video in videos}
+    # What 'poseact predict' drew beside its originals would be tested against them.
+    videos = [
+        video
+        for video in videos
+        if not video.stem.endswith(DRAWN)
+        or video.with_name(video.stem.removesuffix(DRAWN)) not in originals
     ]
     for video in videos:
         if len(video.parts) == 1:

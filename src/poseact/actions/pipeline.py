@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from poseact.actions.calibrate import Calibration, calibrate
 from poseact.actions.check import require_trainable
@@ -36,9 +37,12 @@ from poseact.actions.scores import ActionScores
 from poseact.actions.sequence import PoseSequence
 from poseact.actions.split import split_by_recording
 from poseact.actions.train import HeadRecipe, train_heads
+from poseact.device import on_device
 from poseact.errors import PoseActError
+from poseact.files import unwritable
 from poseact.inference.predictor import DEFAULT_WEIGHTS
 from poseact.interrupt import StopRequest
+from poseact.media import VIDEO_SUFFIXES
 from poseact.models.base import Network
 from poseact.models.multitask import MultitaskNetwork
 from poseact.recipe import load_recipe
@@ -91,6 +95,23 @@ class TrainPlan:
     recipe: HeadRecipe | None = None
     finetune: Path | None = None
     finetune_plan: FinetunePlan | None = None
+
+    def check(self) -> None:
+        """Refuse what cannot be done, before anything is.
+
+        Raises:
+            PoseActError: A number is out of range, or the recipe cannot be read.
+        """
+        numbers = {"frames": (self.frames, 2), "epochs": (self.epochs, 1)}
+        for name, (value, lowest) in numbers.items():
+            if value is not None and value < lowest:
+                raise PoseActError(f"{name}={value} was given; give {lowest} or more.")
+        if self.fps is not None and not self.fps > 0:
+            raise PoseActError(f"fps={self.fps:g} was given; give frames per second above 0.")
+        if not 0 < self.test < 1:
+            raise PoseActError(f"A test share of {self.test:g} was given; give one from 0 to 1.")
+        if self.finetune is not None:
+            load_recipe(self.finetune)
 
     def training(self) -> dict[str, Any]:
         """Arguments of every training."""
@@ -161,11 +182,25 @@ def train_actions(
         PoseActError: The data cannot be read or are too few, they do not fit the plan, or the
             results cannot be written.
     """
-    plan, out = plan or TrainPlan(), Path(out)
+    plan, out, source = plan or TrainPlan(), Path(out), Path(source)
+    plan.check()
+    if workers < 1:
+        raise PoseActError(f"{workers} workers were asked for; give 1 or more.")
+    on_device(device, lambda chosen: torch.zeros(1, device=chosen))
+    empty = source.is_dir() and not any(source.iterdir())
+    if empty or not source.exists() or source.suffix.lower() in VIDEO_SUFFIXES:
+        raise PoseActError(
+            f"{source} is no folder of clips; give one that holds a folder of videos for each "
+            "action, or sequences of poses."
+        )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(out, error) from error
     report = TrainReport(out, out / "actions.safetensors", out / "split.csv")
     with StopRequest() as stop:
         reading = {"cache": Path(cache or out / "cache"), "workers": workers, "device": device}
-        run = _Run(Path(source), report, plan, stop, on_stage or (lambda *_: None), reading)
+        run = _Run(source, report, plan, stop, on_stage or (lambda *_: None), reading)
         try:
             run.all(run.read())
         except _Stopped:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -61,7 +62,9 @@ def train_pose_command(
     if not report.finished:
         console.print(
             f"Interrupted after {report.steps} of {plan.steps} steps; go on with:\n"
-            f"poseact train-pose {recipe} --out {report.out} --resume"
+            + shlex.join(
+                ["poseact", "train-pose", str(recipe), "--out", str(report.out), "--resume"]
+            )
         )
         raise typer.Exit(INTERRUPTED)
 
