@@ -7,6 +7,7 @@ import os
 import signal
 from dataclasses import replace
 from importlib.resources import as_file, files
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,6 +36,7 @@ from poseact.weights.checkpoint import load
 
 RECIPE = HeadRecipe(batch=8, action_blocks=1, pose_filters=4, pose_width=14)
 PLAN = TrainPlan(frames=8, fps=10.0, epochs=3, curve=False, recipe=RECIPE)
+POSE_RECIPE = Path(__file__).parent.parent / "recipes" / "tiny-open.yaml"
 ACTIONS = ("wave", "squat", "stand")
 
 
@@ -264,7 +266,7 @@ class TestFilmed:
 
     def test_no_training_end_to_end_without_video(self, folder, tmp_path):
         with pytest.raises(PoseActError, match=r"end to end was asked for, but .* no videos"):
-            train_actions(folder, tmp_path, replace(PLAN, finetune=tmp_path / "pose.yaml"))
+            train_actions(folder, tmp_path, replace(PLAN, finetune=POSE_RECIPE))
 
 
 class TestEvaluation:

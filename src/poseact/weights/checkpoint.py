@@ -27,6 +27,9 @@ HALF = "float16"
 FORMAT = 1
 CONFIGS = {config.__name__: config for config in (MultitaskConfig, SPNetConfig, SequenceConfig)}
 
+_LATER = frozenset({"temperature", "unknown_below", "pose_weights"})
+"""What files of earlier versions do not say of their weights."""
+
 PREPROCESSING = {"colour": "RGB", "range": [-1, 1], "outside": -1}
 """What every network here expects of its frames, besides their size."""
 
@@ -210,7 +213,8 @@ def _network(path: Path, header: dict[str, Any]) -> Network:
         values["skeleton"] = Skeleton(
             skeleton["name"], tuple(joints), tuple((a, b) for a, b in limbs)
         )
-        card = Card(**{f.name: header[f.name] for f in fields(Card) if f.name in header})
+        names = [f.name for f in fields(Card) if f.name in header or f.name not in _LATER]
+        card = Card(**{name: header[name] for name in names})
         network = config(**values).build()
         stated = header["preprocessing"]
     except (KeyError, TypeError, ValueError, AttributeError, PoseActError) as error:
