@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+import action_networks
 import poseact
 from poseact.actions.answer import (
     UNKNOWN,
@@ -42,20 +43,8 @@ from poseact.skeleton import PA16, PA17
 LABELS = ("sit", "stand up", "_other")
 
 
-def action_network(labels=LABELS, fps=10.0, **card):
-    network = poseact.create_model(
-        "tiny",
-        channels=16,
-        low_channels=16,
-        image_size=32,
-        num_blocks=1,
-        action_blocks=2,
-        labels=labels,
-        person_square=True,
-        frames=8,
-    ).eval()
-    network.card = replace(network.card, fps=fps, **card)
-    return network
+def action_network(labels=LABELS, **card):
+    return action_networks.action_network(labels, **card)
 
 
 def sequence_of(times, channels=16, seed=0):

@@ -14,6 +14,7 @@ from itertools import islice, pairwise
 import numpy as np
 import pytest
 
+import action_networks
 import poseact
 from poseact.actions.answer import UNKNOWN, RecentFrames
 from poseact.actions.inputs import window_answers
@@ -32,19 +33,7 @@ SOON = BackOff(first_s=0.01, longest_s=0.02)
 
 
 def action_network(**card):
-    network = poseact.create_model(
-        "tiny",
-        channels=16,
-        low_channels=16,
-        image_size=32,
-        num_blocks=1,
-        action_blocks=2,
-        labels=LABELS,
-        person_square=True,
-        frames=8,
-    ).eval()
-    network.card = replace(network.card, fps=10.0, **card)
-    return network
+    return action_networks.action_network(LABELS, **card)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,8 @@ import threading
 from types import FrameType
 from typing import Any
 
+from poseact.errors import PoseActError
+
 
 class StopRequest:
     """True from the first SIGINT or SIGTERM on; a second one ends the program at once.
@@ -36,3 +38,20 @@ class StopRequest:
         if self._received:
             raise KeyboardInterrupt
         self._received = True
+
+
+def leave_signals_to_parent() -> None:
+    """In a worker process: ignore SIGINT and SIGTERM from now on.
+
+    A terminal sends its signal to every process; the parent alone decides what it means.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def worker_lost() -> PoseActError:
+    """The error of a job one of whose worker processes died."""
+    return PoseActError(
+        "A worker was ended from outside, perhaps for want of memory; "
+        "run the same command again, with fewer workers, to go on."
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from poseact.actions.copies import Copy, Thumbnails, find_copies
 from poseact.actions.extract import DEFAULT_CACHE, Finding, OnExtractStep, extract, no_frame
 from poseact.actions.folder import BACKGROUND, CLIPS_TABLE, Clip, find_clips
+from poseact.actions.sequence import PoseSequence
 from poseact.actions.split import Labelled
 from poseact.errors import PoseActError
 from poseact.files import atomic_write
@@ -68,6 +69,7 @@ class CheckReport:
         clips: Those that can be read.
         findings: Errors and warnings.
         copies: Pairs of clips of different recordings that show the same.
+        sequences: Of the clips in which the poses were read; not part of the JSON.
         interrupted: Whether the check was stopped before its end.
     """
 
@@ -75,6 +77,7 @@ class CheckReport:
     clips: list[ClipFacts] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     copies: list[Copy] = field(default_factory=list)
+    sequences: list[PoseSequence] = field(default_factory=list)
     interrupted: bool = False
 
     @property
@@ -98,7 +101,9 @@ class CheckReport:
         Raises:
             PoseActError: The file cannot be written.
         """
-        content = json.dumps(asdict(self), indent=2, ensure_ascii=False, default=str) + "\n"
+        facts = asdict(replace(self, sequences=[]))
+        del facts["sequences"]
+        content = json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n"
         atomic_write(path, lambda partial: partial.write_text(content, "utf-8"))
 
 
@@ -151,6 +156,7 @@ def check_clips(
                 stop=request,
             )
             report.findings += read.findings
+            report.sequences = read.sequences
         report.interrupted = bool(request)
     for clip, facts in zip(readable, report.clips, strict=True):
         report.findings += _of_one(facts, looks[clip].longest_gap)

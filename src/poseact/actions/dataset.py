@@ -9,8 +9,8 @@ from pathlib import Path
 
 from poseact.actions.check import check_clips, require_trainable
 from poseact.actions.copies import Copy
-from poseact.actions.extract import extract
-from poseact.actions.folder import CLIPS_TABLE, find_clips
+from poseact.actions.extract import Finding, extract
+from poseact.actions.folder import CLIPS_TABLE, Clip, find_clips
 from poseact.actions.importers import read_sequences
 from poseact.actions.sequence import PoseSequence
 from poseact.errors import PoseActError
@@ -77,9 +77,8 @@ def read_checked(
     )
     if check.interrupted:
         return ActionData([], interrupted=True)
-    data = read_filmed(source, network, cache, device=device, on_stage=on_stage, stop=stop)
-    notes = [finding.message for finding in check.findings]
-    return replace(data, notes=notes, copies=check.copies)
+    data = _filmed(find_clips(source), check.sequences, check.findings, interrupted=False)
+    return replace(data, copies=check.copies)
 
 
 def read_filmed(
@@ -116,11 +115,25 @@ def read_filmed(
         on_step=lambda step: on_stage("poses", step.files, step.of),
         stop=stop,
     )
-    notes = [finding.message for finding in read.findings]
-    if not read.sequences and not read.interrupted:
+    return _filmed(clips, read.sequences, read.findings, read.interrupted)
+
+
+def _filmed(
+    clips: Sequence[Clip],
+    sequences: list[PoseSequence],
+    findings: Sequence[Finding],
+    interrupted: bool,
+) -> ActionData:
+    """What was read of clips.
+
+    Raises:
+        PoseActError: None of them can be used.
+    """
+    notes = [finding.message for finding in findings]
+    if not sequences and not interrupted:
         raise PoseActError(f"None of the {len(clips)} clips can be used. {' '.join(notes[:3])}")
     videos = {clip.name: clip.path for clip in clips}
-    return ActionData(read.sequences, videos, notes, interrupted=read.interrupted)
+    return ActionData(sequences, videos, notes, interrupted=interrupted)
 
 
 def read_posed(source: Path, kind: str | None = None) -> ActionData:

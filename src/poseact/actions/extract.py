@@ -6,7 +6,6 @@ import hashlib
 import math
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -31,7 +30,7 @@ from poseact.actions.folder import Clip
 from poseact.actions.sequence import PoseSequence
 from poseact.errors import PoseActError
 from poseact.inference.predictor import DEFAULT_WEIGHTS, Predictor
-from poseact.interrupt import StopRequest
+from poseact.interrupt import StopRequest, leave_signals_to_parent, worker_lost
 from poseact.media import Frame, VideoReader
 from poseact.models.base import Network
 from poseact.skeleton import Skeleton
@@ -140,8 +139,7 @@ def extract(
         PoseActError: The weights cannot be read, the features cannot be written, or a worker was
             ended from outside. What is wrong with a clip is a finding instead.
     """
-    if workers < 1:
-        raise PoseActError(f"{workers} workers were asked for; give 1 or more.")
+    check_workers(workers)
     network = weights if isinstance(weights, Network) else load(weights)
     cache = FeatureCache(Path(cache_dir), network)
     kept, failed = _locate(clips, cache)
@@ -158,6 +156,16 @@ def extract(
         features = None if path is None else found.get(path) or read_kept(path)
         _add(extraction, clip, features, failed.get(clip.path), network.config.skeleton)
     return extraction
+
+
+def check_workers(workers: int) -> None:
+    """Refuse a number of processes that cannot be.
+
+    Raises:
+        PoseActError: It is below 1.
+    """
+    if workers < 1:
+        raise PoseActError(f"{workers} workers were asked for; give 1 or more.")
 
 
 @dataclass(frozen=True)
@@ -327,10 +335,7 @@ class _Run:
                     self.frames = shared.frames.value
                     self._tell()
             except BrokenProcessPool as error:
-                raise PoseActError(
-                    "A worker was ended from outside, perhaps for want of memory; "
-                    "run the same command again, with fewer workers, to go on."
-                ) from error
+                raise worker_lost() from error
             finally:
                 shared.stop.set()
                 pool.shutdown(cancel_futures=True)
@@ -359,9 +364,7 @@ class _Worker:
 
 
 def _start_worker(shared: _Shared) -> None:
-    # The terminal sends its signal to every process; the parent alone decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    leave_signals_to_parent()
     cv2.setNumThreads(1)
     torch.set_num_threads(shared.threads)
     _Worker.shared = shared

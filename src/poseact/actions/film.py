@@ -13,7 +13,14 @@ from torch.utils.data import Dataset
 
 from poseact.actions.sequence import PoseSequence
 from poseact.actions.windows import window_indices
-from poseact.crop import Window, crop_matrix, person_window, transform_points, warp_image
+from poseact.crop import (
+    Window,
+    crop_matrix,
+    person_window,
+    transform_points,
+    warp_image,
+    whole_window,
+)
 from poseact.errors import PoseActError
 from poseact.losses import PoseTargets
 from poseact.media import VideoReader
@@ -126,7 +133,7 @@ def still_window(joints: np.ndarray, seen: np.ndarray, picture: np.ndarray) -> W
     points = joints[seen]
     if len(points) < 2:
         height, width = picture.shape[:2]
-        return person_window((0, 0, width, height), 1.0)
+        return whole_window(width, height)
     (x0, y0), (x1, y1) = points.min(0).tolist(), points.max(0).tolist()
     return person_window((x0, y0, x1, y1))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from poseact.errors import PoseActError
+from poseact.inference.inputs import DRAWN
 from poseact.media import VIDEO_SUFFIXES
 
 BACKGROUND = "_other"
@@ -18,9 +19,6 @@ BACKGROUND = "_other"
 
 CLIPS_TABLE = "clips.csv"
 """Table of the clips in a folder, which then need not lie in folders of actions."""
-
-DRAWN = "_pose"
-"""How the name of a drawn video ends."""
 
 _REQUIRED = ("file", "start", "end", "label")
 _PARTS = ("train", "test")

@@ -27,6 +27,7 @@ from poseact.actions.dataset import (
     write_split,
 )
 from poseact.actions.evaluate import ActionProtocol, evaluate
+from poseact.actions.extract import check_workers
 from poseact.actions.figures import CurvePoint
 from poseact.actions.film import FilmedClip
 from poseact.actions.finetune import FinetunePlan, finetune
@@ -35,8 +36,8 @@ from poseact.actions.inputs import ActionNetwork, window_fps
 from poseact.actions.report import Measured, ReportFiles, write_report
 from poseact.actions.scores import ActionScores
 from poseact.actions.sequence import PoseSequence
-from poseact.actions.split import split_by_recording
-from poseact.actions.train import HeadRecipe, train_heads
+from poseact.actions.split import check_share, split_by_recording
+from poseact.actions.train import HeadRecipe, check_windows, train_heads
 from poseact.device import on_device
 from poseact.errors import PoseActError
 from poseact.files import unwritable
@@ -102,25 +103,18 @@ class TrainPlan:
         Raises:
             PoseActError: A number is out of range, or the recipe cannot be read.
         """
-        numbers = {"frames": (self.frames, 2), "epochs": (self.epochs, 1)}
-        for name, (value, lowest) in numbers.items():
-            if value is not None and value < lowest:
-                raise PoseActError(f"{name}={value} was given; give {lowest} or more.")
-        if self.fps is not None and not self.fps > 0:
-            raise PoseActError(f"fps={self.fps:g} was given; give frames per second above 0.")
-        if not 0 < self.test < 1:
-            raise PoseActError(f"A test share of {self.test:g} was given; give one from 0 to 1.")
+        check_windows(**self.windows())
+        check_share(self.test)
         if self.finetune is not None:
             load_recipe(self.finetune)
 
     def training(self) -> dict[str, Any]:
         """Arguments of every training."""
-        given = {
-            "frames": self.frames,
-            "fps": self.fps,
-            "epochs": self.epochs,
-            "recipe": self.recipe,
-        }
+        return {**self.windows(), "recipe": self.recipe}
+
+    def windows(self) -> dict[str, Any]:
+        """What is given of the windows and rounds."""
+        given = {"frames": self.frames, "fps": self.fps, "epochs": self.epochs}
         return {name: value for name, value in given.items() if value is not None}
 
 
@@ -184,8 +178,7 @@ def train_actions(
     """
     plan, out, source = plan or TrainPlan(), Path(out), Path(source)
     plan.check()
-    if workers < 1:
-        raise PoseActError(f"{workers} workers were asked for; give 1 or more.")
+    check_workers(workers)
     on_device(device, lambda chosen: torch.zeros(1, device=chosen))
     empty = source.is_dir() and not any(source.iterdir())
     if empty or not source.exists() or source.suffix.lower() in VIDEO_SUFFIXES:

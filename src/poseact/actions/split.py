@@ -49,8 +49,7 @@ def split_by_recording(
     Raises:
         PoseActError: The share is out of range, or a recording states both parts.
     """
-    if not 0 < test < 1:
-        raise PoseActError(f"A test share of {test:g} was asked for; give one between 0 and 1.")
+    check_share(test)
     stated = _stated(items)
     labels: dict[str | None, list[str]] = {}
     for item in items:
@@ -71,6 +70,16 @@ def split_by_recording(
         [item for item in items if _recording(item) not in chosen],
         [item for item in items if _recording(item) in chosen],
     )
+
+
+def check_share(test: float) -> None:
+    """Refuse a share of the test part that leaves one part empty.
+
+    Raises:
+        PoseActError: It is not between 0 and 1.
+    """
+    if not 0 < test < 1:
+        raise PoseActError(f"A test share of {test:g} was asked for; give one between 0 and 1.")
 
 
 def _recording(item: Labelled) -> str:

@@ -39,6 +39,9 @@ Streams = Literal["both", "pose"]
 Row = dict[str, float]
 OnProgress = Callable[[int, int, Row], None]
 
+FRAMES, FPS, EPOCHS = 32, 15.0, 30
+"""Defaults of a training: T and rate of the windows, and rounds."""
+
 _log = logging.getLogger(__name__)
 
 STATE_NAME = "heads.pt"
@@ -109,9 +112,9 @@ def train_heads(
     streams: Streams = "both",
     pose_network: MultitaskNetwork | None = None,
     validation: Sequence[PoseSequence] = (),
-    frames: int = 32,
-    fps: float = 15.0,
-    epochs: int = 30,
+    frames: int = FRAMES,
+    fps: float = FPS,
+    epochs: int = EPOCHS,
     seed: int = 0,
     recipe: HeadRecipe | None = None,
     on_progress: OnProgress | None = None,
@@ -143,11 +146,7 @@ def train_heads(
             labels, the loss is not finite, or the state cannot be written.
     """
     recipe = recipe or HeadRecipe()
-    if epochs < 1 or frames < 2 or fps <= 0:
-        raise PoseActError(
-            f"epochs={epochs}, frames={frames} and fps={fps} were given; give at least 1 epoch, "
-            "windows of at least 2 frames and a positive frame rate."
-        )
+    check_windows(frames, fps, epochs)
     network = build_network(sequences, streams, pose_network, frames, fps, seed, recipe)
     for sequence in sequences:
         check_skeleton(network, sequence)
@@ -157,6 +156,19 @@ def train_heads(
     training.run(validation, on_progress, stop, path)
     record = tuple(training.record)
     return TrainedActions(training.averaged(), record, len(record) == epochs)
+
+
+def check_windows(frames: int = FRAMES, fps: float = FPS, epochs: int = EPOCHS) -> None:
+    """Refuse windows and rounds that cannot be; arguments as `train_heads`'s.
+
+    Raises:
+        PoseActError: One is out of range.
+    """
+    if epochs < 1 or frames < 2 or fps <= 0:
+        raise PoseActError(
+            f"epochs={epochs}, frames={frames} and fps={fps} were given; give at least 1 epoch, "
+            "windows of at least 2 frames and a positive frame rate."
+        )
 
 
 def build_network(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,19 +47,25 @@ def require_file(path: Path, what: str) -> None:
 
 
 def read_mat(path: Path, variable: str, what: str) -> np.ndarray:
-    """One variable of a MATLAB file; structs are objects with attributes, cells object arrays.
+    """One variable of a MATLAB file, see :func:`read_mat_variables`."""
+    (array,) = read_mat_variables(path, (variable,), what)
+    return array
+
+
+def read_mat_variables(path: Path, variables: Sequence[str], what: str) -> list[np.ndarray]:
+    """Variables of a MATLAB file; structs are objects with attributes, cells object arrays.
 
     Args:
         path: The file.
-        variable: Name of the variable.
+        variables: Their names.
         what: What the file is, for messages.
 
     Returns:
-        The array, of at least two dimensions as MATLAB has it.
+        The arrays in the order asked for, of at least two dimensions as MATLAB has it.
 
     Raises:
-        PoseActError: The file is missing, empty, cut short, not MATLAB's, saved as v7.3, or holds
-            no such variable.
+        PoseActError: The file is missing, empty, cut short, not MATLAB's, saved as v7.3, or lacks
+            a variable.
     """
     require_file(path, what)
     if _is_hdf5(path):
@@ -73,12 +80,13 @@ def read_mat(path: Path, variable: str, what: str) -> np.ndarray:
             f"{path} is not a whole MATLAB file ({error}), but {what} was expected; "
             "fetch the file again."
         ) from error
-    if variable not in content:
-        found = ", ".join(name for name in content if not name.startswith("__"))
-        raise PoseActError(
-            f"{path} holds no array {variable!r} but {found or 'nothing'}; give {what}."
-        )
-    return content[variable]
+    for variable in variables:
+        if variable not in content:
+            found = ", ".join(name for name in content if not name.startswith("__"))
+            raise PoseActError(
+                f"{path} holds no array {variable!r} but {found or 'nothing'}; give {what}."
+            )
+    return [content[variable] for variable in variables]
 
 
 def read_npz(path: Path, keys: tuple[str, ...], what: str) -> dict[str, np.ndarray]:

@@ -12,6 +12,9 @@ from poseact.errors import PoseActError
 from poseact.inference.boxes import BoxesByFrame, read_boxes
 from poseact.media import VIDEO_SUFFIXES, Frame, VideoReader, find_media, read_image
 
+DRAWN = "_pose"
+"""How the name of a drawn picture or video ends."""
+
 
 @dataclass(frozen=True)
 class Input:
@@ -107,7 +110,7 @@ def _timeline_of(target: Path | None) -> Path | None:
     """``NAME_actions.png`` for ``NAME_pose.mp4``."""
     if target is None or target.suffix != ".mp4":
         return None
-    return target.with_name(f"{target.stem.removesuffix('_pose')}_actions.png")
+    return target.with_name(f"{target.stem.removesuffix(DRAWN)}_actions.png")
 
 
 def _drawn_names(sources: list[Path]) -> list[Path]:
@@ -118,7 +121,7 @@ def _drawn_names(sources: list[Path]) -> list[Path]:
         suffix = ".mp4" if source.suffix.lower() in VIDEO_SUFFIXES else ".png"
         stems = (source.stem, f"{source.stem}_{source.suffix[1:].lower()}")
         numbered = (f"{stems[1]}_{i}" for i in count(2))
-        candidates = (source.with_name(f"{s}_pose{suffix}") for s in chain(stems, numbered))
+        candidates = (source.with_name(f"{s}{DRAWN}{suffix}") for s in chain(stems, numbered))
         name = next(c for c in candidates if c.as_posix().casefold() not in taken)
         taken.add(name.as_posix().casefold())
         names.append(name)

@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import multiprocessing
-import signal
 import tarfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -22,7 +21,7 @@ import numpy as np
 from poseact.data.synthetic import INDEX
 from poseact.errors import PoseActError
 from poseact.files import atomic_write
-from poseact.interrupt import StopRequest
+from poseact.interrupt import StopRequest, leave_signals_to_parent, worker_lost
 from poseact.media import find_media
 from poseact.synthetic.labels import SYNTHETIC
 from poseact.synthetic.motion import Part
@@ -221,10 +220,7 @@ class _Run:
 
 def _raise(error: BaseException | None) -> None:
     if isinstance(error, BrokenProcessPool):
-        raise PoseActError(
-            "A worker was ended from outside, perhaps for want of memory; "
-            "run the same command again, with fewer workers, to go on."
-        ) from error
+        raise worker_lost() from error
     if error is not None:
         raise error
 
@@ -244,9 +240,7 @@ class _Worker:
 
 
 def _start_worker(shared: _Shared) -> None:
-    # The terminal sends its signal to every process; the parent alone decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    leave_signals_to_parent()
     cv2.setNumThreads(1)
     _Worker.shared = shared
 

@@ -8,11 +8,12 @@ import numpy as np
 
 from poseact.actions.importers.common import files_below, only_known, regular_times
 from poseact.actions.sequence import PoseSequence
-from poseact.data.label_files import read_mat
+from poseact.data.label_files import read_mat_variables
 from poseact.errors import PoseActError
 from poseact.skeleton import PENN13
 
 _WHAT = "a label file of Penn Action, such as labels/0001.mat"
+_VARIABLES = ("x", "y", "visibility", "action", "train")
 _PARTS = {1: "train", -1: "test"}
 
 
@@ -44,9 +45,7 @@ def read_penn(path: Path, *, fps: float = 30.0) -> list[PoseSequence]:
 
 
 def _read(name: str, file: Path, fps: float) -> PoseSequence:
-    x, y, seen, action, train = (
-        read_mat(file, variable, _WHAT) for variable in ("x", "y", "visibility", "action", "train")
-    )
+    x, y, seen, action, train = read_mat_variables(file, _VARIABLES, _WHAT)
     if not x.shape == y.shape == seen.shape == (len(x), len(PENN13)) or not len(x):
         raise PoseActError(
             f"{file} holds x, y and visibility of shapes {x.shape}, {y.shape} and {seen.shape}, "
