@@ -247,7 +247,11 @@ def test_ntu_names(tmp_path):
     for name in ("S001C001P001R001A009", "S001C002P001R002A009", "S018C003P003R001A120"):
         write_ntu(tmp_path / f"{name}.skeleton", [body])
     first, again, other = read_sequences(tmp_path)
-    assert (first.label, again.label, other.label) == (NTU60[8], "stand up", "A120")
+    assert (first.label, again.label, other.label) == (
+        NTU60[8],
+        "stand up",
+        "rock paper scissors",
+    )
     # One performance before several cameras is never divided.
     assert first.recording == again.recording != other.recording
     for protocol, parts in {

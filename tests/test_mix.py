@@ -9,7 +9,7 @@ from poseact.errors import PoseActError
 def mixed(**changes):
     settings = {
         "sources": (MixedSource(10, 1), MixedSource(7, 3)),
-        "rows": (3, 2),
+        "turns": ((3, 2),),
         "seed": 4,
         "size_at": lambda batch: 64 if batch < 5 else 128,
     }
@@ -51,7 +51,7 @@ def test_going_on_anywhere_gives_what_would_have_come():
 
 
 def test_processes_share_without_overlap():
-    alone = take(mixed(rows=(6, 4)), 10)
+    alone = take(mixed(turns=((6, 4),)), 10)
     parts = [take(mixed(rank=rank, world_size=2), 10) for rank in (0, 1)]
     for batch, first, second in zip(alone, *parts, strict=True):
         assert sorted(batch) == sorted(first + second)

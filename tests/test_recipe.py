@@ -49,7 +49,7 @@ def test_a_recipe_is_read_with_its_defaults(tmp_path, monkeypatch):
         ({"augment": {"occlusion_side": [0.5, 1.5]}}, "at most 1"),
         ({"data": {"train": {"a": {**PEOPLE, "ratio": 0}}}}, "ratio: Input should be greater"),
         ({"data": {"train": {}}}, "train"),
-        ({"optimiser": {"name": "sgd"}}, "'muon', 'adamw' or 'rmsprop'"),
+        ({"optimiser": {"name": "lion"}}, "'muon', 'adamw', 'rmsprop' or 'sgd'"),
     ],
 )
 def test_wrong_fields_are_named(tmp_path, changes, message):

@@ -23,7 +23,7 @@ import poseact
 from people import write_lsp_people
 from poseact.cli import app, main
 from poseact.errors import PoseActError
-from poseact.training.train import Machine, train_pose
+from poseact.training.train import Machine, TrainReport, train
 
 STEPS = 8
 QUIET = Machine(workers=0, log_every=1)
@@ -62,6 +62,11 @@ def recipe(tmp_path, people):
         return path
 
     return write
+
+
+def train_pose(path: Path, out: Path, **options) -> TrainReport:
+    (report,) = train(path, out, **options)
+    return report
 
 
 def losses(out: Path) -> dict[int, float]:
@@ -335,9 +340,9 @@ def test_a_program_whose_training_failed_can_end(recipe, tmp_path, people):
     program = (
         "import sys\n"
         "from poseact.errors import PoseActError\n"
-        "from poseact.training.train import Machine, train_pose\n"
+        "from poseact.training.train import Machine, train\n"
         "try:\n"
-        "    train_pose(sys.argv[1], sys.argv[2], machine=Machine(workers=1))\n"
+        "    train(sys.argv[1], sys.argv[2], machine=Machine(workers=1))\n"
         "except PoseActError as error:\n"
         "    kept = error\n"
     )

@@ -1,8 +1,9 @@
-"""Where a network runs."""
+"""Where a network runs, and on how many threads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -29,3 +30,18 @@ def on_device(device: str | torch.device | None, start: Callable[[torch.device],
         raise PoseActError(
             f"The device {str(chosen)!r} cannot be used here ({error}); give 'cpu'."
         ) from error
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """A block that computes on one thread, for steps so small that to wake others takes longer.
+
+    The number of threads is PyTorch's for the process: what other threads compute meanwhile may be
+    slower too. It is as before afterwards.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from poseact.actions.criterion import ActionCriterion
 from poseact.errors import PoseActError
-from poseact.models.outputs import Pose, Prediction
+from poseact.models.outputs import Action, Pose, Prediction
 
 # Far below any probability that matters, far above where float32 loses precision.
 MIN_PROBABILITY = 1e-12
@@ -125,6 +126,62 @@ class PoseCriterion(nn.Module):
         log_maps = heatmaps.clamp_min(MIN_PROBABILITY).log()
         cross_entropy = -torch.einsum("btjhw,btjh,btjw->btj", log_maps, down, across)
         return clip_mean(cross_entropy, valid)
+
+
+class MultitaskCriterion(nn.Module):
+    """The losses of poses and of actions together.
+
+    Terms: those of the pose criterion, and ``action``, the sum of the action criterion's over the
+    clips that have an action; 0 for a batch without any.
+
+    Args:
+        pose: None where poses are not learned.
+        action: None where actions are not learned.
+        action_weight: Factor of the term ``action``.
+    """
+
+    def __init__(
+        self, pose: PoseCriterion | None, action: ActionCriterion | None, action_weight: float = 1.0
+    ) -> None:
+        super().__init__()
+        self.pose = pose
+        self.action = action
+        self.action_weight = action_weight
+
+    def forward(
+        self, prediction: Prediction, targets: PoseTargets, actions: Tensor, has_action: Tensor
+    ) -> dict[str, Tensor]:
+        """The unweighted terms by name, scalars.
+
+        Args:
+            prediction: Of B clips.
+            targets: Their poses.
+            actions: ``(B,)`` numbers of their actions.
+            has_action: ``(B,)`` boolean; the others are not looked at.
+        """
+        terms = {} if self.pose is None else self.pose(prediction, targets)
+        if self.action is not None:
+            terms["action"] = self.action_term(prediction, actions, has_action)
+        return terms
+
+    def action_term(self, prediction: Prediction, actions: Tensor, has_action: Tensor) -> Tensor:
+        """The term ``action``."""
+        if self.action is None or not has_action.any():
+            # Of the prediction, so that a batch without actions has a gradient too.
+            return 0 * prediction.pose.joints.sum()
+        chosen = {
+            stream: [Action(*(part[has_action] for part in block)) for block in blocks]
+            for stream, blocks in prediction.actions.items()
+        }
+        return self.action.total(self.action(chosen, actions[has_action]))
+
+    def total(self, terms: Mapping[str, Tensor]) -> Tensor:
+        """The weighted sum of the terms."""
+        poses = {name: value for name, value in terms.items() if name != "action"}
+        parts = [] if self.pose is None else [self.pose.total(poses)]
+        if self.action is not None:
+            parts.append(self.action_weight * terms["action"])
+        return torch.stack(parts).sum()
 
 
 def gaussian(position: Tensor, cells: int, sigma: float) -> Tensor:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from poseact.actions.criterion import ActionCriterion
 from poseact.augment import AugmentRanges
 from poseact.data.mix import rows_of
 from poseact.data.sources import SourceSpec
 from poseact.errors import PoseActError
-from poseact.losses import PoseCriterion
+from poseact.losses import MultitaskCriterion, PoseCriterion
 from poseact.models.config import NetworkConfig
 from poseact.models.multitask import MAP_STRIDE
 from poseact.models.presets import preset_config
@@ -47,28 +50,36 @@ class DataSpec(_Part):
 
 
 class LossSpec(_Part):
-    """Weights and width of :class:`poseact.losses.PoseCriterion`."""
+    """Weights and width of :class:`poseact.losses.PoseCriterion`, and the weight of the actions."""
 
     weights: dict[str, float] = Field(default_factory=dict)
     sigma: float = 1.0
+    action: float = Field(default=1.0, gt=0)
+    """Factor of :class:`poseact.actions.criterion.ActionCriterion` beside the pose losses."""
 
-    def build(self) -> PoseCriterion:
-        """The criterion."""
-        return PoseCriterion(self.weights, self.sigma)
+    def build(self, learn: Sequence[str] = ("pose",)) -> MultitaskCriterion:
+        """The criterion of some tasks."""
+        return MultitaskCriterion(
+            PoseCriterion(self.weights, self.sigma) if "pose" in learn else None,
+            ActionCriterion() if "action" in learn else None,
+            self.action,
+        )
 
 
 class OptimiserSpec(_Part):
     """How the weights move."""
 
-    name: Literal["muon", "adamw", "rmsprop"] = "muon"
-    """``rmsprop`` is the papers', with the settings of Keras; ``muon`` is
-    :class:`poseact.training.muon.Muon`."""
+    name: Literal["muon", "adamw", "rmsprop", "sgd"] = "muon"
+    """``rmsprop`` and ``sgd`` with Nesterov's momentum are the papers', for poses and for actions,
+    ``rmsprop`` with the settings of Keras; ``muon`` is :class:`poseact.training.muon.Muon`."""
     lr: float = Field(default=2e-3, gt=0)
     """Of ``rmsprop`` and ``adamw``, and of what ``muon`` leaves to Adam."""
     matrix_lr: float = Field(default=0.02, gt=0)
     """Of ``muon``'s matrices."""
+    momentum: float = Field(default=0.98, ge=0, lt=1)
+    """Of ``sgd``; the paper's."""
     weight_decay: float = Field(default=0.02, ge=0)
-    """Of convolution kernels; ``rmsprop``, as in the papers, has none."""
+    """Of convolution kernels; ``rmsprop`` and ``sgd``, as in the papers, have none."""
     clip_norm: float | None = Field(default=1.0, gt=0)
     """Largest norm of the gradient."""
     ema: float | None = Field(default=0.999, gt=0, lt=1)
@@ -91,8 +102,11 @@ class ScheduleSpec(_Part):
     """What ``steps`` multiplies it by."""
 
 
+Task = Literal["pose", "action"]
+
+
 class Recipe(_Part):
-    """A training run of the pose model.
+    """A training run of the pose model, of the action model, or of both.
 
     Two runs of the same recipe on the same machine give the same weights.
     """
@@ -105,6 +119,12 @@ class Recipe(_Part):
     """What each data set is and its terms, for the weights' header."""
     network: NetworkSpec
     data: DataSpec
+    learn: tuple[Task, ...] = Field(default=("pose",), min_length=1)
+    """``pose``: stem and pose model learn from the pose losses. ``action``: the action model learns
+    from the clips with actions; alone, it leaves the rest of the network as it is."""
+    turns: tuple[tuple[str, ...], ...] = ()
+    """Groups of training sets whose batches take turns, as the authors of SPNet alternate between
+    poses and actions; by default every batch has rows of all sets."""
     augment: AugmentRanges = Field(default_factory=AugmentRanges)
     loss: LossSpec = Field(default_factory=LossSpec)
     optimiser: OptimiserSpec = Field(default_factory=OptimiserSpec)
@@ -129,6 +149,7 @@ class Recipe(_Part):
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
         _ = self.network.config, self.loss.build(), self.rows
+        self._check_actions()
         starts = [start for start, _ in self.sizes]
         if self.sizes and (starts[0] != 0 or starts != sorted(starts) or starts[-1] >= 1):
             raise PoseActError(
@@ -137,6 +158,26 @@ class Recipe(_Part):
         if any(size < 2 * MAP_STRIDE for _, size in self.sizes):
             raise PoseActError(f"sizes: {self.sizes} was given; give at least {2 * MAP_STRIDE} px.")
         return self
+
+    def _check_actions(self) -> None:
+        if "action" not in self.learn:
+            return
+        if not self.network.config.labels:
+            raise PoseActError(
+                f"learn: {', '.join(self.learn)} was given, but the network {self.network.preset} "
+                "has no labels; give network changes with labels, or learn poses alone."
+            )
+        if not any(spec.filmed for spec in self.train.values()):
+            raise PoseActError(
+                "learn: action was given, but no training set has clips with actions; give an "
+                "action data set with clips: true."
+            )
+        for turn in self.turns if "pose" not in self.learn else ():
+            if not any(self.train[name].filmed for name in turn):
+                raise PoseActError(
+                    f"turns: {turn} has no clips with actions, and nothing else is learned; "
+                    "leave it out."
+                )
 
     @property
     def skeleton(self) -> Skeleton:
@@ -159,9 +200,20 @@ class Recipe(_Part):
         return self.data.validation
 
     @property
-    def rows(self) -> dict[str, int]:
-        """Rows of each training set in a batch."""
-        return rows_of({name: spec.ratio for name, spec in self.train.items()}, self.batch)
+    def rows(self) -> tuple[dict[str, int], ...]:
+        """Rows of each training set in a batch, for each of the turns.
+
+        Raises:
+            PoseActError: The turns name another training set, or not all of them.
+        """
+        turns = self.turns or (tuple(self.train),)
+        if {name for turn in turns for name in turn} != set(self.train) or not all(turns):
+            raise PoseActError(
+                f"turns: {self.turns} was given; name each of {', '.join(self.train)} in a turn."
+            )
+        return tuple(
+            rows_of({name: self.train[name].ratio for name in turn}, self.batch) for turn in turns
+        )
 
     def size_at(self, step: int) -> int:
         """Side of the training crops at a step, in px."""
@@ -172,8 +224,29 @@ class Recipe(_Part):
         return size
 
 
-def load_recipe(path: str | Path) -> Recipe:
-    """Read a recipe from a YAML file.
+def load_recipe(path: str | Path, changes: Mapping[str, Any] | None = None) -> Recipe:
+    """The recipe of a YAML file, the last one where it has stages.
+
+    Args:
+        path: The file.
+        changes: See :func:`load_stages`.
+
+    Raises:
+        PoseActError: As :func:`load_stages`.
+    """
+    return load_stages(path, changes)[-1]
+
+
+def load_stages(path: str | Path, changes: Mapping[str, Any] | None = None) -> list[Recipe]:
+    """The recipes of a YAML file, each of which begins with the weights of the one before.
+
+    Without ``stages:`` it is one. With them, a mapping of names to fields, the fields of a stage
+    stand in place of those beside it, and the stage's name is added to the recipe's.
+
+    Args:
+        path: The file.
+        changes: New values of fields by their place, such as ``network.changes.num_blocks``, in
+            the recipe and in every stage that has the field's first part of its own.
 
     Raises:
         PoseActError: The file is missing or no YAML, or a field is missing, unknown or wrong.
@@ -188,6 +261,38 @@ def load_recipe(path: str | Path) -> Recipe:
         )
     if not isinstance(content, dict):
         raise PoseActError(f"The recipe {path} holds no fields; see the recipes that are shipped.")
+    stages = content.pop("stages", None)
+    if stages is None:
+        return [_validated(path, _changed(content, changes or {}))]
+    if not isinstance(stages, dict) or not all(isinstance(one, dict) for one in stages.values()):
+        raise PoseActError(
+            f"The recipe {path} has stages that are no fields by name; write stages: and below it "
+            "the name of each stage with its fields."
+        )
+    return [
+        _validated(
+            path,
+            _changed(content | fields | {"name": f"{content.get('name')}-{name}"}, changes or {}),
+        )
+        for name, fields in stages.items()
+    ]
+
+
+def _changed(content: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy with some fields changed, made where they are missing."""
+    changed = copy.deepcopy(content)
+    for place, value in changes.items():
+        *parents, last = place.split(".")
+        fields = changed
+        for parent in parents:
+            fields = fields.setdefault(parent, {})
+            if not isinstance(fields, dict):
+                raise PoseActError(f"{place} was to be set, but {parent} holds no fields.")
+        fields[last] = value
+    return changed
+
+
+def _validated(path: Path, content: dict[str, Any]) -> Recipe:
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:

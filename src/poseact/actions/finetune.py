@@ -25,7 +25,7 @@ from poseact.losses import PoseCriterion, PoseTargets
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.outputs import Prediction
 from poseact.recipe import Recipe
-from poseact.training.data import PoseData, ValidationSet, quiet_worker
+from poseact.training.data import PoseData, ValidationSet, ValidationVideos, quiet_worker
 
 OnStep = Callable[[int, int, float], None]
 """Told the steps done, those in all, and the loss."""
@@ -131,7 +131,7 @@ def finetune(
     return FinetuneReport(run.network if kept else network, kept, True, before, after)
 
 
-def pose_scores(network: MultitaskNetwork, sets: Sequence[ValidationSet]) -> dict[str, float]:
+def pose_scores(network: MultitaskNetwork, sets: Sequence[ValidationSet | ValidationVideos]) -> dict[str, float]:
     """PCK@0.2 of the torso by validation set; sets without a torso are left out.
 
     Raises:
@@ -145,6 +145,7 @@ def pose_scores(network: MultitaskNetwork, sets: Sequence[ValidationSet]) -> dic
             data=describe_source(people.name, people.spec),
         ).metrics
         for people in sets
+        if isinstance(people, ValidationSet)
     }
     found = {name: metrics["pck"].mean for name, metrics in scores.items() if "pck" in metrics}
     if not found:
@@ -175,7 +176,8 @@ class _Run:
             clips, config.frames, window_fps(network), config.image_size, plan.seed
         )
         self.action_criterion = ActionCriterion()
-        self.pose_criterion: PoseCriterion = poses.recipe.loss.build()
+        loss = poses.recipe.loss
+        self.pose_criterion = PoseCriterion(loss.weights, loss.sigma)
         heads = list(network.action_model.parameters()) if network.action_model else []
         trunk = [*network.stem.parameters(), *network.pose_model.parameters()]
         self.optimiser = torch.optim.AdamW(

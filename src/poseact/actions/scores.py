@@ -92,6 +92,14 @@ class ActionScores:
             expected_calibration_error(answers, self.targets),
         )
 
+    def means(self) -> dict[str, float]:
+        """The accuracy, and that of every stream where there are several."""
+        accuracies = {name: self.stream(name).accuracy for name in self.streams}
+        others = {
+            f"accuracy_{name}": value for name, value in accuracies.items() if name != "fused"
+        }
+        return {"accuracy": self.stream().accuracy} | (others if len(accuracies) > 1 else {})
+
     def only(self, labels: Collection[str]) -> ActionScores:
         """The same of the clips whose true action is one of some; the answers stay as they are.
 

@@ -7,11 +7,22 @@ import sys
 
 from rich.logging import RichHandler
 
-from poseact.cli import actions, check, data, live, predict, train, weights
+from poseact.cli import actions, check, data, live, predict, reproduce, train, weights
 from poseact.cli.app import INTERRUPTED, app, make_console
 from poseact.errors import PoseActError
 
-__all__ = ["actions", "app", "check", "data", "live", "main", "predict", "train", "weights"]
+__all__ = [
+    "actions",
+    "app",
+    "check",
+    "data",
+    "live",
+    "main",
+    "predict",
+    "reproduce",
+    "train",
+    "weights",
+]
 
 _EXTRA = frozenset({"lightning", "matplotlib", "pycocotools", "pydantic", "scipy", "yaml"})
 """Modules that come with the extra ``train``."""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.progress import TaskID
 
 from poseact.cli.app import INTERRUPTED, Rate, app, make_console, make_progress
+from poseact.errors import PoseActError
 
 if TYPE_CHECKING:
+    from poseact.inference.distributed import DistributedReport
     from poseact.inference.run import PredictReport, Step
+
+# Of many failures the first are told; the index has all.
+_FAILED_SHOWN = 10
 
 
 @app.command("predict")
@@ -30,26 +35,75 @@ def predict_command(
         int | None, typer.Option(help="Stop after this many prediction blocks.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …")] = None,
-    draw: Annotated[bool, typer.Option(help="Write drawn pictures and videos.")] = True,
+    draw: Annotated[
+        bool | None,
+        typer.Option("--draw/--no-draw", help="Write drawn pictures and videos [default: draw]."),
+    ] = None,
     side_view: Annotated[bool, typer.Option(help="Add a side view (3D weights).")] = False,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(help="ray: many workers and machines, a table per file, nothing drawn."),
+    ] = "local",
+    workers: Annotated[
+        int | None, typer.Option(help="With ray: processes [default: all that fit].")
+    ] = None,
+    cpus_per_worker: Annotated[
+        int | None, typer.Option(help="With ray: CPU cores of each [default: 1].")
+    ] = None,
+    gpus_per_worker: Annotated[
+        float | None,
+        typer.Option(help="With ray: share of a GPU for each [default: 1 on cuda, else 0]."),
+    ] = None,
 ) -> None:
     """Predict poses, and actions where the weights know some, in a photo, a folder or a video."""
     from poseact.inference.predictor import DEFAULT_WEIGHTS
+
+    shared = {
+        "weights": weights or DEFAULT_WEIGHTS,
+        "boxes": boxes,
+        "num_blocks": num_blocks,
+        "device": device,
+    }
+    on_ray = {"workers": workers, "cpus_per_worker": cpus_per_worker}
+    on_ray = given(on_ray | {"gpus_per_worker": gpus_per_worker})
+    if engine == "ray":
+        if draw or side_view:
+            raise PoseActError(
+                "Pictures and videos are not drawn by the engine ray; leave --draw and "
+                "--side-view out."
+            )
+        finish_distributed(predict_on_ray(source, out, **shared, **on_ray))
+        return
+    if on_ray:
+        option = next(iter(on_ray)).replace("_", "-")
+        raise PoseActError(f"--{option} was given without --engine ray; add it, or leave it out.")
+
     from poseact.inference.run import predict
 
     with Job() as job:
         report = predict(
-            source,
-            out,
-            weights=weights or DEFAULT_WEIGHTS,
-            boxes=boxes,
-            num_blocks=num_blocks,
-            device=device,
-            draw=draw,
-            side_view=side_view,
-            on_step=job.on_step,
+            source, out, **shared, draw=draw is not False, side_view=side_view, on_step=job.on_step
         )
     finish(report)
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def predict_on_ray(source: Path, out: Path, **options: Any) -> DistributedReport:
+    """Predict a collection on Ray with a bar of its files."""
+    from poseact.inference.distributed import predict_distributed
+
+    with make_progress(Rate()) as progress:
+        task = progress.add_task("files", total=None, unit="files/s")
+        return predict_distributed(
+            source,
+            out,
+            **options,
+            on_file=lambda done, total: progress.update(task, completed=done, total=total),
+        )
 
 
 @app.command("demo")
@@ -115,6 +169,22 @@ def finish(report: PredictReport) -> None:
         console.print(f"Drawn: {where}")
     if report.interrupted:
         console.print("Interrupted: the results hold what was done until then.")
+        raise typer.Exit(INTERRUPTED)
+    if report.failed:
+        raise typer.Exit(2)
+
+
+def finish_distributed(report: DistributedReport) -> None:
+    """Say where the results of a distributed prediction lie, as :func:`finish` does."""
+    console = make_console()
+    for path, reason in list(report.failed.items())[:_FAILED_SHOWN]:
+        make_console(stderr=True).print(f"failed {path}: {reason}", style="yellow")
+    console.print(
+        f"{report.done} of {report.files} files done ({report.before} by earlier runs), "
+        f"{len(report.failed)} failed, {report.frames} frames; index: {report.index}"
+    )
+    if report.interrupted:
+        console.print("Interrupted: the finished files are kept; the same command goes on.")
         raise typer.Exit(INTERRUPTED)
     if report.failed:
         raise typer.Exit(2)

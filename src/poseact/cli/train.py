@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.progress import TaskID, TextColumn
@@ -15,12 +16,18 @@ from poseact.cli.app import INTERRUPTED, app, make_console, make_progress
 
 if TYPE_CHECKING:
     from poseact.training.callbacks import Progress
+    from poseact.training.train import TrainReport
 
 
-@app.command("train-pose")
-def train_pose_command(
+@app.command("train")
+@app.command("train-pose", help="The same as train.")
+def train_command(
     recipe: Annotated[Path, typer.Argument(help="YAML file, see recipes/.")],
     out: Annotated[Path | None, typer.Option(help="Folder of the run (default runs/NAME).")] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="FIELD=VALUE of the recipe, such as network.changes.frames=8."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from its checkpoint.")] = False,
     devices: Annotated[
         int | None, typer.Option(help="Processes here: one per GPU, or several on the CPU.")
@@ -35,22 +42,41 @@ def train_pose_command(
     ] = None,
     log_every: Annotated[int, typer.Option(help="Steps between two rows of the log.")] = 50,
 ) -> None:
-    """Train the pose model on the data sets of a recipe."""
-    from poseact.recipe import load_recipe
-    from poseact.training.train import Machine, train_pose
+    """Train poses, actions or both on the data sets of a recipe, one stage after the other."""
+    from poseact.recipe import load_stages
+    from poseact.training.train import Machine, train
 
-    plan = load_recipe(recipe)
+    fields = parsed_changes(changes or ())
+    stages = load_stages(recipe, fields)
+    out = out or Path("runs") / recipe.stem
     machine = Machine(devices, nodes, workers, precision, compiled, log_every)
-    with TrainingBar(plan.steps) as progress:
-        report = train_pose(
-            plan,
-            out or Path("runs") / plan.name,
+    with TrainingBar() as progress:
+        reports = train(
+            recipe,
+            out,
+            changes=fields,
             resume=resume,
             machine=machine,
             on_progress=progress.update,
+            on_stage=lambda stage: progress.begin(stage.name, stage.steps),
         )
-    if not report.primary:
+    if not reports[-1].primary:
         return
+    console = make_console()
+    for report in reports:
+        tell_training(report)
+    if not reports[-1].finished:
+        again = ["poseact", "train", str(recipe), "--out", str(out), "--resume"]
+        again += [part for change in changes or () for part in ("--set", change)]
+        console.print(
+            f"Interrupted after {reports[-1].steps} of {stages[len(reports) - 1].steps} steps of "
+            f"{stages[len(reports) - 1].name}; go on with:\n{shlex.join(again)}"
+        )
+        raise typer.Exit(INTERRUPTED)
+
+
+def tell_training(report: TrainReport) -> None:
+    """Say how a run or a stage went, and where its results lie."""
     console = make_console()
     for name, scores in report.scores.items():
         values = ", ".join(f"{metric} {value:.4g}" for metric, value in scores.items())
@@ -59,14 +85,32 @@ def train_pose_command(
         console.print(f"{report.unreadable} pictures could not be read and were left out.")
     console.print(f"Weights: {report.weights}")
     console.print(f"Curve: {report.out / 'curve.png'}, table: {report.out / 'log.csv'}")
-    if not report.finished:
-        console.print(
-            f"Interrupted after {report.steps} of {plan.steps} steps; go on with:\n"
-            + shlex.join(
-                ["poseact", "train-pose", str(recipe), "--out", str(report.out), "--resume"]
+
+
+def parsed_changes(
+    changes: Sequence[str], option: str = "--set", example: str = "network.changes.frames=8"
+) -> dict[str, Any]:
+    """``FIELD=VALUE`` as values by field; the values are YAML.
+
+    Raises:
+        PoseActError: There is no ``=``, or the value is no YAML.
+    """
+    import yaml
+
+    from poseact.errors import PoseActError
+
+    parsed = {}
+    for change in changes:
+        field, equals, value = change.partition("=")
+        try:
+            parsed[field] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            equals = ""
+        if not equals or not field:
+            raise PoseActError(
+                f"{option} {change!r} was given; give NAME=VALUE, such as {example}."
             )
-        )
-        raise typer.Exit(INTERRUPTED)
+    return parsed
 
 
 @app.command("eval-pose")
@@ -123,13 +167,13 @@ def eval_pose_command(
 
 
 class TrainingBar:
-    """Steps of a training run, with its loss, speed and the time that is left."""
+    """Steps of each stage of a training run, with its loss, speed and the time that is left."""
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self) -> None:
         self._bar = make_progress(
             TextColumn("loss {task.fields[loss]:.3f}  {task.fields[speed]:.1f} images/s")
         )
-        self._task = self._bar.add_task("step", total=steps, loss=float("nan"), speed=0.0)
+        self._task: TaskID | None = None
 
     def __enter__(self) -> TrainingBar:
         # One bar for all processes of this machine.
@@ -140,13 +184,19 @@ class TrainingBar:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
+    def begin(self, name: str, steps: int) -> None:
+        """A stage begins."""
+        self._task = self._bar.add_task(name, total=steps, loss=float("nan"), speed=0.0)
+
     def update(self, progress: Progress) -> None:
-        self._bar.update(
-            self._task,
-            completed=progress.step,
-            loss=progress.loss,
-            speed=progress.images_per_second,
-        )
+        """So many steps of it are done."""
+        if self._task is not None:
+            self._bar.update(
+                self._task,
+                completed=progress.step,
+                loss=progress.loss,
+                speed=progress.images_per_second,
+            )
 
 
 def named_table(title: str, rows: list[tuple[str, ...]]) -> Table:

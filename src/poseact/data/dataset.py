@@ -15,6 +15,8 @@ from poseact.augment import AugmentRanges, Crop, augmented_crop
 from poseact.crop import Box, Window, person_window
 from poseact.data.mix import RowKey, UnitKey
 from poseact.data.sample import PoseSample
+from poseact.data.video import LabelledVideo, VideoFrame
+from poseact.data.video_windows import training_window
 from poseact.errors import PoseActError
 from poseact.losses import PoseTargets
 
@@ -34,10 +36,56 @@ class UnitSource:
     name: str
     units: Sequence[Unit]
 
+    def __len__(self) -> int:
+        return len(self.units)
+
     @property
     def unit_length(self) -> int:
         """Frames of a unit: 1 for stills."""
         return len(self.units[0])
+
+    def draw(self, index: int, _: np.random.Generator) -> Unit:
+        """The unit of a number."""
+        return self.units[index]
+
+    def action(self, _: int) -> int | None:
+        """Stills and clips without a label have none."""
+        return None
+
+
+@dataclass(frozen=True)
+class VideoSource:
+    """The videos of one data set; every pass over it reads another window of each.
+
+    Attributes:
+        name: For messages and logs.
+        videos: Any number of frames each.
+        unit_length: T, frames of a window.
+        strides: A window takes every s-th frame, s being one of these.
+        actions: Numbers of the videos' actions; None where the actions are not learned.
+    """
+
+    name: str
+    videos: Sequence[LabelledVideo]
+    unit_length: int
+    strides: tuple[int, ...]
+    actions: tuple[int, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def draw(self, index: int, rng: np.random.Generator) -> Unit:
+        """A window of the video of a number."""
+        video = self.videos[index]
+        numbers = training_window(len(video), self.unit_length, int(rng.choice(self.strides)), rng)
+        return tuple(video.samples(numbers))
+
+    def action(self, index: int) -> int | None:
+        """The action of the video of a number."""
+        return None if self.actions is None else self.actions[index]
+
+
+Source = UnitSource | VideoSource
 
 
 def stills(samples: Sequence[PoseSample]) -> list[Unit]:
@@ -79,11 +127,13 @@ class Row(NamedTuple):
         crops: The T augmented crops.
         names: Their samples.
         unreadable: Data set and message of every picture that another one had to stand in for.
+        actions: Of each unit, a number or None.
     """
 
     crops: list[Crop]
     names: list[str]
     unreadable: list[tuple[str, str]]
+    actions: list[int | None]
 
 
 class PoseRows(Dataset[Row]):
@@ -97,25 +147,26 @@ class PoseRows(Dataset[Row]):
         seed: Of the random changes.
     """
 
-    def __init__(self, sources: Sequence[UnitSource], ranges: AugmentRanges, seed: int) -> None:
+    def __init__(self, sources: Sequence[Source], ranges: AugmentRanges, seed: int) -> None:
         self.sources = sources
         self.ranges = ranges
         self.seed = seed
 
     def __getitem__(self, key: RowKey) -> Row:
-        row = Row([], [], [])
+        row = Row([], [], [], [])
         for unit in key.units:
             self._add(row, self.sources[key.source], key, unit)
         return row
 
-    def _add(self, row: Row, source: UnitSource, key: RowKey, wanted: UnitKey) -> None:
+    def _add(self, row: Row, source: Source, key: RowKey, wanted: UnitKey) -> None:
         rng = np.random.default_rng((self.seed, key.source, *wanted))
         augmentation = self.ranges.draw(rng)
-        count = len(source.units)
+        count = len(source)
         for attempt in range(count):
-            unit = source.units[(wanted.index + attempt) % count]
+            index = (wanted.index + attempt) % count
             try:
-                images = [sample.image.read() for sample in unit]
+                unit = source.draw(index, rng)
+                images = read_unit(unit)
             except PoseActError as error:
                 row.unreadable.append((source.name, str(error)))
                 continue
@@ -125,11 +176,24 @@ class PoseRows(Dataset[Row]):
                 for image, sample in zip(images, unit, strict=True)
             )
             row.names.extend(sample.name for sample in unit)
+            row.actions.append(source.action(index))
             return
         raise PoseActError(
             f"None of the {count} pictures of {source.name} can be read; the last said: "
             f"{row.unreadable[-1][1]}"
         )
+
+
+def read_unit(unit: Unit) -> list[np.ndarray]:
+    """The pictures of a unit; those of one video are read together.
+
+    Raises:
+        PoseActError: A picture is missing or cannot be decoded.
+    """
+    frames = [sample.image for sample in unit if isinstance(sample.image, VideoFrame)]
+    if len(frames) == len(unit) and len({frame.video for frame in frames}) == 1:
+        return frames[0].video.read([frame.number for frame in frames])
+    return [sample.image.read() for sample in unit]
 
 
 def clip_window(unit: Unit) -> Window:
@@ -156,12 +220,16 @@ class PoseBatch(NamedTuple):
         targets: What a prediction is compared with.
         names: The T sample names of each row.
         unreadable: Data set and message of every picture that another one had to stand in for.
+        actions: ``(B,)`` numbers of the actions; anything where there is none.
+        has_action: ``(B,)`` boolean; the row is a clip whose action is learned.
     """
 
     images: Tensor
     targets: PoseTargets
     names: list[list[str]]
     unreadable: list[tuple[str, str]]
+    actions: Tensor
+    has_action: Tensor
 
 
 def collate(rows: Sequence[Row]) -> PoseBatch:
@@ -173,4 +241,13 @@ def collate(rows: Sequence[Row]) -> PoseBatch:
 
     targets = PoseTargets(*(stacked(field) for field in PoseTargets._fields))
     unreadable = [fault for row in rows for fault in row.unreadable]
-    return PoseBatch(stacked("image"), targets, [row.names for row in rows], unreadable)
+    # Stills side by side are no clip, whatever they are labelled with.
+    actions = [row.actions[0] if len(row.actions) == 1 else None for row in rows]
+    return PoseBatch(
+        stacked("image"),
+        targets,
+        [row.names for row in rows],
+        unreadable,
+        torch.tensor([action or 0 for action in actions]),
+        torch.tensor([action is not None for action in actions]),
+    )

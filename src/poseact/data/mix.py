@@ -70,15 +70,16 @@ def rows_of(ratios: Mapping[str, float], rows: int) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class MixedBatches(Sampler[list[RowKey]]):
-    """Endless batches in which every data set has the same number of rows each time.
+    """Endless batches in which every data set has its number of rows.
 
-    Each data set is shuffled anew for every pass over it. Everything follows from the seed and the
-    batch's number, so a run can be resumed anywhere, and the processes of a distributed run share
-    the units without overlap.
+    Batches may take turns: with several turns, each has its own numbers of rows, 0 where a data set
+    waits. Each data set is shuffled anew for every pass over it. Everything follows from the seed
+    and the batch's number, so a run can be resumed anywhere, and the processes of a distributed run
+    share the units without overlap.
 
     Attributes:
         sources: The data sets, in the order of the row keys.
-        rows: Rows of each data set in a batch.
+        turns: Rows of each data set in a batch, for the batches that follow each other in a cycle.
         seed: Of the shuffles.
         size_at: Side of the crops in px by the number of the batch.
         first_batch: Where to begin.
@@ -87,7 +88,7 @@ class MixedBatches(Sampler[list[RowKey]]):
     """
 
     sources: tuple[MixedSource, ...]
-    rows: tuple[int, ...]
+    turns: tuple[tuple[int, ...], ...]
     seed: int
     size_at: Callable[[int], int]
     first_batch: int = 0
@@ -100,7 +101,7 @@ class MixedBatches(Sampler[list[RowKey]]):
         for batch in itertools.count(self.first_batch):
             yield [
                 self._row(source, row, batch, shuffle)
-                for source, rows in enumerate(self.rows)
+                for source, rows in enumerate(self.turns[batch % len(self.turns)])
                 for row in range(rows)
             ]
 
@@ -108,9 +109,12 @@ class MixedBatches(Sampler[list[RowKey]]):
         self, source: int, row: int, batch: int, shuffle: Callable[[int, int], np.ndarray]
     ) -> RowKey:
         total, per_row = self.sources[source]
-        turn = (batch * self.world_size + self.rank) * self.rows[source] + row
+        rows = [turn[source] for turn in self.turns]
+        cycle, place = divmod(batch, len(rows))
+        before = cycle * sum(rows) + sum(rows[:place])
+        count = before * self.world_size + self.rank * rows[place] + row
         units = []
-        for number in range(turn * per_row, (turn + 1) * per_row):
+        for number in range(count * per_row, (count + 1) * per_row):
             epoch, place = divmod(number, total)
             units.append(UnitKey(epoch, int(shuffle(source, epoch)[place])))
         return RowKey(source, tuple(units), self.size_at(batch))

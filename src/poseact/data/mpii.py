@@ -1,4 +1,4 @@
-"""MPII Human Pose (Andriluka et al., 2014): the official MATLAB file and the common JSON.
+"""MPII Human Pose (Andriluka et al., 2014): the official MATLAB file and the common JSON lists.
 
 Both count pixels as MATLAB does, the first one's centre at 1; here it is at 0.5.
 """
@@ -6,10 +6,11 @@ Both count pixels as MATLAB does, the first one's centre at 1; here it is at 0.5
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from poseact.crop import Window
 from poseact.data.images import ImageFile
 from poseact.data.label_files import read_json, read_mat
 from poseact.data.sample import PoseSample, labelled_box
@@ -21,6 +22,14 @@ _PIXEL_ORIGIN = 0.5
 # PCKh's unit is this share of the diagonal of the head's rectangle, as in the official evaluation.
 HEAD_SHARE = 0.6
 
+# A person of the lists is the same as one of the MATLAB file where no joint is farther away.
+_SAME_PX = 2.0
+
+# The usual crop of a person of scale 1, who is 200 px high, has a margin of 1.25, its centre this
+# much below their position (Newell et al., 2016, and all who followed).
+_SIDE_PX = 1.25 * 200
+_LOWER_PX = 15.0
+
 
 class _Person(NamedTuple):
     """Labels in the order of the data set, in px of MATLAB."""
@@ -30,6 +39,7 @@ class _Person(NamedTuple):
     valid: np.ndarray  # (16,) boolean
     visible: np.ndarray  # (16,) boolean
     head_px: float | None
+    window: Window | None = None
 
 
 def read_mpii(
@@ -38,58 +48,113 @@ def read_mpii(
     *,
     labels: str = "mpii_human_pose_v1_u12_1.mat",
     images: str = "images",
+    part: Literal["train", "valid"] | None = None,
     single_person: bool = False,
 ) -> list[PoseSample]:
     """Read the people of the official MATLAB file or of a JSON file.
 
-    The official file has labels of its training images alone and does not divide them; the usual
+    The official file has labels of its training images alone and does not divide them. The usual
     division into training and validation is that of ``train.json`` and ``valid.json``, lists of
-    ``{"image", "joints" (16, 2), "joints_vis" (16)}`` which are given as ``labels``. They leave out
-    whether a joint is hidden, and the head's rectangle, so that ``head_px`` is unknown.
+    ``{"image", "joints" (16, 2), "joints_vis" (16)}``. They leave out whether a joint is hidden,
+    and the head's rectangle. With ``part`` their people are looked up in the official file, by
+    image and joints, and so have everything; with a list as ``labels`` they lack both.
 
     Args:
         root: Folder of the labels and images.
         skeleton: The skeleton to convert to.
         labels: The ``.mat`` or ``.json`` file, in the root.
         images: Folder of the images, in the root.
+        part: The people of ``train.json`` or ``valid.json`` alone, which lies in the root or in
+            its folder ``annot``.
         single_person: People that the official file calls well separated from others alone.
 
     Returns:
-        Samples in the order of the file; people without any label are left out.
+        Samples in the order of the file, or of the list of ``part``; people without any label are
+        left out. The official file gives them the window of the usual evaluation, which follows
+        from a person's position and scale.
 
     Raises:
-        PoseActError: The file is missing, damaged or of another layout.
+        PoseActError: A file is missing, damaged or of another layout, or a person of the list is
+            not in the official file.
     """
     file = root / labels
     if file.suffix == ".json":
-        if single_person:
+        if single_person or part:
             raise PoseActError(
-                f"single_person was asked for, but {file.name} does not tell who stands alone; "
-                "give the official .mat file or leave the option out."
+                f"single_person or part was asked for, but {file.name} does not tell who stands "
+                "alone or belongs to which part; give the official .mat file or leave the option "
+                "out."
             )
         people = _people_of_json(file)
     else:
         people = _people_of_mat(file, single_person)
-    samples = []
-    for number, person in enumerate(people):
-        joints = person.joints.astype(np.float32) - _PIXEL_ORIGIN
-        converted, valid = MPII16.convert(joints, person.valid, skeleton)
-        _, visible = MPII16.convert(joints, person.valid & person.visible, skeleton)
-        if valid.any():
-            samples.append(
-                PoseSample(
-                    name=f"{person.image}#{number}",
-                    image=ImageFile(root / images / person.image),
-                    skeleton=skeleton,
-                    joints=converted,
-                    valid=valid,
-                    visible=visible,
-                    depth_valid=np.zeros_like(valid),
-                    box=labelled_box(joints, person.valid),
-                    head_px=person.head_px,
-                )
+    if part is not None:
+        people = _people_of_part(_list_of(root, part), people, file, single_person)
+    folder = root / images
+    samples = [
+        _sample(person, f"{person.image}#{number}", folder, skeleton)
+        for number, person in enumerate(people)
+        if person.valid.any()
+    ]
+    return [sample for sample in samples if sample.valid.any()]
+
+
+def _sample(person: _Person, name: str, images: Path, skeleton: Skeleton) -> PoseSample:
+    joints = person.joints.astype(np.float32) - _PIXEL_ORIGIN
+    converted, valid = MPII16.convert(joints, person.valid, skeleton)
+    _, visible = MPII16.convert(joints, person.valid & person.visible, skeleton)
+    return PoseSample(
+        name=name,
+        image=ImageFile(images / person.image),
+        skeleton=skeleton,
+        joints=converted,
+        valid=valid,
+        visible=visible,
+        depth_valid=np.zeros_like(valid),
+        box=labelled_box(joints, person.valid),
+        head_px=person.head_px,
+        window=person.window,
+    )
+
+
+def _list_of(root: Path, part: str) -> Path:
+    places = [root / f"{part}.json", root / "annot" / f"{part}.json"]
+    for place in places:
+        if place.is_file():
+            return place
+    raise PoseActError(
+        f"The part {part!r} was asked for, but neither {places[0]} nor {places[1]} exists; "
+        "put the common list there, or leave the option out."
+    )
+
+
+def _people_of_part(
+    file: Path, official: list[_Person], mat: Path, some_left_out: bool
+) -> list[_Person]:
+    """The official people that are on a list, in its order."""
+    by_image: dict[str, list[_Person]] = {}
+    for person in official:
+        by_image.setdefault(person.image, []).append(person)
+    found = []
+    for number, listed in enumerate(_people_of_json(file)):
+        if not listed.valid.any():
+            continue
+        near = [(_distance(listed, person), person) for person in by_image.get(listed.image, ())]
+        distance, person = min(near, key=lambda pair: pair[0], default=(np.inf, None))
+        if person is not None and distance <= _SAME_PX:
+            found.append(person)
+        elif not some_left_out:
+            raise PoseActError(
+                f"{file}: person {number}, in {listed.image}, is not among the people of {mat}; "
+                "give the list and the .mat file of the same data set."
             )
-    return samples
+    return found
+
+
+def _distance(a: _Person, b: _Person) -> float:
+    """Largest distance in px between joints that both have; infinite if they share none."""
+    both = a.valid & b.valid
+    return float(np.linalg.norm(a.joints - b.joints, axis=-1)[both].max()) if both.any() else np.inf
 
 
 def _people_of_json(file: Path) -> list[_Person]:
@@ -147,7 +212,17 @@ def _person(image: str, person: Any, points: list[Any]) -> _Person:
     if all(corners):
         x1, y1, x2, y2 = (float(corner[0]) for corner in corners)
         head_px = HEAD_SHARE * float(np.hypot(x2 - x1, y2 - y1))
-    return _Person(image, joints, valid, visible, head_px)
+    return _Person(image, joints, valid, visible, head_px, _window(person))
+
+
+def _window(person: Any) -> Window | None:
+    """The usual crop."""
+    places, scales = _items(getattr(person, "objpos", ())), _items(getattr(person, "scale", ()))
+    if not places or not scales:
+        return None
+    scale = float(scales[0])
+    x, y = float(_items(places[0].x)[0]), float(_items(places[0].y)[0]) + _LOWER_PX * scale
+    return x - _PIXEL_ORIGIN, y - _PIXEL_ORIGIN, _SIDE_PX * scale
 
 
 def _items(value: Any) -> list[Any]:

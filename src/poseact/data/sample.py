@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from poseact.crop import Box
+from poseact.crop import Box, Window
 from poseact.data.camera import Camera
 from poseact.data.images import ImageSource
 from poseact.errors import PoseActError
@@ -36,6 +36,7 @@ class PoseSample:
         area_px: Area of the person, the scale of OKS, where the data set has one.
         sequence: Name of the video that the image is a frame of, for clips.
         frame: Its number there.
+        window: The crop that the data set's own evaluation takes, where it prescribes one.
     """
 
     name: str
@@ -52,6 +53,7 @@ class PoseSample:
     area_px: float | None = None
     sequence: str | None = None
     frame: int | None = None
+    window: Window | None = None
 
 
 def labelled_box(joints: np.ndarray, valid: np.ndarray) -> Box:

@@ -13,6 +13,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PositiveInt,
     ValidationError,
     create_model,
     field_validator,
@@ -27,6 +28,8 @@ from poseact.data.mpi_inf_3dhp import read_mpi_inf_3dhp
 from poseact.data.mpii import read_mpii
 from poseact.data.sample import PoseSample
 from poseact.data.synthetic import read_synthetic
+from poseact.data.video import LabelledVideo
+from poseact.data.video_sources import STILL_ADAPTERS, VIDEO_ADAPTERS
 from poseact.errors import PoseActError
 from poseact.skeleton import MIDPOINTS, PA16, Skeleton
 
@@ -48,6 +51,7 @@ ADAPTERS: dict[str, Reader] = {
     "mpi-inf-3dhp": read_mpi_inf_3dhp,
     "blazepose": read_blazepose,
     "synthetic": read_synthetic,
+    **STILL_ADAPTERS,
 }
 
 
@@ -95,7 +99,21 @@ class SourceSpec(BaseModel):
     leave_out: tuple[str, ...] = ()
     """Names of samples that are left out."""
     clips: bool = False
-    """Frames of one video are read together as clips."""
+    """Frames of one video are read together as clips. An action data set then gives random windows
+    of its videos with their actions, the others runs of frames that follow each other."""
+    strides: tuple[PositiveInt, ...] = Field(default=(1,), min_length=1)
+    """A window of an action data set takes every s-th frame, s being one of these by chance; the
+    middle one where it is scored."""
+
+    @property
+    def filmed(self) -> bool:
+        """Whether videos with actions are read."""
+        return self.clips and self.adapter in VIDEO_ADAPTERS
+
+    @property
+    def stride(self) -> int:
+        """The stride of the windows that are scored."""
+        return sorted(self.strides)[len(self.strides) // 2]
 
     @property
     def folder(self) -> Path:
@@ -120,8 +138,34 @@ class SourceSpec(BaseModel):
 
     @model_validator(mode="after")
     def _known_options(self) -> SourceSpec:
-        _checked_options(self.adapter, self.options)
+        _checked_options(ADAPTERS[self.adapter], self.adapter, self.options)
+        if self.filmed:
+            _checked_options(VIDEO_ADAPTERS[self.adapter], self.adapter, self.options)
         return self
+
+    def read_videos(self, skeleton: Skeleton = PA16) -> list[LabelledVideo]:
+        """Videos of an action data set, converted to the skeleton.
+
+        Raises:
+            PoseActError: The data set has no videos, its files are missing or wrong, or no video is
+                left.
+        """
+        if not self.filmed:
+            raise PoseActError(
+                f"{self.adapter} was asked for videos; give one of "
+                f"{', '.join(sorted(VIDEO_ADAPTERS))} with clips: true."
+            )
+        reader = VIDEO_ADAPTERS[self.adapter]
+        videos = reader(
+            self.folder, skeleton, **_checked_options(reader, self.adapter, self.options)
+        )
+        chosen = [video for video in videos if video.name not in self.leave_out]
+        if not chosen:
+            raise PoseActError(
+                f"{self.folder} has {len(videos)} videos, but none is left; check the folder and "
+                "the options."
+            )
+        return chosen
 
     def read(self, skeleton: Skeleton = PA16) -> list[PoseSample]:
         """Samples in the order of the files, converted to the skeleton.
@@ -130,7 +174,9 @@ class SourceSpec(BaseModel):
             PoseActError: The label files are missing or wrong, or no person is left.
         """
         reader = ADAPTERS[self.adapter]
-        samples = reader(self.folder, skeleton, **_checked_options(self.adapter, self.options))
+        samples = reader(
+            self.folder, skeleton, **_checked_options(reader, self.adapter, self.options)
+        )
         unknown = set(self.leave_out) - {sample.name for sample in samples}
         if unknown:
             raise PoseActError(
@@ -153,9 +199,9 @@ class SourceSpec(BaseModel):
         return chosen
 
 
-def _checked_options(adapter: str, options: dict[str, Any]) -> dict[str, Any]:
+def _checked_options(reader: Any, adapter: str, options: dict[str, Any]) -> dict[str, Any]:
     """The options as the reader's keywords want them, such as tuples where YAML gives lists."""
-    parameters = inspect.signature(ADAPTERS[adapter], eval_str=True).parameters.values()
+    parameters = inspect.signature(reader, eval_str=True).parameters.values()
     keywords = {
         parameter.name: (parameter.annotation, parameter.default)
         for parameter in parameters

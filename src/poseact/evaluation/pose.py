@@ -35,6 +35,14 @@ _PEOPLE = "the labelled people"
 OnStep = Callable[[int, int], None]
 """Called with the people done and their total."""
 
+WindowOf = Callable[[PoseSample], Window]
+"""Where a labelled person is cropped."""
+
+
+def box_window(sample: PoseSample) -> Window:
+    """The window around the labelled box, see ``MARGIN_TEXT``."""
+    return person_window(sample.box)
+
 
 class CropPlan(NamedTuple):
     """Windows that predictions are averaged over.
@@ -69,9 +77,10 @@ def predict_samples(
     crops: int = 1,
     num_blocks: int | None = None,
     batch: int = 64,
+    window_of: WindowOf = box_window,
     on_step: OnStep | None = None,
 ) -> PosePredictions:
-    """The poses of labelled people, each in the window around its box.
+    """The poses of labelled people, each in its window.
 
     Args:
         network: A pose network, on any device; it is left in the mode, training or not, it was in.
@@ -81,6 +90,7 @@ def predict_samples(
         crops: Average over so many windows, a key of ``CROP_PLANS``.
         num_blocks: Stop after so many prediction blocks; None for all.
         batch: People whose crops are predicted together.
+        window_of: The window of each person.
         on_step: Called after every batch.
 
     Raises:
@@ -94,13 +104,14 @@ def predict_samples(
     confidence = np.full(shape, np.nan)
     unreadable: dict[str, str] = {}
     tally = UnreadableTally({_PEOPLE: len(samples)})
-    with _evaluating(network):
+    with evaluating(network):
         for start in range(0, len(samples), batch):
             stop = min(start + batch, len(samples))
             images = _read(samples, range(start, stop), unreadable, tally)
             people = list(images)
+            windows = [window_of(samples[i]) for i in people]
             views = [
-                _view(network, samples, images, offset, flipped, image_size, num_blocks)
+                _view(network, samples, images, windows, offset, flipped, image_size, num_blocks)
                 for offset in plan.windows
                 for flipped in mirrored
                 if images
@@ -211,13 +222,14 @@ def _view(
     network: nn.Module,
     samples: Sequence[PoseSample],
     images: dict[int, np.ndarray],
+    windows: Sequence[Window],
     offset: tuple[float, float, float],
     flipped: bool,
     image_size: int,
     num_blocks: int | None,
 ) -> np.ndarray:
     """One crop of each of n people: ``(n, J, 4)`` x and y in px, depth in mm, confidence."""
-    matrices = [crop_matrix(_moved(samples[i].box, offset), flip=flipped) for i in images]
+    matrices = [crop_matrix(_moved(window, offset), flip=flipped) for window in windows]
     crops = np.stack(
         [
             warp_image(image, matrix, image_size)
@@ -246,14 +258,14 @@ def _view(
     return view[:, list(skeleton.flip_indices)] if flipped else view
 
 
-def _moved(box: tuple[float, float, float, float], offset: tuple[float, float, float]) -> Window:
-    x, y, side = person_window(box)
+def _moved(window: Window, offset: tuple[float, float, float]) -> Window:
+    x, y, side = window
     shift_x, shift_y, scale = offset
     return x + shift_x * side, y + shift_y * side, scale * side
 
 
 @contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
+def evaluating(network: nn.Module) -> Iterator[None]:
     """The network in eval mode, then in the mode that it was in."""
     training = network.training
     network.eval()

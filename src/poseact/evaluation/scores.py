@@ -84,6 +84,7 @@ def person_errors(predictions: PosePredictions, samples: Sequence[PoseSample]) -
 class _Labels(NamedTuple):
     """Labels and predictions of the people who can be scored, as arrays."""
 
+    places: list[int]
     samples: list[PoseSample]
     skeleton: Skeleton
     predicted: np.ndarray  # (N, J, 2) px
@@ -104,6 +105,7 @@ class _Labels(NamedTuple):
         chosen = [samples[i] for i in read]
         valid = np.stack([sample.valid for sample in chosen])
         return cls(
+            read,
             chosen,
             chosen[0].skeleton,
             predictions.joints[read],
@@ -200,10 +202,38 @@ def _similarity(labels: _Labels) -> dict[str, Metric]:
     }
 
 
-def _space(labels: _Labels) -> dict[str, Metric]:
+class SpatialPoses(NamedTuple):
+    """Poses of n people in mm relative to the pelvis.
+
+    Attributes:
+        people: Places of the people among those that were given.
+        predicted: ``(n, J, 3)``.
+        target: ``(n, J, 3)``.
+        valid: ``(n, J)`` boolean; the joint is labelled in space.
+    """
+
+    people: list[int]
+    predicted: np.ndarray
+    target: np.ndarray
+    valid: np.ndarray
+
+
+def spatial_poses(
+    predictions: PosePredictions, samples: Sequence[PoseSample]
+) -> SpatialPoses | None:
+    """Predictions and labels in mm: px and depths go through the camera.
+
+    The depth of a prediction is the labelled one of the root plus the predicted one behind it. None
+    where the skeleton has no pelvis, the predictions no depth, or nobody camera and root depth;
+    people who lack one of these, or whose picture could not be read, are left out.
+    """
+    return _spatial(_Labels.of(predictions, samples))
+
+
+def _spatial(labels: _Labels) -> SpatialPoses | None:
     skeleton, root_depth = labels.skeleton, labels.column("root_depth_mm")
     if "pelvis" not in skeleton.joints or not np.isfinite(labels.depth_mm).all():
-        return {}
+        return None
     root = skeleton.index("pelvis")
     known = [
         index
@@ -213,7 +243,7 @@ def _space(labels: _Labels) -> dict[str, Metric]:
         and labels.depth_valid[index, root]
     ]
     if not known:
-        return {}
+        return None
     predicted, target = (
         metrics.root_centred(_in_mm(labels, known, root_depth, pixels, depth), root)
         for pixels, depth in (
@@ -221,27 +251,36 @@ def _space(labels: _Labels) -> dict[str, Metric]:
             (labels.target, labels.target_depth),
         )
     )
-    valid = labels.depth_valid[known]
-    left_out = len(labels.samples) - len(known)
+    return SpatialPoses(
+        [labels.places[index] for index in known], predicted, target, labels.depth_valid[known]
+    )
+
+
+def _space(labels: _Labels) -> dict[str, Metric]:
+    poses, skeleton = _spatial(labels), labels.skeleton
+    if poses is None:
+        return {}
+    left_out = len(labels.samples) - len(poses.people)
     common = (
         "; joints in mm by the camera, from px and the labelled depth of the root plus the "
-        f"predicted depth ({len(known)} people, {left_out} without camera, root depth or pelvis "
-        f"left out), mean over all labelled joints of {skeleton.name}, pelvis included"
+        f"predicted depth ({len(poses.people)} people, {left_out} without camera, root depth or "
+        f"pelvis left out), mean over all labelled joints of {skeleton.name}, pelvis included"
     )
     same = ", of the same joints"
+    arrays = (poses.predicted, poses.target, poses.valid)
     found = {}
     for key, label, function, text in (
         ("mpjpe", "MPJPE", metrics.mpjpe, f"both poses relative to the pelvis{common}"),
         ("pa_mpjpe", "PA-MPJPE", metrics.pa_mpjpe, f"aligned by rotation, scale and shift{same}"),
         ("n_mpjpe", "N-MPJPE", metrics.n_mpjpe, f"relative to the pelvis, scaled to fit{same}"),
     ):
-        score = function(predicted, target, valid)
+        score = function(*arrays)
         found[key] = _metric(label, "mm", score, skeleton, f"{label}: {text}", left_out)
-    arrays = (predicted, target, valid, np.ones(len(known)))
-    score = metrics.pck(*arrays, SPACE_THRESHOLD_MM)
+    scaled = (*arrays, np.ones(len(poses.people)))
+    score = metrics.pck(*scaled, SPACE_THRESHOLD_MM)
     protocol = f"3D-PCK@150 mm relative to the pelvis{same}"
     metric = _metric("3D-PCK@150 mm", "fraction", score, skeleton, protocol, left_out)
-    return found | _with_area("pck3d", metric, "mm", SPACE_THRESHOLD_MM, arrays)
+    return found | _with_area("pck3d", metric, "mm", SPACE_THRESHOLD_MM, scaled)
 
 
 def _in_mm(

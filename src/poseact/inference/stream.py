@@ -13,6 +13,7 @@ import torch
 
 from poseact.actions.answer import name_answer, recent_frames, window_span
 from poseact.actions.inputs import window_answers
+from poseact.device import single_thread
 from poseact.errors import PoseActError
 from poseact.inference.follow import PersonFollower
 from poseact.inference.loading import load_action_readers
@@ -128,8 +129,9 @@ class Stream:
         reading = self.predictor.follow_frame(Frame(self._count, time, image), self._follower)
         self._count += 1
         self._recent.add(time, reading)
-        sequence = self._recent.sequence("the stream")
-        answer = window_answers(self.network, sequence, [time])["fused"][0].exp().numpy()
+        with single_thread():
+            sequence = self._recent.sequence("the stream")
+            answer = window_answers(self.network, sequence, [time])["fused"][0].exp().numpy()
         latency_ms = 1000 * (perf_counter() - arrived)
         self._latencies.append(latency_ms)
         complete = time - self._recent.first >= self.window_s

@@ -72,6 +72,10 @@ class Network(nn.Module, ModelHubMixin):
         """K, the number of pose prediction blocks."""
         raise NotImplementedError
 
+    def action_parts(self) -> list[nn.Module]:
+        """The modules that actions alone depend on; empty without labels."""
+        raise NotImplementedError
+
     # The checkpoint builds networks, so its module imports theirs, and this one must wait.
 
     def _save_pretrained(self, save_directory: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from poseact.errors import PoseActError
 from poseact.layers.fold import fold_time, unfold_time
@@ -118,6 +118,10 @@ class MultitaskNetwork(Network):
     def num_blocks(self) -> int:
         """K, the number of pose prediction blocks."""
         return len(self.pose_model.blocks)
+
+    def action_parts(self) -> list[nn.Module]:
+        """The action model."""
+        return [] if self.action_model is None else [self.action_model]
 
     def forward(self, frames: Tensor, num_blocks: int | None = None) -> Prediction:
         """Predict poses and, if the network has labels, actions.

@@ -330,6 +330,22 @@ class SPNet(Network):
         """Number of pose prediction blocks, one per level of every pyramid."""
         return len(self.levels)
 
+    def action_parts(self) -> list[nn.Module]:
+        """The action blocks, and the replicas of the maps that guide them."""
+        parts = [
+            part
+            for level in self.levels
+            for part in (level.action_transition, level.action_block, level.block.to_action_maps)
+        ]
+        return [part for part in parts if part is not None]
+
+    @torch.no_grad()
+    def copy_pose_maps(self) -> None:
+        """Let the replicas begin as copies of the pose maps, as the authors do before training."""
+        for level in self.levels:
+            if level.block.to_action_maps is not None:
+                level.block.to_action_maps.load_state_dict(level.block.to_maps.state_dict())
+
     def forward(self, frames: Tensor, num_blocks: int | None = None) -> Prediction:
         """Predict poses and, if the network has labels, actions.
 

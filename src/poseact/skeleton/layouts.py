@@ -226,6 +226,21 @@ PENN13 = Skeleton(
 # The published network takes each pair's first for the right one, as most of the videos show it.
 PENN13_PAPER = PENN13.renamed("penn13-paper", {joint: mirrored(joint) for joint in PENN13.joints})
 
+# Jhuang et al., 2013. Its face, the middle of the head, is taken for the head as Penn's is; its
+# belly lies four fifths of the way from the neck to the hips.
+JHMDB15 = Skeleton(
+    "jhmdb15",
+    (
+        *("neck", "belly", "head"),
+        *_sided("shoulder", "hip", "elbow", "knee", "wrist", "ankle"),
+    ),
+    (
+        *(("head", "neck"), ("neck", "belly")),
+        *_from_centre(("neck", "shoulder"), ("belly", "hip")),
+        *_ARMS_AND_LEGS,
+    ),
+)
+
 # Bazarevsky et al., 2020; order of MediaPipe's documentation.
 BLAZEPOSE33 = Skeleton(
     "blazepose33",
@@ -248,6 +263,6 @@ SKELETONS = {
     skeleton.name: skeleton
     for skeleton in (
         *(PA16, PA17, PA20, MPII16, LSP14, COCO17, H36M17, H36M32, H36M32_PAPER),
-        *(MPI3DHP17, NTU25, NTU25_PAPER, KINECT20, PENN13, PENN13_PAPER, BLAZEPOSE33),
+        *(MPI3DHP17, NTU25, NTU25_PAPER, KINECT20, PENN13, PENN13_PAPER, JHMDB15, BLAZEPOSE33),
     )
 }

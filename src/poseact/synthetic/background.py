@@ -34,7 +34,7 @@ def draw_background(
         out = _crop(rng, read_image(photos[rng.integers(len(photos))]), view)
     else:
         kind = rng.random()
-        out = _room(rng, view, target) if kind < 0.6 else _open(rng, view)
+        out = _room(rng, view, target) if kind < 0.5 else _open(rng, view)
         if kind > 0.9:
             out = _studio(rng, view)
     blur = rng.choice([0.0, rng.uniform(0.3, 3.5)])
@@ -139,4 +139,54 @@ def _open(rng: np.random.Generator, view: View) -> np.ndarray:
         green = draw_colour(rng) if rng.random() < 0.5 else np.array([0.2, 0.3, 0.12])
         bushes = bushes.mean(-1, keepdims=True) * green * 1.6
         out = np.where(band[..., None], bushes, out)
+    if rng.random() < 0.6:
+        out = _plants(rng, out.astype(np.float32))
     return np.clip(out, 0, 1).astype(np.float32)
+
+
+def _plants(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
+    """Trunks, branches and leaves over a picture: upright and forked things that are no people."""
+    height, width = picture.shape[:2]
+    for _ in range(1 + rng.poisson(1.5)):
+        tone = rng.uniform(0.15, 0.75) * np.exp(rng.normal(0, 0.1, 3)) * [1, 0.85, 0.7]
+        thick = np.exp(rng.uniform(np.log(0.015), np.log(0.12))) * width
+        foot = np.array([rng.uniform(-0.1, 1.1) * width, rng.uniform(0.45, 1.05) * height])
+        wood = np.zeros((height, width), np.uint8)
+        # A pile of limbs still to be drawn: where each begins, its direction, length, thickness.
+        limbs = [(foot, rng.normal(-90, 7), rng.uniform(0.35, 1.0) * height, thick)]
+        while limbs:
+            start, angle, length, thick = limbs.pop()
+            way = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])
+            end = start + way * length
+            ends = [
+                tuple(np.rint(np.clip(at, -4000, 4000)).astype(int).tolist()) for at in (start, end)
+            ]
+            cv2.line(wood, *ends, 255, max(round(thick), 1), cv2.LINE_AA)
+            if thick > 1.5:
+                limbs += [
+                    (
+                        start + way * length * at,
+                        angle + side,
+                        length * rng.uniform(0.3, 0.7),
+                        thick * 0.55,
+                    )
+                    for at, side in zip(rng.uniform(0.4, 1.0, 3), rng.normal(0, 45, 3), strict=True)
+                ]
+        grain = cv2.resize(noise(rng, 128, 2, 0.8), (width, height))[..., None]
+        bark = np.clip(tone * (1 + 0.5 * grain), 0, 1)
+        cover = wood[..., None].astype(np.float32) / 255
+        picture = picture * (1 - cover) + bark * cover
+        if rng.random() < 0.6:
+            at = foot - np.array([0, rng.uniform(0.4, 1.0) * height])
+            spread = rng.uniform(0.1, 0.45) * width
+            far = np.hypot(
+                *(np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1) - at).T
+            ).T
+            clumps = cv2.resize(noise(rng, 128, 2, 0.85), (width, height))
+            cover = np.clip((clumps + 0.7 - far / spread) * 6, 0, 1)[..., None]
+            green = (
+                rng.uniform(0.2, 0.8) * np.array([0.5, 0.75, 0.25]) * np.exp(rng.normal(0, 0.2, 3))
+            )
+            leaves = np.clip(green * (1 + 0.9 * grain), 0, 1)
+            picture = picture * (1 - cover) + leaves * cover
+    return picture.astype(np.float32)

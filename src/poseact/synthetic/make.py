@@ -27,7 +27,7 @@ from poseact.synthetic.labels import SYNTHETIC
 from poseact.synthetic.motion import Part
 from poseact.synthetic.sample import Frame, draw_sequence
 
-VERSION = 1
+VERSION = 2
 """Of what the generator draws: a change of it changes every picture."""
 
 _POLL_SECONDS = 0.2

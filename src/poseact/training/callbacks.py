@@ -20,7 +20,7 @@ from poseact.errors import PoseActError
 from poseact.files import atomic_write
 from poseact.interrupt import StopRequest
 from poseact.training.data import PoseData
-from poseact.training.module import PoseTraining
+from poseact.training.module import MultitaskTraining
 from poseact.training.optimisation import warm_average
 from poseact.training.record import RunTable, Stopwatch, draw_curve
 
@@ -235,9 +235,9 @@ class Record(L.Callback):
         self._clock.batch_done(images * trainer.world_size)
         self.data.tally.add(batch.unreadable)
         if self._clock.batches >= self.every * trainer.accumulate_grad_batches:
-            self._write(trainer, cast(PoseTraining, pl_module))
+            self._write(trainer, cast(MultitaskTraining, pl_module))
 
-    def _write(self, trainer: L.Trainer, module: PoseTraining) -> None:
+    def _write(self, trainer: L.Trainer, module: MultitaskTraining) -> None:
         batches = self._clock.batches
         terms = {name: value / batches for name, value in module.take_terms().items()}
         rate = trainer.optimizers[0].param_groups[0]["lr"]
@@ -264,7 +264,7 @@ class Record(L.Callback):
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the scores."""
-        module = cast(PoseTraining, pl_module)
+        module = cast(MultitaskTraining, pl_module)
         if trainer.is_global_zero:
             scores = {
                 f"{name}/{metric}": value

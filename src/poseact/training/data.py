@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -12,13 +13,31 @@ import lightning as L
 import torch
 from torch.utils.data import DataLoader
 
-from poseact.data.dataset import PoseBatch, PoseRows, UnitSource, clips, collate, stills
+from poseact.data.dataset import (
+    PoseBatch,
+    PoseRows,
+    Source,
+    UnitSource,
+    VideoSource,
+    clips,
+    collate,
+    stills,
+)
 from poseact.data.mix import MixedBatches, MixedSource
 from poseact.data.sample import PoseSample
 from poseact.data.sources import SourceSpec
 from poseact.data.unreadable import UnreadableTally, existing
+from poseact.data.video import LabelledVideo
 from poseact.errors import PoseActError
 from poseact.recipe import Recipe
+
+
+class ValidationVideos(NamedTuple):
+    """Videos whose actions are scored on the way."""
+
+    name: str
+    spec: SourceSpec
+    videos: list[LabelledVideo]
 
 
 class ValidationSet(NamedTuple):
@@ -44,8 +63,8 @@ class PoseData(L.LightningDataModule):
         super().__init__()
         self.recipe = recipe
         self.workers = workers
-        self.sources: list[UnitSource] = []
-        self.validation: list[ValidationSet] = []
+        self.sources: list[Source] = []
+        self.validation: list[ValidationSet | ValidationVideos] = []
         self.tally = UnreadableTally({})
 
     def setup(self, stage: str) -> None:  # noqa: ARG002 - Lightning's signature
@@ -56,28 +75,54 @@ class PoseData(L.LightningDataModule):
         """
         if self.sources:
             return
-        skeleton, length = self.recipe.skeleton, self.recipe.clip_length
-        read = {name: spec.read(skeleton) for name, spec in self.recipe.train.items()}
+        skeleton = self.recipe.skeleton
+        read = {
+            name: spec.read(skeleton) for name, spec in self.recipe.train.items() if not spec.filmed
+        }
         pictures = {name: {str(s.image) for s in samples} for name, samples in read.items()}
-        self.tally = UnreadableTally({name: len(found) for name, found in pictures.items()})
+        filmed = {
+            name: self._videos(name) for name, spec in self.recipe.train.items() if spec.filmed
+        }
+        self.tally = UnreadableTally(
+            {name: len(found) for name, found in pictures.items()}
+            | {name: len(source) for name, source in filmed.items()}
+        )
         for name, spec in self.recipe.train.items():
+            if name in filmed:
+                self.sources.append(filmed[name])
+                continue
             samples = existing(name, read[name], self.tally)
-            units = clips(samples, length) if spec.clips else stills(samples)
+            units = clips(samples, self.recipe.clip_length) if spec.clips else stills(samples)
             self.sources.append(UnitSource(name, units))
         self.validation = [
-            ValidationSet(name, spec, spec.read(skeleton))
+            ValidationVideos(name, spec, spec.read_videos(skeleton))
+            if spec.filmed
+            else ValidationSet(name, spec, spec.read(skeleton))
             for name, spec in self.recipe.validation.items()
         ]
 
+    def _videos(self, name: str) -> VideoSource:
+        recipe, spec = self.recipe, self.recipe.train[name]
+        videos = spec.read_videos(recipe.skeleton)
+        actions = None
+        if "action" in recipe.learn:
+            actions = action_numbers(videos, recipe.network.config.labels)
+        return VideoSource(name, videos, recipe.clip_length, spec.strides, actions)
+
     def batches(self, first_step: int, rank: int = 0, world_size: int = 1) -> MixedBatches:
         """The batches of one process from a step on."""
-        recipe, rows = self.recipe, self.recipe.rows
+        recipe = self.recipe
         return MixedBatches(
             sources=tuple(
-                MixedSource(len(source.units), recipe.clip_length // source.unit_length)
+                MixedSource(len(source), recipe.clip_length // source.unit_length)
                 for source in self.sources
             ),
-            rows=tuple(rows[source.name] for source in self.sources),
+            # All batches of one step belong to one turn.
+            turns=tuple(
+                tuple(rows.get(source.name, 0) for source in self.sources)
+                for rows in recipe.rows
+                for _ in range(recipe.accumulate)
+            ),
             seed=recipe.seed,
             size_at=lambda batch: recipe.size_at(batch // recipe.accumulate),
             first_batch=first_step * recipe.accumulate,
@@ -114,11 +159,27 @@ class PoseData(L.LightningDataModule):
 
     def transfer_batch_to_device(
         self, batch: Any, device: torch.device, dataloader_idx: int
-    ) -> PoseBatch | ValidationSet:
+    ) -> PoseBatch | ValidationSet | ValidationVideos:
         """Training batches move; validation sets hold no tensors and stay."""
-        if isinstance(batch, ValidationSet):
+        if isinstance(batch, ValidationSet | ValidationVideos):
             return batch
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+
+def action_numbers(videos: Sequence[LabelledVideo], labels: Sequence[str]) -> tuple[int, ...]:
+    """The videos' actions as indices of the labels.
+
+    Raises:
+        PoseActError: A video has no action, or one that is not among the labels.
+    """
+    for video in videos:
+        if video.action not in labels:
+            raise PoseActError(
+                f"The video {video.name} shows {video.action!r}, which is none of the network's "
+                f"{len(labels)} labels ({', '.join(labels[:5])}, …); give a network with the "
+                "labels of its data."
+            )
+    return tuple(labels.index(str(video.action)) for video in videos)
 
 
 def quiet_worker(_: int) -> None:

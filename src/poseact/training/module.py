@@ -1,27 +1,32 @@
-"""The training step of the pose model."""
+"""The training step of the network."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import lightning as L
 import torch
 from torch import Tensor
 
+from poseact.actions.scores import ActionScores
 from poseact.crop import to_frames
 from poseact.data.dataset import PoseBatch
 from poseact.errors import PoseActError
 from poseact.evaluation.pose import describe_source, evaluate
-from poseact.evaluation.scores import PoseScores
+from poseact.evaluation.results import PoseScores
+from poseact.evaluation.videos import ClipProtocol, evaluate_videos
 from poseact.models.base import Network
-from poseact.models.outputs import Pose
+from poseact.models.outputs import Action, Pose, Prediction
 from poseact.recipe import Recipe
-from poseact.training.data import ValidationSet
+from poseact.training.data import ValidationSet, ValidationVideos
 from poseact.training.optimisation import make_optimiser, rate_factor
 
 
-class PoseTraining(L.LightningModule):
-    """A pose network with its criterion and optimiser.
+class MultitaskTraining(L.LightningModule):
+    """A network with its criterion and optimiser.
+
+    Where actions alone are learned, whatever they do not depend on stands still, its normalisation
+    statistics included.
 
     Args:
         network: The network to train.
@@ -37,10 +42,25 @@ class PoseTraining(L.LightningModule):
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.recipe = recipe
-        self.criterion = recipe.loss.build()
+        self.criterion = recipe.loss.build(recipe.learn)
         self.terms: dict[str, Tensor] = {}
-        self.scores: dict[str, PoseScores] = {}
+        self.scores: dict[str, PoseScores | ActionScores] = {}
         self.scored_at = -1
+        if "pose" not in recipe.learn:
+            self.network.requires_grad_(False)
+            for part in self.network.action_parts():
+                part.requires_grad_(True)
+        # Lightning takes the modes as it finds them.
+        self.train()
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode; what stands still stays in eval mode."""
+        super().train(mode)
+        if mode and "pose" not in self.recipe.learn:
+            self.network.eval()
+            for part in self.network.action_parts():
+                part.train()
+        return self
 
     def training_step(self, batch: PoseBatch, _: int) -> Tensor:
         """Loss of a batch.
@@ -56,8 +76,9 @@ class PoseTraining(L.LightningModule):
             raise self._not_finite("prediction is not finite", batch)
         # In full precision: a cross-entropy of half-precision numbers is refused or inexact.
         with torch.autocast(self.device.type, enabled=False):
-            poses = [Pose(*(value.float() for value in pose)) for pose in prediction.poses]
-            terms = self.criterion(prediction._replace(poses=poses), batch.targets)
+            terms = self.criterion(
+                _in_full_precision(prediction), batch.targets, batch.actions, batch.has_action
+            )
             loss = self.criterion.total(terms)
         if not loss.isfinite():
             raise self._not_finite(f"loss is {loss.item()}", batch)
@@ -78,21 +99,29 @@ class PoseTraining(L.LightningModule):
         self.terms = {}
         return terms
 
-    def validation_step(self, batch: ValidationSet, _: int) -> None:
+    def validation_step(self, batch: ValidationSet | ValidationVideos, _: int) -> None:
         """Score one validation set; under several processes, the first one does."""
         if self.trainer.is_global_zero:
             self.score(batch)
 
-    def score(self, people: ValidationSet) -> None:
+    def score(self, data: ValidationSet | ValidationVideos) -> None:
         """Score the weights as they are, averaged ones where the trainer has put them in."""
         self.scored_at = self.global_step
         averaged = "averaged weights" if self.recipe.optimiser.ema else "weights"
-        self.scores[people.name] = evaluate(
-            self.network,
-            people.samples,
-            self.recipe.image_size,
-            data=describe_source(people.name, people.spec),
-            weights=f"{averaged} of step {self.global_step}",
+        weights = f"{averaged} of step {self.global_step}"
+        described = describe_source(data.name, data.spec)
+        if isinstance(data, ValidationVideos):
+            self.scores[data.name] = evaluate_videos(
+                self.network,
+                data.videos,
+                ClipProtocol(stride=data.spec.stride),
+                frames=self.recipe.clip_length,
+                data=described,
+                weights=weights,
+            )
+            return
+        self.scores[data.name] = evaluate(
+            self.network, data.samples, self.recipe.image_size, data=described, weights=weights
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -110,3 +139,14 @@ class PoseTraining(L.LightningModule):
             "optimizer": optimiser,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+
+def _in_full_precision(prediction: Prediction) -> Prediction:
+    """The same with what the criterion reads as 32-bit numbers."""
+    return prediction._replace(
+        poses=[Pose(*(value.float() for value in pose)) for pose in prediction.poses],
+        actions={
+            stream: [Action(*(value.float() for value in block)) for block in blocks]
+            for stream, blocks in prediction.actions.items()
+        },
+    )

@@ -15,6 +15,10 @@ def make_optimiser(network: nn.Module, spec: OptimiserSpec) -> torch.optim.Optim
     """The optimiser of a recipe; normalisations and biases do not decay."""
     if spec.name == "rmsprop":
         return torch.optim.RMSprop(network.parameters(), lr=spec.lr, alpha=0.9, eps=1e-7)
+    if spec.name == "sgd":
+        return torch.optim.SGD(
+            network.parameters(), lr=spec.lr, momentum=spec.momentum, nesterov=spec.momentum > 0
+        )
     if spec.name == "muon":
         return Muon(network, spec.lr, spec.matrix_lr, weight_decay=spec.weight_decay)
     kernels = [p for p in network.parameters() if p.ndim > 1]

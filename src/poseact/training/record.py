@@ -12,7 +12,7 @@ from poseact.files import atomic_write
 
 Row = dict[str, float]
 
-_PERCENT = ("pck", "pckh")
+_PERCENT = ("pck", "pckh", "accuracy")
 _MM = ("pa_mpjpe", "depth")
 
 
@@ -92,7 +92,7 @@ class Stopwatch:
 def draw_curve(rows: list[Row], path: Path) -> None:
     """Draw loss, scores in percent and errors in mm over the steps."""
     panels = (
-        ("training loss", "", 1, ("loss", "joints", "depth", "heatmap")),
+        ("training loss", "", 1, ("loss", "joints", "depth", "heatmap", "action")),
         ("validation, %", "", 100, _named(rows, _PERCENT)),
         ("validation, mm", "", 1, _named(rows, _MM)),
     )

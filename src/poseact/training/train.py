@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass, field, replace
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +19,9 @@ from poseact.errors import PoseActError
 from poseact.files import unwritable
 from poseact.models.base import Card, Network
 from poseact.models.presets import create_model
-from poseact.recipe import Recipe, differences, load_recipe
+from poseact.models.pyramid import SPNet
+from poseact.recipe import Recipe, differences, load_stages
+from poseact.training.begin import begin_with
 from poseact.training.callbacks import (
     Averaging,
     CheckpointFile,
@@ -27,7 +31,7 @@ from poseact.training.callbacks import (
     StopOnSignal,
 )
 from poseact.training.data import PoseData
-from poseact.training.module import PoseTraining
+from poseact.training.module import MultitaskTraining
 from poseact.weights.checkpoint import save
 
 CHECKPOINT = "last.ckpt"
@@ -70,7 +74,8 @@ class Machine:
             "accelerator": "gpu" if gpu else "cpu",
             "devices": devices,
             "num_nodes": self.nodes,
-            "strategy": "ddp" if devices * self.nodes > 1 else "auto",
+            # A batch without actions has no gradient for the action model.
+            "strategy": "ddp_find_unused_parameters_true" if devices * self.nodes > 1 else "auto",
             "precision": {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[precision],
         }
 
@@ -103,21 +108,78 @@ class TrainReport:
     primary: bool = True
 
 
-def train_pose(
-    recipe: str | Path | Recipe,
+def train(
+    recipe: str | Path,
+    out: str | Path,
+    *,
+    changes: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    machine: Machine | None = None,
+    on_progress: OnProgress | None = None,
+    on_stage: Callable[[Recipe], None] | None = None,
+) -> list[TrainReport]:
+    """Train all stages of a recipe, each from the weights of the one before.
+
+    Several stages lie in folders of their names in ``out``; those that are finished are not run
+    again.
+
+    Args:
+        recipe: YAML file.
+        out: Folder of the run.
+        changes: See :func:`poseact.recipe.load_stages`.
+        resume: Go on with the stage that was interrupted.
+        machine: See :func:`train_recipe`.
+        on_progress: See :func:`train_recipe`.
+        on_stage: Called with every stage before it begins.
+
+    Returns:
+        One report for each stage that was begun; the last one is not finished if the run was
+        interrupted.
+
+    Raises:
+        PoseActError: As :func:`train_recipe`.
+    """
+    stages, out = load_stages(recipe, changes), Path(out)
+    reports: list[TrainReport] = []
+    for number, stage in enumerate(stages):
+        folder = out if len(stages) == 1 else out / stage.name
+        if reports:
+            first = stage.network.model_copy(update={"init": str(reports[-1].weights)})
+            stage = stage.model_copy(update={"network": first})  # noqa: PLW2901
+        if on_stage is not None:
+            on_stage(stage)
+        if resume and len(stages) > 1 and _is_finished(stage, folder):
+            reports.append(TrainReport(folder, _weights(stage, folder), stage.steps, finished=True))
+            continue
+        reports.append(
+            train_recipe(
+                stage,
+                folder,
+                resume=resume and (number == 0 or (folder / CHECKPOINT).exists()),
+                machine=machine,
+                on_progress=on_progress,
+            )
+        )
+        if not reports[-1].finished:
+            break
+    return reports
+
+
+def train_recipe(
+    recipe: Recipe,
     out: str | Path,
     *,
     resume: bool = False,
     machine: Machine | None = None,
     on_progress: OnProgress | None = None,
 ) -> TrainReport:
-    """Train the pose model.
+    """Train a network on the data sets of a recipe.
 
     On SIGINT or SIGTERM the run ends after the step in hand and keeps its state, from which
     ``resume`` goes on as if nothing had happened.
 
     Args:
-        recipe: A recipe or its YAML file.
+        recipe: Without stages.
         out: Folder of the run.
         resume: Go on from the folder's last checkpoint.
         machine: Processes, precision and the like.
@@ -130,11 +192,10 @@ def train_pose(
     """
     # Lightning tells of itself what the report and the progress already say.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     machine = machine or Machine()
     out = Path(out)
     checkpoint, first_step = _checkpoint(recipe, out, resume)
-    module = PoseTraining(_network(recipe), recipe)
+    module = MultitaskTraining(_network(recipe), recipe)
     data = PoseData(recipe, machine.workers)
     data.setup("fit")
     averaging = Averaging(recipe.optimiser.ema) if recipe.optimiser.ema else None
@@ -147,11 +208,11 @@ def train_pose(
         averaging.put_into(module)
     steps = trainer.global_step
     finished = steps >= recipe.steps
-    weights = out / f"{recipe.name}.safetensors"
+    weights = _weights(recipe, Path(out))
     if trainer.is_global_zero:
         if finished and module.scored_at != steps:
-            for people in data.validation:
-                module.score(people)
+            for scored in data.validation:
+                module.score(scored)
         module.network.card = _card(recipe, module, steps)
         save(module.network, weights)
     scores = {name: score.means() for name, score in module.scores.items()}
@@ -160,10 +221,15 @@ def train_pose(
     )
 
 
-def _fit(trainer: L.Trainer, module: PoseTraining, data: PoseData, checkpoint: Path | None) -> None:
+def _fit(
+    trainer: L.Trainer, module: MultitaskTraining, data: PoseData, checkpoint: Path | None
+) -> None:
     """Run the trainer; what a loader process says becomes this process's own error."""
     try:
-        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+        with warnings.catch_warnings():
+            # Where actions alone are learned, the rest is meant to be.
+            warnings.filterwarnings("ignore", r"Found \d+ module\(s\) in eval mode")
+            trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     except PoseActError as error:
         # Torch wraps the traceback of the loader's process around the sentence.
         _, wrapped, sentence = str(error).rpartition("PoseActError: ")
@@ -182,6 +248,18 @@ def _fit(trainer: L.Trainer, module: PoseTraining, data: PoseData, checkpoint: P
             f"out of memory. The run is kept in {trainer.default_root_dir}: give fewer workers, "
             "and resume it."
         ) from error
+
+
+def _weights(recipe: Recipe, out: Path) -> Path:
+    return out / f"{recipe.name}.safetensors"
+
+
+def _is_finished(recipe: Recipe, out: Path) -> bool:
+    """Whether a run of the same recipe made all its steps and wrote its weights."""
+    if not (out / CHECKPOINT).exists() or not _weights(recipe, out).exists():
+        return False
+    _, done = _checkpoint(recipe, out, resume=True)
+    return done is not None and done > recipe.steps
 
 
 def _checkpoint(recipe: Recipe, out: Path, resume: bool) -> tuple[Path | None, int | None]:
@@ -213,18 +291,10 @@ def _checkpoint(recipe: Recipe, out: Path, resume: bool) -> tuple[Path | None, i
 def _network(recipe: Recipe) -> Network:
     L.seed_everything(recipe.seed, verbose=False)
     network = create_model(recipe.network.preset, **recipe.network.changes)
-    if recipe.network.init is None:
-        return network
-    first = poseact.load(recipe.network.init)
-    # Limbs are only drawn: an older file may list them in another order.
-    joints = first.config.skeleton.joints == network.config.skeleton.joints
-    if not joints or replace(first.config, skeleton=network.config.skeleton) != network.config:
-        raise PoseActError(
-            f"init: {recipe.network.init} is a network of another shape or with other joints than "
-            f"{recipe.network.preset} with the changes {recipe.network.changes}; give weights of "
-            "the same preset and changes."
-        )
-    network.load_state_dict(first.state_dict())
+    if recipe.network.init is not None:
+        begin_with(network, poseact.load(recipe.network.init), recipe.network.init)
+    if isinstance(network, SPNet) and "action" in recipe.learn:
+        network.copy_pose_maps()
     return network
 
 
@@ -264,7 +334,7 @@ def _trainer(
     )
 
 
-def _card(recipe: Recipe, module: PoseTraining, steps: int) -> Card:
+def _card(recipe: Recipe, module: MultitaskTraining, steps: int) -> Card:
     scores = {name: score.to_json() for name, score in module.scores.items()}
     provenance = {
         "weights": f"poseact train-pose, recipe {recipe.name}, step {steps} of {recipe.steps}"

@@ -24,7 +24,7 @@ from poseact.actions.importers.common import (
 )
 from poseact.actions.sequence import PoseSequence
 from poseact.errors import PoseActError
-from poseact.models.labels import NTU60
+from poseact.models.labels import NTU120
 from poseact.skeleton import NTU25
 
 Protocol = Literal["xsub", "xview", "xset"]
@@ -40,13 +40,22 @@ _TRAINING_SUBJECTS = frozenset(
 _TRAINING_CAMERAS = (2, 3)
 
 _NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
-_FPS = 30.0
+NTU_FPS = 30.0
 _BODY_NUMBERS = 10
 _JOINT_NUMBERS = 12
-_TRACKED = 2.0  # 1 where a joint is inferred, 0 where it is not tracked
 _WHAT = "a skeleton file of NTU RGB+D, such as S001C001P001R001A001.skeleton"
 
 _log = logging.getLogger(__name__)
+
+
+class JointNumbers:
+    """Where the twelve numbers of a joint are, as in ``read_skeleton_file.m``."""
+
+    METRES = slice(0, 3)
+    COLOUR_PX = slice(5, 7)
+    STATE = 11
+    TRACKED = 2.0
+    """The state of a joint in view; 1 where it is inferred, 0 where it is not tracked."""
 
 
 def read_ntu(path: Path, *, protocol: Protocol = "xsub") -> list[PoseSequence]:
@@ -54,9 +63,8 @@ def read_ntu(path: Path, *, protocol: Protocol = "xsub") -> list[PoseSequence]:
 
     Of several bodies the one that moves most is taken, in the frames in which it is in view. The
     confidence is 1 for a tracked joint and 0.5 for an inferred one. A file named by setup, camera,
-    performer, replication and action gives the label (the name of the first 60 actions, ``A061`` …
-    after them) and the part. Setup and performer are its recording, so that the views of three
-    cameras stay together in a split of one's own.
+    performer, replication and action gives the label and the part. Setup and performer are its
+    recording, so that the views of three cameras stay together in a split of one's own.
 
     Args:
         path: A file, or a folder of them; in a folder, files without any body are left out with a
@@ -67,8 +75,6 @@ def read_ntu(path: Path, *, protocol: Protocol = "xsub") -> list[PoseSequence]:
         PoseActError: A file is missing, cut short or of another layout, there is nobody in it, or
             the protocol is unknown.
     """
-    if protocol not in ("xsub", "xview", "xset"):
-        raise PoseActError(f"protocol: {protocol!r} was given; give xsub, xview or xset.")
     sequences = []
     for name, file in files_below(path, (".skeleton",), _WHAT).items():
         sequence = _read(name, file, protocol)
@@ -81,34 +87,46 @@ def read_ntu(path: Path, *, protocol: Protocol = "xsub") -> list[PoseSequence]:
     return sequences
 
 
-def _read(name: str, file: Path, protocol: Protocol) -> PoseSequence | None:
+def main_body(file: Path) -> np.ndarray | None:
+    """What a file says of the body that moves most.
+
+    Returns:
+        ``(N, 25, 12)`` numbers of each joint, in the order of :class:`JointNumbers`, 0 in the
+        frames in which the body is not in view; None where nobody is.
+
+    Raises:
+        PoseActError: The file is missing, cut short or of another layout.
+    """
     try:
-        bodies = _bodies(file.read_text(encoding="ascii").split())
-    except (ValueError, IndexError) as error:
+        frames, bodies = _bodies(file.read_text(encoding="ascii").split())
+    except (OSError, ValueError, IndexError) as error:
         raise PoseActError(
-            f"{file} is cut short or of another layout ({error}); give {_WHAT}."
+            f"{file} is missing, cut short or of another layout ({error}); give {_WHAT}."
         ) from error
     if not bodies:
         return None
-    frames = sorted({frame for body in bodies for frame in body})
-    places = np.zeros((len(bodies), len(frames), len(NTU25), 3))
-    scores = np.zeros(places.shape[:-1])
+    numbers = np.zeros((len(bodies), frames, len(NTU25), _JOINT_NUMBERS))
     for row, body in enumerate(bodies):
-        for column, frame in enumerate(frames):
-            if frame in body:
-                places[row, column] = body[frame][:, :3]
-                scores[row, column] = body[frame][:, -1] / _TRACKED
-    best = most_moving(places, scores > 0)
-    seen = scores[best].any(-1)
-    if not seen.any():
+        for frame, joints in body.items():
+            numbers[row, frame] = joints
+    known = numbers[..., JointNumbers.STATE] > 0
+    best = most_moving(numbers[..., JointNumbers.METRES], known)
+    return numbers[best] if known[best].any() else None
+
+
+def _read(name: str, file: Path, protocol: Protocol) -> PoseSequence | None:
+    numbers = main_body(file)
+    if numbers is None:
         return None
-    metres = places[best][seen]
-    joints, confidence = only_known(from_kinect(metres, NTU25.index("pelvis")), scores[best][seen])
-    facts = _facts(file.stem, protocol)
+    scores = numbers[..., JointNumbers.STATE] / JointNumbers.TRACKED
+    seen = scores.any(-1)
+    places = from_kinect(numbers[seen, :, JointNumbers.METRES], NTU25.index("pelvis"))
+    joints, confidence = only_known(places, scores[seen])
+    facts = facts_of(file.stem, protocol)
     return PoseSequence(
         name=name,
         skeleton=NTU25,
-        times=regular_times(frames[-1] + 1, _FPS)[frames][seen],
+        times=regular_times(len(numbers), NTU_FPS)[seen],
         joints=joints,
         confidence=confidence,
         label=facts.label,
@@ -117,8 +135,8 @@ def _read(name: str, file: Path, protocol: Protocol) -> PoseSequence | None:
     )
 
 
-def _bodies(words: list[str]) -> list[dict[int, np.ndarray]]:
-    """Joints ``(25, 12)`` by frame, for each body.
+def _bodies(words: list[str]) -> tuple[int, list[dict[int, np.ndarray]]]:
+    """The number of frames, and for each body its joints ``(25, 12)`` by frame.
 
     Raises:
         ValueError: A number is none, or there are too few or too many of them.
@@ -126,7 +144,8 @@ def _bodies(words: list[str]) -> list[dict[int, np.ndarray]]:
     """
     bodies: dict[str, dict[int, np.ndarray]] = defaultdict(dict)
     place = 1
-    for frame in range(int(words[0])):
+    frames = int(words[0])
+    for frame in range(frames):
         count, place = int(words[place]), place + 1
         for _ in range(count):
             identity, joints = words[place], int(words[place + _BODY_NUMBERS])
@@ -139,28 +158,42 @@ def _bodies(words: list[str]) -> list[dict[int, np.ndarray]]:
             place = end
     if place != len(words):
         raise ValueError("numbers after the last frame")
-    return list(bodies.values())
+    return frames, list(bodies.values())
 
 
-class _Facts(NamedTuple):
+class NtuFacts(NamedTuple):
+    """What the name of a file tells; nothing where it is another.
+
+    Attributes:
+        label: Its action.
+        recording: Setup and performer.
+        part: ``train`` or ``test``.
+    """
+
     label: str | None = None
     recording: str | None = None
     part: str | None = None
 
 
-def _facts(name: str, protocol: Protocol) -> _Facts:
-    """What the name of a file tells."""
+def facts_of(name: str, protocol: Protocol) -> NtuFacts:
+    """What a name such as ``S001C001P001R001A001`` tells.
+
+    Raises:
+        PoseActError: The protocol is unknown.
+    """
+    if protocol not in ("xsub", "xview", "xset"):
+        raise PoseActError(f"protocol: {protocol!r} was given; give xsub, xview or xset.")
     match = _NAME.fullmatch(name)
     if match is None:
-        return _Facts()
+        return NtuFacts()
     setup, camera, performer, _, action = (int(number) for number in match.groups())
     training = {
         "xsub": performer in _TRAINING_SUBJECTS,
         "xview": camera in _TRAINING_CAMERAS,
         "xset": setup % 2 == 0,
     }[protocol]
-    return _Facts(
-        NTU60[action - 1] if 1 <= action <= len(NTU60) else f"A{action:03d}",
+    return NtuFacts(
+        NTU120[action - 1] if 1 <= action <= len(NTU120) else f"A{action:03d}",
         f"S{setup:03d}P{performer:03d}",
         "train" if training else "test",
     )

@@ -1,0 +1,1 @@
+"""The published evaluation protocols, and the published results beside ours."""

@@ -1,0 +1,70 @@
+"""What a protocol measures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+
+from poseact.models.base import Network
+
+T = TypeVar("T")
+
+OnStep = Callable[[int, int], None]
+"""Called with the people or videos done and their total."""
+
+
+class Result(NamedTuple):
+    """A measured number.
+
+    Attributes:
+        value: In the unit.
+        unit: ``%`` or ``mm``.
+        protocol: Everything needed to repeat the measurement, as one string.
+        parts: Values of named parts, such as the actions of Human3.6M or the streams of a network.
+    """
+
+    value: float
+    unit: str
+    protocol: str
+    parts: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return self._asdict()
+
+
+class PaperProtocol(Protocol):
+    """An evaluation as a paper describes it."""
+
+    @property
+    def data(self) -> str:
+        """Name of the data set, which is also that of its folder."""
+        ...
+
+    def run(
+        self, network: Network, root: Path, *, limit: int | None, weights: str, on_step: OnStep
+    ) -> Result:
+        """Evaluate a network.
+
+        Args:
+            network: In the skeleton that the data set can be converted to.
+            root: Folder of the data set.
+            limit: Score so many people or videos, evenly chosen; None for all.
+            weights: Which weights, for the protocol string.
+            on_step: Called as it goes on.
+
+        Raises:
+            PoseActError: The data cannot be read or do not fit the network.
+        """
+        ...
+
+
+def evenly(items: Sequence[T], limit: int | None) -> tuple[list[T], str]:
+    """``limit`` of the items, and what to add to the protocol string."""
+    if limit is None or limit >= len(items):
+        return list(items), ""
+    places = np.linspace(0, len(items) - 1, limit).round().astype(int)
+    return [items[place] for place in places], f" (a quick look: {limit} of {len(items)})"
