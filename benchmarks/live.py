@@ -1,12 +1,16 @@
-"""Speed of live answers on this machine: end to end, and the stream against whole windows.
+"""Live answers on this machine: speed end to end and against whole windows, memory in the long run.
 
-    OMP_WAIT_POLICY=passive python benchmarks/live.py --out benchmarks/live.json
+    python benchmarks/live.py --out benchmarks/live.json
+    python benchmarks/live.py --frames 100000 --out benchmarks/live-memory.json
 
 End to end means: a generated video of 640x480 is decoded, the person followed and every frame
 answered, as fast as possible, and then at the video's own pace of 30 frames per second with the
 policy that drops frames. The action weights are untrained, which does not change the speed. The
-parts are medians of runs that are interleaved, so that a busy moment hits all of them. ``--soak N``
-also pushes N small pictures into one stream and watches the memory.
+parts are medians of runs that are interleaved, so that a busy moment hits all of them, in wall time
+and in CPU time.
+
+With ``--frames N`` one stream answers N frames, a video of 640x480 over and over again, and the
+resident memory of the process is taken ten times, the first time after a tenth of the frames.
 """
 
 from __future__ import annotations
@@ -32,27 +36,25 @@ import poseact
 from poseact.actions.answer import recent_frames
 from poseact.actions.inputs import window_answers
 from poseact.crop import to_frames, whole_window
+from poseact.device import single_thread
 from poseact.draw import draw_pose
 from poseact.files import replacing
 from poseact.inference.live import run_live
 from poseact.inference.source import live_source
-from poseact.media import VideoWriter
+from poseact.media import VideoReader, VideoWriter
 from poseact.models.multitask import MultitaskNetwork
 from poseact.skeleton import PA16
 
 SIZE = (640, 480)
 LABELS = tuple(f"action{k}" for k in range(9))
-SOAK_SIZE = (64, 48)
+LOOP_FRAMES = 60
+POINTS = 10
 
 
-def network_of(frames: int, fps: float, **changes: int) -> MultitaskNetwork:
+def network_of(frames: int, fps: float) -> MultitaskNetwork:
     """The shipped pose network with an untrained action model."""
-    pose = poseact.load("tiny-open")
-    network = poseact.create_model(
-        "tiny", labels=LABELS, person_square=True, frames=frames, **changes
-    )
-    if not changes:
-        network.load_state_dict(pose.state_dict(), strict=False)
+    network = poseact.create_model("tiny", labels=LABELS, person_square=True, frames=frames)
+    network.load_state_dict(poseact.load("tiny-open").state_dict(), strict=False)
     assert isinstance(network, MultitaskNetwork)
     network.card = replace(network.card, fps=fps)
     return network.eval()
@@ -79,14 +81,15 @@ def write_video(path: Path, count: int) -> None:
             video.write(draw_pose(ground, joints, np.ones(len(PA16)), PA16))
 
 
-def seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def spent(call: Callable[[], object]) -> tuple[float, float]:
+    """Milliseconds: of the clock, and of all threads of the process."""
+    start, start_cpu = time.perf_counter(), time.process_time()
     call()
-    return time.perf_counter() - start
+    return 1000 * (time.perf_counter() - start), 1000 * (time.process_time() - start_cpu)
 
 
-def parts(network: MultitaskNetwork, runs: int) -> dict[str, float]:
-    """Median milliseconds: a push, its parts, and a window computed as a whole."""
+def parts(network: MultitaskNetwork, runs: int) -> dict[str, dict[str, float]]:
+    """Median milliseconds of the parts of a push, and of a window computed as a whole."""
     stream = poseact.Stream(network, device="cpu")
     image = np.random.default_rng(0).integers(0, 255, (*SIZE[::-1], 3), np.uint8)
     side, frames = network.config.image_size, network.config.frames
@@ -99,7 +102,8 @@ def parts(network: MultitaskNetwork, runs: int) -> dict[str, float]:
         recent.add(k / 30, reading)
 
     def head() -> None:
-        window_answers(stream.network, recent.sequence("the stream"), [recent.last])
+        with single_thread():
+            window_answers(stream.network, recent.sequence("the stream"), [recent.last])
 
     def window() -> None:
         with torch.inference_mode():
@@ -110,13 +114,16 @@ def parts(network: MultitaskNetwork, runs: int) -> dict[str, float]:
         "head": head,
         "window": window,
     }
-    taken: dict[str, list[float]] = {name: [] for name in calls}
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
     for run in track(range(runs + 1), "parts", console=Console(stderr=True)):
         for name, call in calls.items():
-            spent = seconds(call)
+            milliseconds = spent(call)
             if run:  # the first one warms up
-                taken[name].append(spent)
-    return {name: round(1000 * statistics.median(spent), 2) for name, spent in taken.items()}
+                taken[name].append(milliseconds)
+    return {
+        clock: {name: round(statistics.median(t[k] for t in taken[name]), 2) for name in calls}
+        for k, clock in enumerate(("median_ms", "median_cpu_ms"))
+    }
 
 
 def end_to_end(network: MultitaskNetwork, count: int) -> dict[str, dict[str, float]]:
@@ -138,42 +145,57 @@ def end_to_end(network: MultitaskNetwork, count: int) -> dict[str, dict[str, flo
     return rows
 
 
-def soak(count: int) -> dict[str, float]:
-    """Resident memory in MB during a long run, on small pictures with a small network (Linux)."""
-    small = {"channels": 16, "low_channels": 16, "num_blocks": 1, "action_blocks": 1}
-    network = network_of(8, 10, image_size=32, **small)
+def memory(network: MultitaskNetwork, count: int) -> dict[str, object]:
+    """Resident memory in MB during a long run (Linux)."""
     stream = poseact.Stream(network, device="cpu")
-    rng = np.random.default_rng(0)
-    images = [rng.integers(0, 255, (*SOAK_SIZE[::-1], 3), np.uint8) for _ in range(16)]
-    resident = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "loop.mp4"
+        write_video(path, LOOP_FRAMES)
+        with VideoReader(path) as video:
+            images = [frame.image for frame in video]
+    points = [count * (k + 1) // POINTS for k in range(POINTS)]
+    resident: dict[int, float] = {}
     start = time.perf_counter()
-    for k in track(range(count), "soak", console=Console(stderr=True)):
+    for k in track(range(count), "frames", console=Console(stderr=True)):
         stream.push(images[k % len(images)], k / 30)
-        if k in (count // 10, count - 1):
+        if k + 1 in points:
             pages = int(Path("/proc/self/statm").read_text().split()[1])
-            resident[k] = pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-    early, late = resident.values()
+            resident[k + 1] = round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
     return {
         "frames": count,
         "seconds": round(time.perf_counter() - start, 1),
-        "mb_after_a_tenth": round(early, 1),
-        "mb_at_the_end": round(late, 1),
+        "resident_mb": resident,
+        "growth_mb_after_first_point": round(resident[points[-1]] - resident[points[0]], 1),
         "frames_kept": len(stream),
     }
 
 
+def speed(network: MultitaskNetwork, video: int, runs: int) -> dict[str, object]:
+    """End to end and in parts."""
+    rows, medians = end_to_end(network, video), parts(network, runs)
+    ratios = {}
+    for name, clock in (("window_per_head", "median_ms"), ("window_per_head_cpu", "median_cpu_ms")):
+        ratios[name] = round(medians[clock]["window"] / medians[clock]["head"], 1)
+    wall = medians["median_ms"]
+    ratios["window_per_frame"] = round(wall["window"] / (wall["pose"] + wall["head"]), 1)
+    return {"end_to_end": rows, **medians, **ratios}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("--frames", type=int, default=16, help="of a window")
+    parser.add_argument("--window", type=int, default=16, help="frames of a window")
     parser.add_argument("--fps", type=float, default=10, help="of a window")
     parser.add_argument("--video", type=int, default=300, help="frames of the video")
     parser.add_argument("--runs", type=int, default=30)
-    parser.add_argument("--soak", type=int, default=0, help="small pictures in one long run")
+    parser.add_argument(
+        "--frames", type=int, default=0, help=f"watch the memory over so many, {POINTS} or more"
+    )
     parser.add_argument("--out", type=Path, help="JSON file to write")
     args = parser.parse_args()
-    network = network_of(args.frames, args.fps)
-    rows = end_to_end(network, args.video)
-    milliseconds = parts(network, args.runs)
+    if args.frames and args.frames < POINTS:
+        parser.error(f"--frames {args.frames} was given; give {POINTS} or more.")
+    network = network_of(args.window, args.fps)
+    found = memory(network, args.frames) if args.frames else speed(network, args.video, args.runs)
     result = {
         "machine": {
             "cpu": platform.processor() or platform.machine(),
@@ -181,17 +203,10 @@ def main() -> int:
             "torch": torch.__version__,
             "load": round(os.getloadavg()[0], 2),
         },
-        "window": {"frames": args.frames, "fps": args.fps},
+        "window": {"frames": args.window, "fps": args.fps},
         "picture": "{}x{}".format(*SIZE),
-        "end_to_end": rows,
-        "median_ms": milliseconds,
-        "window_per_head": round(milliseconds["window"] / milliseconds["head"], 1),
-        "window_per_frame": round(
-            milliseconds["window"] / (milliseconds["pose"] + milliseconds["head"]), 1
-        ),
+        **found,
     }
-    if args.soak:
-        result["soak"] = soak(args.soak)
     text = json.dumps(result, indent=2) + "\n"
     sys.stdout.write(text)
     if args.out:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import os
@@ -19,6 +20,7 @@ import torch
 
 import poseact
 from action_networks import action_network
+from conftest import ROOT
 from poseact.cli import main
 from poseact.errors import PoseActError
 from poseact.inference.records import FileRecord, JobFolder
@@ -318,3 +320,13 @@ def test_options_that_do_not_go_together(arguments, said, tmp_path, monkeypatch,
         main()
     assert stop.value.code == 2
     assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_page_tells_what_was_measured(monkeypatch):
+    measured = ROOT / "benchmarks" / "distributed.json"
+    if not measured.exists():
+        pytest.skip("benchmarks/distributed.py has not been run")
+    monkeypatch.syspath_prepend(str(measured.parent))
+    benchmark = importlib.import_module("distributed")
+    page = (ROOT / "docs" / "large-scale.md").read_text()
+    assert benchmark.with_section(page, json.loads(measured.read_text())) == page

@@ -331,6 +331,21 @@ def test_two_processes_train_together(recipe, tmp_path):
     poseact.load(out / "small.safetensors")
 
 
+def test_two_processes_learn_what_one_does_from_the_doubled_batch(recipe, tmp_path):
+    fields = {"optimiser": {"name": "sgd", "lr": 0.01, "ema": None}, "steps": 4}
+    one = train_pose(recipe(batch=4, **fields), tmp_path / "one", machine=QUIET)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = ["-m", "poseact", "train", str(recipe(batch=2, **fields)), "--sync-norm"]
+    options = ["--out", str(tmp_path / "two"), "--devices", "2", "--workers", "0"]
+    subprocess.run([*launcher, *command, *options, "--log-every", "1"], check=True)
+    expected, found = losses(one.out), losses(tmp_path / "two")
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert len(set(expected.values())) == 4
+    weights = poseact.load(tmp_path / "two/small.safetensors").state_dict()
+    for key, value in poseact.load(one.weights).state_dict().items():
+        torch.testing.assert_close(weights[key], value, rtol=1e-3, atol=1e-5)
+
+
 def test_a_program_whose_training_failed_can_end(recipe, tmp_path, people):
     # With the error kept, the loader and its process live to the end of the program.
     shutil.copytree(people, tmp_path / "damaged")

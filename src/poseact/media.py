@@ -24,6 +24,7 @@ from av.video.stream import VideoStream
 
 from poseact.errors import PoseActError
 from poseact.files import atomic_write, replacing, unwritable
+from poseact.quiet import quiet_opencv
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 VIDEO_SUFFIXES = frozenset(
@@ -139,7 +140,8 @@ def decode_image(content: bytes, name: str) -> np.ndarray:
     """
     data = np.frombuffer(content, np.uint8)
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        with quiet_opencv():
+            image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     except cv2.error:
         image = None
     if image is None:

@@ -132,7 +132,16 @@ class WindowReader:
         self._span = window_span(network)
         self._step = max(frames // 2, 1) / fps
         self._recent = recent_frames(network)
+        self._count = 0
         self._answers: list[WindowAnswer] = []
+
+    @property
+    def end(self) -> float:
+        """When the last frame ends in s, if it is as long as the frames are on average."""
+        if self._count < 2:
+            return self._recent.last + 1 / window_fps(self._network) if self._count else 0.0
+        first, last = self._recent.first, self._recent.last
+        return last + (last - first) / (self._count - 1)
 
     def add(self, time: float, reading: PersonReading) -> None:
         """Add the next frame, which is later than the last.
@@ -146,6 +155,7 @@ class WindowReader:
             count = math.ceil((time - first) / self._step - 1e-9)
             self._answer(first + self._step * np.arange(len(self._answers), count))
         self._recent.add(time, reading)
+        self._count += 1
 
     def finish(self) -> list[WindowAnswer]:
         """All answers, the last for the window that ends with the last frame; none of no frames."""
@@ -210,7 +220,9 @@ def name_answer(network: ActionNetwork, probabilities: np.ndarray) -> Name:
     return Name(UNKNOWN if unsure or label == BACKGROUND else label, probability)
 
 
-def find_segments(network: ActionNetwork, windows: Sequence[WindowAnswer]) -> list[Segment]:
+def find_segments(
+    network: ActionNetwork, windows: Sequence[WindowAnswer], end: float | None = None
+) -> list[Segment]:
     """The segments that windows make.
 
     Time is cut at the edges of windows, but not into pieces shorter than half the distance of two
@@ -220,6 +232,8 @@ def find_segments(network: ActionNetwork, windows: Sequence[WindowAnswer]) -> li
     Args:
         network: Knows the labels and the threshold.
         windows: In order, of one sequence.
+        end: When the last frame ends, in s, and with it the last segment; by default when it
+            begins, as the last window does.
     """
     if not windows:
         return []
@@ -230,12 +244,14 @@ def find_segments(network: ActionNetwork, windows: Sequence[WindowAnswer]) -> li
     probabilities = np.stack([window.probabilities for window in windows]).astype(np.float64)
     logs = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
     cells = []
-    for start, end in pairwise(_cuts(starts, ends)):
-        middle = (start + end) / 2
+    for start, stop in pairwise(_cuts(starts, ends)):
+        middle = (start + stop) / 2
         away = np.maximum(np.maximum(starts - middle, middle - ends), 0)
         mean = logs[away == away.min()].mean(0)
         name = name_answer(network, np.exp(mean - np.logaddexp.reduce(mean)))
-        cells.append(Segment(start, end, *name))
+        cells.append(Segment(start, stop, *name))
+    if end is not None:
+        cells[-1] = cells[-1]._replace(end=end)
     return [_joined(list(group)) for _, group in groupby(cells, key=lambda cell: cell.label)]
 
 

@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from poseact.actions.background import Background
 from poseact.actions.check import check_clips, require_trainable
 from poseact.actions.copies import Copy
 from poseact.actions.extract import Finding, extract
 from poseact.actions.folder import CLIPS_TABLE, Clip, find_clips
 from poseact.actions.importers import read_sequences
 from poseact.actions.sequence import PoseSequence
+from poseact.actions.split import Item
 from poseact.errors import PoseActError
 from poseact.files import atomic_write
 from poseact.interrupt import StopRequest
@@ -82,34 +84,36 @@ def read_checked(
 
 
 def read_filmed(
-    source: Path,
+    clips: Sequence[Clip],
     network: Network,
     cache: Path,
     *,
+    background: Background = "keep",
     workers: int = 1,
     device: str | None = None,
     on_stage: OnStage,
     stop: StopRequest,
 ) -> ActionData:
-    """The clips of a folder of videos as a network reads them.
+    """Clips of videos as a network reads them.
 
     Args:
-        source: As :func:`~poseact.actions.folder.find_clips` reads it.
+        clips: As :func:`~poseact.actions.folder.find_clips` finds them.
         network: Reads the poses.
         cache: Folder for the features.
+        background: What becomes of it, see :func:`~poseact.actions.extract.extract`.
         workers: Processes.
         device: Where to run.
         on_stage: Called as videos are done.
         stop: Checked after every frame.
 
     Raises:
-        PoseActError: The folder holds no clips, or none of them can be used.
+        PoseActError: None of them can be used.
     """
-    clips = find_clips(source)
     read = extract(
         clips,
         network,
         cache,
+        background=background,
         workers=workers,
         device=device,
         on_step=lambda step: on_stage("poses", step.files, step.of),
@@ -224,10 +228,8 @@ def write_split(path: Path, parts: dict[str, Sequence[PoseSequence]]) -> None:
     atomic_write(path, write)
 
 
-def only_part(
-    sequences: Sequence[PoseSequence], split: Path, part: str = "test"
-) -> list[PoseSequence]:
-    """The sequences of one part of a split that :func:`write_split` wrote.
+def only_part(clips: Sequence[Item], split: Path, part: str = "test") -> list[Item]:
+    """The clips or sequences of one part of a split that :func:`write_split` wrote.
 
     Raises:
         PoseActError: The file is none, or some of its part are not there.
@@ -239,7 +241,7 @@ def only_part(
         raise PoseActError(
             f"{split} could not be read as a split ({error}); give the split.csv of train-actions."
         ) from error
-    by_name = {sequence.name: sequence for sequence in sequences}
+    by_name = {clip.name: clip for clip in clips}
     missing = [name for name in wanted if name not in by_name]
     if missing or not wanted:
         raise PoseActError(

@@ -11,6 +11,7 @@ import numpy as np
 from poseact.actions.inputs import ActionNetwork, window_answers, window_fps
 from poseact.actions.scores import ActionScores
 from poseact.actions.sequence import PoseSequence
+from poseact.actions.split import Labelled
 from poseact.actions.windows import centre_end, window_ends
 from poseact.errors import PoseActError
 
@@ -103,23 +104,23 @@ def clip_answer(windows: np.ndarray) -> np.ndarray:
     return mean - np.logaddexp.reduce(mean)
 
 
-def targets_of(network: ActionNetwork, sequences: Sequence[PoseSequence]) -> np.ndarray:
+def targets_of(network: ActionNetwork, clips: Sequence[Labelled]) -> np.ndarray:
     """``(N,)`` the true actions as indices of the network's labels.
 
     Raises:
-        PoseActError: There is no sequence, or one whose label the network does not know: a clip
-            that cannot be scored would flatter the scores.
+        PoseActError: There is no clip, or one whose label the network does not know: a clip that
+            cannot be scored would flatter the scores.
     """
-    if not sequences:
+    if not clips:
         raise PoseActError("No clip was given to be scored; give at least one.")
     labels = network.config.labels
-    for sequence in sequences:
-        if sequence.label not in labels:
+    for clip in clips:
+        if clip.label not in labels:
             raise PoseActError(
-                f"The clip {sequence.name} with the label {sequence.label!r} cannot be scored by "
+                f"The clip {clip.name} with the label {clip.label!r} cannot be scored by "
                 f"a network of the actions {', '.join(labels)}; leave it out or correct its label."
             )
-    return np.array([labels.index(str(sequence.label)) for sequence in sequences])
+    return np.array([labels.index(str(clip.label)) for clip in clips])
 
 
 def evaluate(

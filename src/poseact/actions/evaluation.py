@@ -6,19 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from poseact.actions.background import BLANKED, Background
 from poseact.actions.dataset import (
-    ActionData,
     OnStage,
     is_filmed,
     only_part,
     read_filmed,
     read_posed,
 )
-from poseact.actions.evaluate import ActionProtocol, evaluate
+from poseact.actions.evaluate import ActionProtocol, evaluate, targets_of
 from poseact.actions.extract import DEFAULT_CACHE
+from poseact.actions.folder import find_clips
 from poseact.actions.inputs import ActionNetwork, action_network, check_skeleton
 from poseact.actions.report import Measured, ReportFiles, write_report
 from poseact.actions.scores import ActionScores
+from poseact.actions.split import Item
 from poseact.errors import PoseActError
 from poseact.interrupt import StopRequest
 from poseact.models.base import Network
@@ -55,6 +57,7 @@ def eval_actions(
     split: str | Path | None = None,
     part: str | None = None,
     groups: Mapping[str, Sequence[str]] | None = None,
+    background: Background = "keep",
     cache: str | Path = DEFAULT_CACHE,
     workers: int = 1,
     device: str | None = None,
@@ -72,41 +75,50 @@ def eval_actions(
             scored.
         part: Without a split, the part that the data set itself states; None for all clips.
         groups: Actions by name of a group that is scored by itself.
+        background: ``blank`` makes everything around the person grey before a video is read, so
+            that no scene can be recognised.
         cache: Folder for the features of videos.
         workers: Processes that read videos.
         device: Where videos are read; by default CUDA where there is one.
         on_stage: Called as the steps proceed.
 
     Raises:
-        PoseActError: Weights or clips cannot be read or do not fit each other, a clip cannot be
-            scored, or the results cannot be written.
+        PoseActError: Weights or clips cannot be read or do not fit each other, split or groups are
+            not of these clips, a clip cannot be scored, or the results cannot be written.
     """
     network = action_network(load(weights))
     tell = on_stage or (lambda *_: None)
-    source, out = Path(source), Path(out)
+    source, out, groups = Path(source), Path(out), groups or {}
+    choice = _Choice(network, None if split is None else Path(split), part, groups)
     with StopRequest() as stop:
         if kind is None and is_filmed(source):
             data = read_filmed(
-                source,
+                choice.of(find_clips(source)),
                 _pose_network(network),
                 Path(cache),
+                background=background,
                 workers=workers,
                 device=device,
                 on_stage=tell,
                 stop=stop,
             )
-        else:
+        elif background == "keep":
             data = read_posed(source, kind)
+        else:
+            raise PoseActError(
+                f"{source} holds poses, which have no background; give videos, or leave "
+                "--background out."
+            )
         if data.interrupted:
             return EvalReport(out, notes=data.notes)
-    data = _chosen(data, None if split is None else Path(split), part)
+    data = replace(data, sequences=choice.of(data.sequences))
     for sequence in data.sequences:
         check_skeleton(network, sequence)
     scores = evaluate(
         network, data.sequences, protocol, on_clips=lambda done, total: tell("clips", done, total)
     )
-    scores = replace(scores, protocol=f"{scores.protocol}; weights {Path(weights).name}")
-    groups = groups or {}
+    told = f"; {BLANKED}" if background == "blank" else ""
+    scores = replace(scores, protocol=f"{scores.protocol}{told}; weights {Path(weights).name}")
     files = write_report(
         out,
         Measured(
@@ -140,20 +152,43 @@ def _pose_network(network: ActionNetwork) -> Network:
     return load(network.card.pose_weights)
 
 
-def _chosen(data: ActionData, split: Path | None, part: str | None) -> ActionData:
-    """The clips of a part.
+@dataclass(frozen=True)
+class _Choice:
+    """Which clips are scored. Videos are chosen before the long reading, which may lose some."""
 
-    Raises:
-        PoseActError: There is none.
-    """
-    if split is not None:
-        return replace(data, sequences=only_part(data.sequences, split, part or "test"))
-    if part is None:
-        return data
-    kept = [sequence for sequence in data.sequences if sequence.part == part]
-    if not kept:
-        raise PoseActError(
-            f"No clip of the data states the part {part!r}; give the split.csv of a training, or "
-            "no part."
-        )
-    return replace(data, sequences=kept)
+    network: ActionNetwork
+    split: Path | None
+    part: str | None
+    groups: Mapping[str, Sequence[str]]
+
+    def of(self, clips: Sequence[Item]) -> list[Item]:
+        """Those of the part.
+
+        Raises:
+            PoseActError: There is none, one cannot be scored, or a group fits none.
+        """
+        chosen = self._part(clips)
+        targets_of(self.network, chosen)
+        labels = self.network.config.labels
+        for name, actions in self.groups.items():
+            unknown = [action for action in actions if action not in labels]
+            if unknown or not any(clip.label in actions for clip in chosen):
+                what = f"{', '.join(unknown)}, unknown to the weights" if unknown else "no clip"
+                raise PoseActError(
+                    f"The group {name} of {', '.join(actions)} has {what}; give actions that the "
+                    f"scored clips show, of {', '.join(labels)}."
+                )
+        return chosen
+
+    def _part(self, clips: Sequence[Item]) -> list[Item]:
+        if self.split is not None:
+            return only_part(clips, self.split, self.part or "test")
+        if self.part is None:
+            return list(clips)
+        kept = [clip for clip in clips if clip.part == self.part]
+        if not kept:
+            raise PoseActError(
+                f"No clip of the data states the part {self.part!r}; give the split.csv of a "
+                "training, or no part."
+            )
+        return kept

@@ -13,11 +13,12 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from multiprocessing.context import SpawnContext
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import cv2
 import torch
 
+from poseact.actions.background import Background
 from poseact.actions.features import (
     ClipFeatures,
     FeatureCache,
@@ -115,6 +116,7 @@ def extract(
     weights: str | Path | Network = DEFAULT_WEIGHTS,
     cache_dir: str | Path = DEFAULT_CACHE,
     *,
+    background: Background = "keep",
     workers: int = 1,
     device: str | None = None,
     on_step: OnExtractStep | None = None,
@@ -130,21 +132,29 @@ def extract(
         clips: As :func:`~poseact.actions.folder.find_clips` finds them.
         weights: Of the pose network: name of shipped weights, a checkpoint file or a network.
         cache_dir: Folder for the features.
+        background: ``blank`` makes everything around the person grey, see
+            :func:`~poseact.actions.background.read_blanked`.
         workers: Processes.
         device: Where to run; by default CUDA where there is one.
         on_step: Called as frames and files are done.
         stop: Checked after every frame; None listens to SIGINT and SIGTERM here.
 
     Raises:
-        PoseActError: The weights cannot be read, the features cannot be written, or a worker was
-            ended from outside. What is wrong with a clip is a finding instead.
+        PoseActError: The weights cannot be read, the features cannot be written, there is no such
+            background, or a worker was ended from outside. What is wrong with a clip is a finding
+            instead.
     """
     check_workers(workers)
+    if background not in get_args(Background):
+        raise PoseActError(
+            f"The background {background!r} was given; give one of "
+            f"{', '.join(get_args(Background))}."
+        )
     network = weights if isinstance(weights, Network) else load(weights)
-    cache = FeatureCache(Path(cache_dir), network)
+    cache = FeatureCache(Path(cache_dir), network, background)
     kept, failed = _locate(clips, cache)
     found = {path: features for path in set(kept.values()) if (features := read_kept(path))}
-    jobs = _jobs(kept, found.keys())
+    jobs = _jobs(kept, found.keys(), background)
     files = len({clip.path for clip in clips})
     run = _Run(network, device, jobs, on_step or (lambda _: None), files - len(jobs), files)
     with nullcontext(stop) if stop is not None else StopRequest() as request:
@@ -170,10 +180,11 @@ def check_workers(workers: int) -> None:
 
 @dataclass(frozen=True)
 class _Job:
-    """Stretches of one video that are to be read, and the files for their features."""
+    """Stretches of one video that are to be read, how, and the files for their features."""
 
     video: Path
     targets: dict[Stretch, Path]
+    background: Background
 
 
 def _locate(clips: Sequence[Clip], cache: FeatureCache) -> tuple[dict[Clip, Path], dict[Path, str]]:
@@ -194,13 +205,13 @@ def _locate(clips: Sequence[Clip], cache: FeatureCache) -> tuple[dict[Clip, Path
     return kept, failed
 
 
-def _jobs(kept: Mapping[Clip, Path], found: Collection[Path]) -> list[_Job]:
+def _jobs(kept: Mapping[Clip, Path], found: Collection[Path], background: Background) -> list[_Job]:
     """What is still to be read."""
     missing: dict[Path, dict[Stretch, Path]] = {}
     for clip, path in kept.items():
         if path not in found:
             missing.setdefault(clip.path, {})[clip.start, clip.end] = path
-    return [_Job(video, targets) for video, targets in missing.items()]
+    return [_Job(video, targets, background) for video, targets in missing.items()]
 
 
 def _add(
@@ -275,7 +286,8 @@ def _read(
     except PoseActError as error:
         return str(error)
     with reader, suppress(_Stopped):
-        for stretch, features in read_features(predictor, frames(reader), list(job.targets)):
+        read = read_features(predictor, frames(reader), list(job.targets), job.background)
+        for stretch, features in read:
             if features is not None:
                 write_features(job.targets[stretch], features)
     return None

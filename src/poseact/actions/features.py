@@ -13,6 +13,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialise
 
+from poseact.actions.background import Background, read_blanked
 from poseact.actions.people import find_people
 from poseact.files import atomic_write
 from poseact.inference.follow import PersonFollower
@@ -59,7 +60,10 @@ class ClipFeatures:
 
 
 def read_features(
-    predictor: Predictor, frames: Iterable[Frame], stretches: Sequence[Stretch]
+    predictor: Predictor,
+    frames: Iterable[Frame],
+    stretches: Sequence[Stretch],
+    background: Background = "keep",
 ) -> Iterator[tuple[Stretch, ClipFeatures | None]]:
     """One person in each of several stretches of a video, in one pass over its frames.
 
@@ -67,11 +71,13 @@ def read_features(
         predictor: Reads the poses.
         frames: Of the video, from its first on; not read further than the last stretch.
         stretches: May overlap; each is followed for itself.
+        background: ``blank`` follows the person in the whole pictures, but takes the features from
+            pictures that are grey around the person.
 
     Yields:
         Each stretch as soon as it is over, with None where the video has no frame in it.
     """
-    waiting = {stretch: _Recorder(predictor) for stretch in stretches}
+    waiting = {stretch: _Recorder(predictor, background) for stretch in stretches}
     for frame in frames:
         for stretch in [stretch for stretch in waiting if stretch[1] <= frame.time]:
             yield stretch, waiting.pop(stretch).features()
@@ -89,6 +95,7 @@ class _Recorder:
     """Follows one person and keeps what was read."""
 
     predictor: Predictor
+    background: Background
     follower: PersonFollower = field(default_factory=PersonFollower)
     times: list[float] = field(default_factory=list)
     readings: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=list)
@@ -108,9 +115,11 @@ class _Recorder:
             self.people.append(len(people))
             # Further and further apart, so that a long video costs no more than a few looks.
             self.next_look = 2 * self.next_look + _SECOND_LOOK
+        self.sharpness.append(float(reading.sharpness.mean()))
+        if self.background == "blank":
+            reading = read_blanked(self.predictor, frame, reading)
         appearance = reading.appearance.astype(np.float16)
         self.readings.append((reading.pose.joints, reading.pose.confidence, appearance))
-        self.sharpness.append(float(reading.sharpness.mean()))
 
     def features(self) -> ClipFeatures | None:
         if not self.times:
@@ -126,17 +135,20 @@ class _Recorder:
 class FeatureCache:
     """Features in files, one for each stretch of each video as each network reads it.
 
-    A file is named by the content of the video, the network's weights, the stretch and
-    :data:`VERSION`, so that a video which was moved, renamed or labelled anew is found again.
+    A file is named by the content of the video, the network's weights, the stretch, what becomes of
+    the background and :data:`VERSION`, so that a video which was moved, renamed or labelled anew is
+    found again.
 
     Args:
         folder: Where they are kept.
         network: That reads the poses.
+        background: What becomes of it.
     """
 
-    def __init__(self, folder: Path, network: Network) -> None:
+    def __init__(self, folder: Path, network: Network, background: Background = "keep") -> None:
         self.folder = folder
         self._network = digest_of(network)
+        self._options = [] if background == "keep" else [background]
 
     def path_of(self, video: str, stretch: Stretch) -> Path:
         """The file of a stretch.
@@ -145,7 +157,7 @@ class FeatureCache:
             video: Digest of the video's content.
             stretch: Of the video.
         """
-        key = json.dumps([VERSION, self._network, video, *stretch])
+        key = json.dumps([VERSION, self._network, video, *stretch, *self._options])
         return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
 
 

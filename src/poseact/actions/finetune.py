@@ -131,7 +131,9 @@ def finetune(
     return FinetuneReport(run.network if kept else network, kept, True, before, after)
 
 
-def pose_scores(network: MultitaskNetwork, sets: Sequence[ValidationSet | ValidationVideos]) -> dict[str, float]:
+def pose_scores(
+    network: MultitaskNetwork, sets: Sequence[ValidationSet | ValidationVideos]
+) -> dict[str, float]:
     """PCK@0.2 of the torso by validation set; sets without a torso are left out.
 
     Raises:

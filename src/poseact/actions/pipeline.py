@@ -31,7 +31,7 @@ from poseact.actions.extract import check_workers
 from poseact.actions.figures import CurvePoint
 from poseact.actions.film import FilmedClip
 from poseact.actions.finetune import FinetunePlan, finetune
-from poseact.actions.folder import BACKGROUND
+from poseact.actions.folder import BACKGROUND, find_clips
 from poseact.actions.inputs import ActionNetwork, window_fps
 from poseact.actions.report import Measured, ReportFiles, write_report
 from poseact.actions.scores import ActionScores
@@ -306,7 +306,11 @@ class _Run:
         if not result.kept:
             return network, test
         again = read_filmed(
-            self.source, result.network, on_stage=self.on_stage, stop=self.stop, **self.reading
+            find_clips(self.source),
+            result.network,
+            on_stage=self.on_stage,
+            stop=self.stop,
+            **self.reading,
         )
         if again.interrupted:
             raise _Stopped

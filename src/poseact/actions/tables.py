@@ -62,19 +62,22 @@ class ActionTable:
         """Number of windows."""
         return len(self._windows)
 
-    def append(self, source: str, windows: Sequence[WindowAnswer]) -> list[Segment]:
+    def append(
+        self, source: str, windows: Sequence[WindowAnswer], end: float | None = None
+    ) -> list[Segment]:
         """Add the windows of a file.
 
         Args:
             source: Name of the file.
             windows: In order.
+            end: When its last frame ends, in s, see :func:`~poseact.actions.answer.find_segments`.
 
         Returns:
             Their segments.
         """
         # Bytes of a file's name that are no text cannot be written.
         name = source.encode("utf-8", "replace").decode()
-        segments = find_segments(self.network, windows)
+        segments = find_segments(self.network, windows, end)
         self._windows += [(name, window) for window in windows]
         self._segments += [(name, segment) for segment in segments]
         return segments

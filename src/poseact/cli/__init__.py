@@ -7,7 +7,17 @@ import sys
 
 from rich.logging import RichHandler
 
-from poseact.cli import actions, check, data, live, predict, reproduce, train, weights
+from poseact.cli import (
+    actions,
+    check,
+    data,
+    datasets,
+    live,
+    predict,
+    reproduce,
+    train,
+    weights,
+)
 from poseact.cli.app import INTERRUPTED, app, make_console
 from poseact.errors import PoseActError
 
@@ -16,6 +26,7 @@ __all__ = [
     "app",
     "check",
     "data",
+    "datasets",
     "live",
     "main",
     "predict",
@@ -24,7 +35,9 @@ __all__ = [
     "weights",
 ]
 
-_EXTRA = frozenset({"lightning", "matplotlib", "pycocotools", "pydantic", "scipy", "yaml"})
+_EXTRA = frozenset(
+    {"cdflib", "lightning", "matplotlib", "pycocotools", "pydantic", "scipy", "yaml"}
+)
 """Modules that come with the extra ``train``."""
 
 

@@ -101,6 +101,10 @@ def eval_actions_command(
     group: Annotated[
         list[str] | None, typer.Option(help="NAME=ACTION,ACTION,… to score by themselves too.")
     ] = None,
+    background: Annotated[
+        Literal["keep", "blank"],
+        typer.Option(help="Read videos as they are, or grey outside the person's box."),
+    ] = "keep",
     kind: Annotated[
         str | None, typer.Option(help="Format of pose sequences (default: guessed).")
     ] = None,
@@ -127,6 +131,7 @@ def eval_actions_command(
             split=split,
             part=part,
             groups=read_groups(group or ()),
+            background=background,
             cache=cache or DEFAULT_CACHE,
             workers=workers,
             device=device,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 from rich.console import Console
 from rich.progress import (
@@ -16,7 +19,6 @@ from rich.progress import (
 from rich.text import Text
 
 app = typer.Typer(
-    help="2D/3D body pose and action recognition from one multitask network.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -24,6 +26,24 @@ app = typer.Typer(
 
 INTERRUPTED = 130
 """Exit code of a job that was stopped by a signal."""
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"poseact {version('poseact')}")
+        raise typer.Exit
+
+
+@app.callback()
+def poseact(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """2D/3D body pose and action recognition from one multitask network."""
 
 
 class Rate(ProgressColumn):

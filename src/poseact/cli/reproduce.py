@@ -56,9 +56,12 @@ def reproduce_command(
         for found in rows:
             unit = found.result.unit if found.result else ""
             published = "–" if found.row.published is None else f"{found.row.published:g}"
-            ours = f"{found.result.value:.1f} {unit}" if found.result else found.reason
+            ours = f"{found.result.value:.1f} {unit}" if found.result else "not run"
             lines.append(
                 (found.row.what, found.row.preset, f"{published} ({found.row.source})", ours)
             )
         console.print(named_table(name, lines))
+        reasons = [f"{found.row.preset}: {found.reason}" for found in rows if found.reason]
+        for reason in dict.fromkeys(reasons):
+            console.print(reason, soft_wrap=True)
     console.print(f"Everything, with the protocols: {report.json}")

@@ -41,6 +41,9 @@ def train_command(
         bool | None, typer.Option("--compile/--no-compile", help="Default: on GPUs.")
     ] = None,
     log_every: Annotated[int, typer.Option(help="Steps between two rows of the log.")] = 50,
+    sync_norm: Annotated[
+        bool, typer.Option("--sync-norm", help="Normalise over the batches of all processes.")
+    ] = False,
 ) -> None:
     """Train poses, actions or both on the data sets of a recipe, one stage after the other."""
     from poseact.recipe import load_stages
@@ -49,7 +52,7 @@ def train_command(
     fields = parsed_changes(changes or ())
     stages = load_stages(recipe, fields)
     out = out or Path("runs") / recipe.stem
-    machine = Machine(devices, nodes, workers, precision, compiled, log_every)
+    machine = Machine(devices, nodes, workers, precision, compiled, log_every, sync_norm)
     with TrainingBar() as progress:
         reports = train(
             recipe,

@@ -50,9 +50,12 @@ def weights_list_command() -> None:
     for column in ("preset", "file", "release", "md5", "licence"):
         published.add_column(column, overflow="fold")
     for file in PUBLISHED:
-        where = file.release or f"by hand from {file.url}"
+        where = file.release or "by hand"
         published.add_row(file.preset, file.file_name, where, file.md5 or "–", file.licence)
     console.print(published)
+    for file in PUBLISHED:
+        # Not in the table, whose columns would break an address.
+        console.print(f"{file.preset}: {file.url}")
 
 
 @weights_app.command("fetch")

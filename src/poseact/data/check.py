@@ -182,6 +182,9 @@ class _Look:
         with self._noting():
             labelled = reading.read(self.root, _SKELETON)
         self.counts.append(Count(reading.name, len(labelled), reading.official))
+        for part, official in reading.parts:
+            videos = sum(isinstance(v, LabelledVideo) and v.part == part for v in labelled)
+            self.counts.append(Count(f"{reading.name} to {part}", videos, (official,)))
         if labelled:
             self._found.append(labelled)
             looked_at = _evenly(labelled, _LOOKED_FOR)

@@ -59,12 +59,14 @@ class Reading:
         when: Pattern of the labels that it needs; without them it is not tried.
         read: Reads the root into a skeleton.
         official: How many there are; none where not all is read, or the number is not known.
+        parts: How many videos there are of each part.
     """
 
     name: str
     when: str
     read: Callable[[Path, Skeleton], Labelled]
     official: tuple[int, ...] = ()
+    parts: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -185,13 +187,11 @@ PENN_ACTION = Distribution(
     readings=(
         # Video 1516 of the training part has no visible joint.
         Reading(
-            "videos to train with",
+            "videos",
             "labels/*.mat",
-            partial(read_penn_action, part="train"),
-            (1_257,),
-        ),
-        Reading(
-            "videos to test with", "labels/*.mat", partial(read_penn_action, part="test"), (1_068,)
+            read_penn_action,
+            (2_325,),
+            parts=(("train", 1_257), ("test", 1_068)),
         ),
     ),
     source="its label files; one of the 1,258 videos to train with has no visible joint",

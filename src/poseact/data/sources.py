@@ -23,8 +23,10 @@ from pydantic import (
 from poseact.data.blazepose import read_blazepose
 from poseact.data.coco import read_coco
 from poseact.data.human36m import read_human36m
+from poseact.data.human36m_official import read_human36m_official, read_human36m_videopose3d
 from poseact.data.lsp import read_lsp, read_lsp_extended
 from poseact.data.mpi_inf_3dhp import read_mpi_inf_3dhp
+from poseact.data.mpi_inf_3dhp_official import read_mpi_inf_3dhp_official
 from poseact.data.mpii import read_mpii
 from poseact.data.sample import PoseSample
 from poseact.data.synthetic import read_synthetic
@@ -48,7 +50,10 @@ ADAPTERS: dict[str, Reader] = {
     "mpii": read_mpii,
     "coco": read_coco,
     "human36m": read_human36m,
+    "human36m-official": read_human36m_official,
+    "human36m-videopose3d": read_human36m_videopose3d,
     "mpi-inf-3dhp": read_mpi_inf_3dhp,
+    "mpi-inf-3dhp-official": read_mpi_inf_3dhp_official,
     "blazepose": read_blazepose,
     "synthetic": read_synthetic,
     **STILL_ADAPTERS,

@@ -60,12 +60,16 @@ def of_part(videos: Sequence[LabelledVideo], part: Part | None, root: Path) -> l
     Raises:
         PoseActError: There is none.
     """
+    if not videos:
+        raise PoseActError(
+            f"{root} has no video that fits the options; check the folder and the options."
+        )
     chosen = [video for video in videos if part is None or video.part == part]
     if not chosen:
         parts = sorted({str(video.part) for video in videos})
         raise PoseActError(
             f"The part {part!r} was asked for, but the {len(videos)} videos of {root} are of the "
-            f"parts {', '.join(parts) or 'none'}; give one of them, or leave the option out."
+            f"parts {', '.join(parts)}; give one of them, or leave the option out."
         )
     return chosen
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from poseact.crop import MIN_SIDE_PX, Window, person_window, whole_window
+from poseact.crop import MIN_SIDE_PX, Box, Window, person_window, whole_window
 
 SURE = 0.5
 """Confidence from which a joint counts as seen."""
@@ -46,12 +46,30 @@ def closer_window(
     seen = confidence >= SURE
     if seen.sum() < 2:
         return None
-    low = (joints[seen, :2] - spread[seen]).min(0)
-    high = (joints[seen, :2] + spread[seen]).max(0)
-    x, y, side = person_window((*low, *high), _MARGIN)
+    x, y, side = person_window(_bounds(joints[seen], spread[seen]), _MARGIN)
     least = (_SHRINKAGE if seen.all() else _GROWTH) * window[2]
     largest = whole_window(width, height)[2]
     return x, y, min(max(side, least), max(side, largest))
+
+
+def person_box(joints: np.ndarray, spread: np.ndarray) -> Box:
+    """The box of a person, with the room around it that windows leave.
+
+    It holds the joints and the standard deviation of their places, and on every side as much more
+    as a window around them that is ``1.1`` times as large leaves along its longer side.
+
+    Args:
+        joints: ``(J, 2)`` or ``(J, 3)``, x and y in px of the picture.
+        spread: ``(J, 2)`` standard deviation of the places in px.
+    """
+    x0, y0, x1, y1 = _bounds(joints, spread)
+    room = (_MARGIN - 1) / 2 * max(x1 - x0, y1 - y0)
+    return x0 - room, y0 - room, x1 + room, y1 + room
+
+
+def _bounds(joints: np.ndarray, spread: np.ndarray) -> Box:
+    low, high = (joints[:, :2] - spread).min(0), (joints[:, :2] + spread).max(0)
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 
 class PersonFollower:

@@ -61,7 +61,7 @@ def ray_session(cpus: int | None) -> Iterator[None]:
         options |= {"object_store_memory": _OBJECT_STORE_BYTES}
     try:
         ray.init(address, **options)
-    except Exception as error:  # noqa: BLE001 - a Ray that does not start raises nothing narrower
+    except Exception as error:
         raise PoseActError(
             f"Ray could not be reached or started at {address!r} ({error}); check RAY_ADDRESS, or "
             "leave it unset to run on this machine alone."

@@ -217,11 +217,10 @@ class _Run:
 
         frames = self.counted(followed(), table, item.name, step)
         people = [poses for _, poses in frames]
-        segments = actions.append(item.name, windows.finish())
+        segments = actions.append(item.name, windows.finish(), windows.end)
         if item.target is None or item.timeline is None or not people:
             return
-        colours = action_colours(actions.network.config.labels)
-        end = people[-1][0].time
+        colours, end = action_colours(actions.network.config.labels), windows.end
 
         def with_actions(frame: Frame, poses: list[FramePose]) -> np.ndarray:
             drawn = self.people(frame, poses)

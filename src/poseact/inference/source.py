@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,8 @@ import cv2
 import numpy as np
 
 from poseact.errors import PoseActError
-from poseact.media import VideoReader
+from poseact.media import IMAGE_SUFFIXES, VideoReader
+from poseact.quiet import quiet_opencv
 
 Policy = Literal["latest", "all"]
 
@@ -229,7 +231,7 @@ def live_source(
         back_off: How a lost camera or address is tried again. An address that ends counts as lost.
 
     Raises:
-        PoseActError: There is no such file.
+        PoseActError: There is no such file, or it is a photo.
     """
     text = str(spec)
     if text.isdecimal() or "://" in text:
@@ -237,6 +239,11 @@ def live_source(
         start = perf_counter()
         return LiveSource(
             lambda: _captured(text, name, start), name, policy=policy or "latest", back_off=back_off
+        )
+    if Path(text).suffix.lower() in IMAGE_SUFFIXES:
+        raise PoseActError(
+            f"The photo {text} was given; give the number of a camera, the address of a stream or "
+            "a video file, for an action takes time."
         )
     reader = VideoReader(Path(text))
     return LiveSource(
@@ -250,12 +257,15 @@ def live_source(
 
 def _captured(text: str, name: str, start: float) -> Pictures:
     """Pictures of a camera or an address, with the times at which they come."""
-    if text.isdecimal():
-        capture = cv2.VideoCapture(int(text))
-    else:
-        limits = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
-        options = [part for limit in limits for part in (limit, _NETWORK_TIMEOUT_MS)]
-        capture = cv2.VideoCapture(text, cv2.CAP_FFMPEG, options)
+    # OpenCV reads it when it first needs FFmpeg, whose own words end with it; -8 is AV_LOG_QUIET.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    with quiet_opencv():
+        if text.isdecimal():
+            capture = cv2.VideoCapture(int(text))
+        else:
+            limits = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
+            options = [part for limit in limits for part in (limit, _NETWORK_TIMEOUT_MS)]
+            capture = cv2.VideoCapture(text, cv2.CAP_FFMPEG, options)
     if not capture.isOpened():
         raise PoseActError(
             f"{name} cannot be opened; give the number of a camera that is free, an address that "

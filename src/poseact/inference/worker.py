@@ -175,7 +175,7 @@ def predict_file(
             windows.add(frame.time, reading)
             poses.append(reading.pose)
             frames += 1
-        actions.append(name, windows.finish())
+        actions.append(name, windows.finish(), windows.end)
     return poses, actions, frames
 
 

@@ -59,6 +59,11 @@ class Human36mProtocol:
         """See :class:`~poseact.protocols.result.PaperProtocol`."""
         people = read_test(root, network, self.every)
         samples, some = evenly([person for person in people if person.root_depth_mm], limit)
+        if not samples:
+            raise PoseActError(
+                f"{root} has no frame {self.every} of {' or '.join(TEST_SUBJECTS)}; give the whole "
+                "data set."
+            )
         predictions = predict_samples(
             network,
             samples,
@@ -124,8 +129,14 @@ def read_test(root: Path, network: Network, every: int) -> list[PoseSample]:
     if packed.exists():
         labels = str(packed.relative_to(root))
         return read_human36m(root, skeleton, labels=labels, subjects=TEST_SUBJECTS, every=every)
+    extracted = "images" if (root / "images").is_dir() else None
     return read_human36m_official(
-        root, skeleton, subjects=TEST_SUBJECTS, every=every, paper_names=True
+        root,
+        skeleton,
+        images=extracted,
+        subjects=TEST_SUBJECTS,
+        every=every,
+        paper_names=True,
     )
 
 

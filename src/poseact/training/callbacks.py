@@ -239,7 +239,10 @@ class Record(L.Callback):
 
     def _write(self, trainer: L.Trainer, module: MultitaskTraining) -> None:
         batches = self._clock.batches
-        terms = {name: value / batches for name, value in module.take_terms().items()}
+        terms = {
+            name: float(trainer.strategy.reduce(torch.tensor(value / batches), reduce_op="mean"))
+            for name, value in module.take_terms().items()
+        }
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         row = {
             "step": trainer.global_step,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 import poseact
 from poseact.errors import PoseActError
 from poseact.files import unwritable
+from poseact.layers.synced import sync_norms
 from poseact.models.base import Card, Network
 from poseact.models.presets import create_model
 from poseact.models.pyramid import SPNet
@@ -54,6 +56,9 @@ class Machine:
     """Compile the network; by default on GPUs, where it gains."""
     log_every: int = 50
     """Steps between two rows of the log."""
+    sync_norm: bool = False
+    """Take the statistics of batch normalisation over the batches of all processes, which costs
+    time and pays where the batch of one is small."""
 
     def __post_init__(self) -> None:
         lowest = {"devices": 1, "nodes": 1, "workers": 0, "log_every": 1}
@@ -201,6 +206,8 @@ def train_recipe(
     averaging = Averaging(recipe.optimiser.ema) if recipe.optimiser.ema else None
     record = Record(out, machine.log_every, data, on_progress)
     trainer = _trainer(recipe, out, machine, [averaging] if averaging else [], record, first_step)
+    if machine.sync_norm:
+        sync_norms(module.network)
     if machine.compiles:
         module.network.compile()
     _fit(trainer, module, data, checkpoint)
@@ -275,17 +282,26 @@ def _checkpoint(recipe: Recipe, out: Path, resume: bool) -> tuple[Path | None, i
         raise PoseActError(f"There is no {path} to resume from; leave --resume out to begin.")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, OSError, EOFError) as error:
+        begun, step = state["recipe"], state["global_step"]
+    except (
+        RuntimeError,
+        OSError,
+        EOFError,
+        LookupError,
+        TypeError,
+        ValueError,
+        pickle.PickleError,
+    ) as error:
         raise PoseActError(
-            f"{path} is damaged ({str(error).splitlines()[0]}); begin anew in another folder."
+            f"{path} is damaged or no checkpoint of a training; begin anew in another folder."
         ) from error
-    changed = differences(state["recipe"], recipe.model_dump(mode="json"))
+    changed = differences(begun, recipe.model_dump(mode="json"))
     if changed:
         raise PoseActError(
             f"The run in {out} was begun with another recipe ({'; '.join(changed)}); undo the "
             "change, or give another --out."
         )
-    return path, state["global_step"] + 1
+    return path, step + 1
 
 
 def _network(recipe: Recipe) -> Network:

@@ -1,0 +1,19 @@
+"""OpenCV without its own lines on stderr, where an error is told in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import cv2
+
+
+@contextmanager
+def quiet_opencv() -> Iterator[None]:
+    """A block in which OpenCV logs nothing."""
+    logging = cv2.utils.logging
+    level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(level)
