@@ -290,6 +290,9 @@ def test_predict_gives_actions(tmp_path):
     assert {row["source"] for row in table} == {"long.mp4", "sub/short ü.mp4"}
     ends = sorted({row["end"] for row in table if row["source"] == "long.mp4"})
     np.testing.assert_allclose(ends, [0.7, 1.1, 1.5, 1.9, 2.3])
+    with report.segments.open(encoding="utf-8", newline="") as stream:
+        until = {row["source"]: float(row["end"]) for row in csv.DictReader(stream)}
+    assert until == {"long.mp4": 2.4, "sub/short ü.mp4": 0.3}  # where the last frames end
     names = sorted(path.relative_to(out).as_posix() for path in report.timelines)
     assert names == ["long_actions.png", "sub/short ü_actions.png"]
     assert all(read_image(path).shape[1] == 1200 for path in report.timelines)

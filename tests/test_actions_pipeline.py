@@ -306,6 +306,41 @@ class TestEvaluation:
         with pytest.raises(PoseActError, match="elsewhere"):
             eval_actions(trained.weights, folder, tmp_path, split=split)
 
+    def test_options_are_checked_before_the_videos_are_read(self, filmed, tmp_path, monkeypatch):
+        def read(*_, **__):
+            raise AssertionError
+
+        monkeypatch.setattr("poseact.actions.evaluation.read_filmed", read)
+        root, report = filmed
+        split = tmp_path / "split.csv"
+        split.write_text("clip,label,recording,part\nelsewhere,a,,test\n")
+        wrong = {
+            "elsewhere": {"split": split},
+            "is not there|could not be read": {"split": tmp_path / "none.csv"},
+            "states the part 'test'": {"part": "test"},
+            "group yoga of padmasana has padmasana, unknown": {"groups": {"yoga": ["padmasana"]}},
+        }
+        for message, options in wrong.items():
+            with pytest.raises(PoseActError, match=message):
+                eval_actions(report.weights, root, tmp_path / "out", **options)
+
+    def test_only_the_clips_of_the_split_are_read(self, filmed, tmp_path):
+        root, report = filmed
+        found = eval_actions(
+            report.weights,
+            root,
+            tmp_path / "out",
+            split=report.split,
+            background="blank",
+            cache=tmp_path / "cache",
+        )
+        assert len(list((tmp_path / "cache").iterdir())) == len(found.scores.clips) < 6
+        assert "outside the box" in found.scores.protocol
+
+    def test_poses_have_no_background(self, folder, trained, tmp_path):
+        with pytest.raises(PoseActError, match="no background"):
+            eval_actions(trained.weights, folder, tmp_path, background="blank")
+
 
 class TestCommands:
     def test_training_says_where_the_results_lie(self, folder, trained, monkeypatch):

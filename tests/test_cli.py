@@ -334,12 +334,22 @@ def test_help_lists_the_commands():
         assert command in result.stdout
 
 
+def test_version():
+    result = run("--version")
+    assert (result.returncode, result.stdout) == (0, f"poseact {poseact.__version__}\n")
+
+
 # ------------------------------------------------------------------ catalogue
+
+
+def test_weights_list_keeps_addresses_whole():
+    result = run("weights", "list", COLUMNS="80")
+    assert result.returncode == 0, result.stderr
+    assert all(file.url in result.stdout for file in catalogue.PUBLISHED)  # unbroken
 
 
 def test_weights_list_names_release_and_check_sum():
     result = run("weights", "list")
-    assert result.returncode == 0, result.stderr
     assert "weights_PE_MPII_cvpr18_19-09-2017.h5" in result.stdout
     assert "d6b85ba4b8a3fc9d05c8ad73f763d999" in result.stdout
 

@@ -187,6 +187,23 @@ def test_changes_from_the_command_line(recipe, tmp_path):
         run(["train", str(path), "--set", "steps"])
 
 
+def test_changes_go_where_the_field_stands(recipe):
+    stages = {"pose": {"steps": 7, "learn": ["pose"]}, "joint": {"steps": 8, "clip_length": 2}}
+    path = recipe(stages=stages, clip_length=1)
+    changes = {"steps": 5, "clip_length": 3, "seed": 9, "network.changes.num_blocks": 1}
+    pose, joint = load_stages(path, changes)
+    assert (pose.steps, joint.steps) == (5, 5)
+    assert (pose.clip_length, joint.clip_length) == (3, 3)
+    assert (pose.seed, joint.network.config.num_blocks) == (9, 1)
+    content = yaml.safe_load(path.read_text())
+    del content["clip_length"]
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    pose, joint = load_stages(path, changes)
+    assert (pose.clip_length, joint.clip_length) == (1, 3)
+    with pytest.raises(PoseActError, match="but steps holds no fields"):
+        load_stages(path, {"steps.more": 1})
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

@@ -13,6 +13,7 @@ from itertools import islice, pairwise
 
 import numpy as np
 import pytest
+import torch
 
 import action_networks
 import poseact
@@ -97,6 +98,16 @@ def test_answers_are_those_of_the_whole_video(kind, network, video, tmp_path):
         assert answer.label == LABELS[best]
         assert answer.probability == pytest.approx(answer.probabilities[best])
     assert len(stream) < 30
+
+
+def test_the_number_of_threads_stays(network):
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        poseact.Stream(network, device="cpu").push(picture(0), 0.0)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_reset_begins_anew(network):
@@ -312,6 +323,20 @@ def test_an_address_is_read_and_opened_again_when_it_ends(address, video):
     with VideoReader(video) as wanted:
         first = next(iter(wanted)).image.astype(int)
     assert np.abs(frames[0].image.astype(int) - first).mean() < 12  # RGB, not BGR
+
+
+def test_a_photo_is_no_source(tmp_path):
+    path = tmp_path / "photo.JPG"
+    path.touch()
+    with pytest.raises(poseact.PoseActError, match=r"photo .*photo.JPG was given; give .* video"):
+        live_source(path)
+
+
+def test_no_words_but_our_own(capfd):
+    for spec in (987, "http://127.0.0.1:9/x.mp4"):
+        with pytest.raises(poseact.PoseActError, match="cannot be opened"), live_source(spec):
+            pass
+    assert capfd.readouterr() == ("", "")
 
 
 def test_sources_that_do_not_exist(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import multiprocessing
 import os
 import resource
@@ -185,9 +186,13 @@ def test_a_run_is_not_overwritten_and_not_changed_on_the_way(recipe, tmp_path):
     with pytest.raises(PoseActError, match=r"augment.flip: 0.5 -> 0.0; batch: 4 -> 2"):
         train_pose(changed, out, resume=True, machine=QUIET)
     assert (out / "last.ckpt").read_bytes() == before
-    (out / "last.ckpt").write_bytes(before[: len(before) // 2])
-    with pytest.raises(PoseActError, match="is damaged"):
-        train_pose(recipe(), out, resume=True, machine=QUIET)
+    other = io.BytesIO()
+    torch.save({"weights": torch.zeros(2)}, other)
+    for content in (before[: len(before) // 2], b"", b"hello", b"\x80\x04.", other.getvalue()):
+        (out / "last.ckpt").write_bytes(content)
+        with pytest.raises(PoseActError, match=r"last.ckpt is damaged or .*; begin anew") as caught:
+            train_pose(recipe(), out, resume=True, machine=QUIET)
+        assert len(str(caught.value).removeprefix(str(out))) < 100
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(recipe, tmp_path, caplog):

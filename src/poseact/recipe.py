@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -246,7 +245,7 @@ def load_stages(path: str | Path, changes: Mapping[str, Any] | None = None) -> l
     Args:
         path: The file.
         changes: New values of fields by their place, such as ``network.changes.num_blocks``, in
-            the recipe and in every stage that has the field's first part of its own.
+            the recipe and in its stages, wherever the first part of the place is named.
 
     Raises:
         PoseActError: The file is missing or no YAML, or a field is missing, unknown or wrong.
@@ -261,35 +260,34 @@ def load_stages(path: str | Path, changes: Mapping[str, Any] | None = None) -> l
         )
     if not isinstance(content, dict):
         raise PoseActError(f"The recipe {path} holds no fields; see the recipes that are shipped.")
-    stages = content.pop("stages", None)
-    if stages is None:
-        return [_validated(path, _changed(content, changes or {}))]
+    stages = content.pop("stages", None) or {}
     if not isinstance(stages, dict) or not all(isinstance(one, dict) for one in stages.values()):
         raise PoseActError(
             f"The recipe {path} has stages that are no fields by name; write stages: and below it "
             "the name of each stage with its fields."
         )
+    for place, value in (changes or {}).items():
+        first = place.partition(".")[0]
+        for fields in [part for part in (content, *stages.values()) if first in part] or [content]:
+            _set(fields, place, value)
+    if not stages:
+        return [_validated(path, content)]
     return [
-        _validated(
-            path,
-            _changed(content | fields | {"name": f"{content.get('name')}-{name}"}, changes or {}),
-        )
+        _validated(path, content | fields | {"name": f"{content.get('name')}-{name}"})
         for name, fields in stages.items()
     ]
 
 
-def _changed(content: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy with some fields changed, made where they are missing."""
-    changed = copy.deepcopy(content)
-    for place, value in changes.items():
-        *parents, last = place.split(".")
-        fields = changed
-        for parent in parents:
-            fields = fields.setdefault(parent, {})
-            if not isinstance(fields, dict):
-                raise PoseActError(f"{place} was to be set, but {parent} holds no fields.")
-        fields[last] = value
-    return changed
+def _set(fields: dict[str, Any], place: str, value: Any) -> None:
+    """Give a field at a place such as ``network.changes.frames`` a value."""
+    *parents, last = place.split(".")
+    for parent in parents:
+        # A copy, for YAML's aliases stand for one and the same part.
+        fields[parent] = dict(found) if isinstance(found := fields.get(parent, {}), dict) else found
+        fields = fields[parent]
+        if not isinstance(fields, dict):
+            raise PoseActError(f"{place} was to be set, but {parent} holds no fields.")
+    fields[last] = value
 
 
 def _validated(path: Path, content: dict[str, Any]) -> Recipe:

@@ -112,11 +112,15 @@ def name_parts(
     return matches
 
 
-def read_cameras(path: Path) -> dict[Any, Camera]:
+def read_cameras(path: Path, *, extrinsic: bool = False) -> dict[Any, Camera]:
     """Read a pickle of ``{key: {"f", "c", "R", "T", "k", "p"}}``; only f and c are needed.
 
     R turns the camera's axes into the world's, T is the camera's place in m. Nothing but arrays
     of numbers is ever unpickled.
+
+    Args:
+        path: The pickle.
+        extrinsic: R and T take the world to the camera instead, as those of MPI-INF-3DHP do.
 
     Raises:
         PoseActError: The file is missing, damaged, holds code, or is not of this structure.
@@ -126,7 +130,7 @@ def read_cameras(path: Path) -> dict[Any, Camera]:
     try:
         with path.open("rb") as file:
             content = _ArraysOnly(file, encoding="latin1").load()
-        return {key: _camera(values) for key, values in content.items()}
+        return {key: _camera(values, extrinsic) for key, values in content.items()}
     # Damaged pickles fail in any of these ways.
     except (
         *(pickle.UnpicklingError, EOFError, AttributeError),
@@ -231,7 +235,7 @@ def samples_3d(
     ]
 
 
-def _camera(values: dict[str, Any]) -> Camera:
+def _camera(values: dict[str, Any], extrinsic: bool) -> Camera:
     """In mm; the world's axes to the camera's."""
 
     def numbers(key: str, count: int) -> Any:
@@ -239,13 +243,16 @@ def _camera(values: dict[str, Any]) -> Camera:
         found = values.get(key, np.zeros(count)) if key in "RTkp" else values[key]
         return tuple(np.asarray(found, float).reshape(count).tolist())
 
-    to_world = np.asarray(values.get("R", np.eye(3)), float).reshape(3, 3)
-    x, y, z = to_world.T.tolist()
+    turn = np.asarray(values.get("R", np.eye(3)), float).reshape(3, 3)
+    to_camera = turn if extrinsic else turn.T
+    moved = np.array(numbers("T", 3))
+    place = -to_camera.T @ moved if extrinsic else moved
+    (x, y, z), (right, down, ahead) = to_camera.tolist(), (1000 * place).tolist()
     return Camera(
         focal=numbers("f", 2),
         centre=numbers("c", 2),
         rotation=(tuple(x), tuple(y), tuple(z)),
-        translation=tuple(1000 * value for value in numbers("T", 3)),
+        translation=(right, down, ahead),
         radial=numbers("k", 3),
         tangential=numbers("p", 2),
     )

@@ -45,7 +45,7 @@ def read_mpi_inf_3dhp(
             ``S4_Seq2_Cam0_001033.jpg`` or ``TS1_002001.jpg``.
     """
     found = read_labels(root / labels, MPI3DHP17)
-    by_key = read_cameras(root / cameras)
+    by_key = read_cameras(root / cameras, extrinsic=True)
     wanted, used, frames = [], [], []
     example = "S4_Seq2_Cam0_001033.jpg or TS1_002001.jpg tell camera and frame"
     matches = name_parts(found.images, _IMAGE, root / labels, example)

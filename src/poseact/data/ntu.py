@@ -16,7 +16,14 @@ from typing import Literal
 import numpy as np
 
 from poseact.actions.importers.common import MM_PER_METRE, behind, files_below
-from poseact.actions.importers.ntu import NTU_FPS, JointNumbers, Protocol, facts_of, main_body
+from poseact.actions.importers.ntu import (
+    NTU_FPS,
+    JointNumbers,
+    NtuFacts,
+    Protocol,
+    facts_of,
+    main_body,
+)
 from poseact.data.video import FrameVideo, LabelledVideo, VideoPoses
 from poseact.data.video_labels import Part, converted_poses, of_part
 from poseact.errors import PoseActError
@@ -76,19 +83,22 @@ def read_ntu_videos(
     for file in files_below(root / skeletons, (".skeleton",), _WHAT).values():
         facts = facts_of(file.stem, protocol)
         if file.stem not in missing and facts.label in actions and part in (None, facts.part):
-            found.append(
-                LabelledVideo(
-                    name=file.stem,
-                    frames=FrameVideo(root / videos / f"{file.stem}_rgb.avi", _frame_count(file)),
-                    skeleton=skeleton,
-                    poses=_KinectPoses(file, skeleton),
-                    action=facts.label,
-                    fps=NTU_FPS,
-                    part=facts.part,
-                    recording=facts.recording,
-                )
-            )
+            film = root / videos / f"{file.stem}_rgb.avi"
+            found.append(_video(file, film, facts, skeleton))
     return of_part(found, part, root)
+
+
+def _video(file: Path, film: Path, facts: NtuFacts, skeleton: Skeleton) -> LabelledVideo:
+    return LabelledVideo(
+        name=file.stem,
+        frames=FrameVideo(film, _frame_count(file)),
+        skeleton=skeleton,
+        poses=_KinectPoses(file, skeleton),
+        action=facts.label,
+        fps=NTU_FPS,
+        part=facts.part,
+        recording=facts.recording,
+    )
 
 
 @dataclass(frozen=True)
