@@ -161,6 +161,13 @@ class TestImages:
         with pytest.raises(PoseActError, match="could not be read"):
             read_image(tmp_path / "none.png")
 
+    def test_a_damaged_picture_is_told_in_our_words_alone(self, tmp_path, capfd):
+        path = tmp_path / "damaged.tif"
+        path.write_bytes(b"II*\0" + b"x" * 50)
+        with pytest.raises(PoseActError, match="not a picture"):
+            read_image(path)
+        assert capfd.readouterr() == ("", "")
+
     def test_bad_writes_leave_the_old_file(self, tmp_path, monkeypatch):
         path = tmp_path / "a.png"
         write_image(path, quarters())

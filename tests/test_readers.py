@@ -260,14 +260,16 @@ def test_human36m(tmp_path):
 
 def test_mpi_inf_3dhp(tmp_path):
     names = ["S4_Seq2_Cam0_001033.jpg", "TS1_002001.jpg"]
-    turn = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
-    part, _ = write_3d(tmp_path, names, MPI3DHP17, ["S4_Seq2_Cam0", "TS1"], turn)
+    part, _ = write_3d(tmp_path, names, MPI3DHP17, ["S4_Seq2_Cam0", "TS1"])
     first, second = read_mpi_inf_3dhp(tmp_path, **FILES)
     assert (first.sequence, first.frame, second.sequence) == ("S4_Seq2_Cam0", 1033, "TS1")
     head = first.joints[PA16.index("head"), :2]
     np.testing.assert_allclose(head, part[0, MPI3DHP17.index("head"), :2], rtol=1e-6)
     assert second.camera.radial == (0, 0, 0)
     # This file's R and T take the room to the camera; T is (1, 2, 3) m.
+    turn = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
+    write_3d(tmp_path, names, MPI3DHP17, ["S4_Seq2_Cam0", "TS1"], turn)
+    first, _ = read_mpi_inf_3dhp(tmp_path, **FILES)
     point = np.array([10.0, 20.0, 30.0])
     np.testing.assert_allclose(first.camera.to_camera(point), turn @ point + [1000, 2000, 3000])
 

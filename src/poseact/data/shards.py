@@ -267,6 +267,7 @@ def _stills(items: list[_Item], skeleton: Skeleton) -> list[PoseSample]:
                 depth_valid=depth_valid[row],
                 box=tuple(content["box"]),
                 camera=None if camera is None else _camera(camera),
+                window=None if content["window"] is None else tuple(content["window"]),
                 **{key: content[key] for key in STILL_FACTS},
             )
         )
