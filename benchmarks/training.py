@@ -59,7 +59,7 @@ def train(folder: Path, content: dict, devices: int, workers: int) -> list[dict[
     """Rows of the run's log, without the first, which warms up."""
     path, out = folder / "recipe.yaml", folder / "run"
     path.write_text(yaml.safe_dump(content))
-    command = [sys.executable, "-m", "poseact", "train-pose", str(path), "--out", str(out)]
+    command = [sys.executable, "-m", "poseact", "train", str(path), "--out", str(out)]
     options = {"devices": devices, "workers": workers, "log-every": LOG_EVERY}
     flags = [text for name, value in options.items() for text in (f"--{name}", str(value))]
     subprocess.run([*command, *flags], check=True)

@@ -80,7 +80,7 @@ def render(
     """The text of the card."""
     config, origin = network.config, network.card.provenance
     recipe = origin.get("recipe")
-    train = [f"poseact train-pose {reports[0]['recipe']}"] if recipe else []
+    train = [f"poseact train {reports[0]['recipe']}"] if recipe else []
     return CARD.format(
         name=name,
         preset=network.card.preset,

@@ -353,7 +353,7 @@ def _trainer(
 def _card(recipe: Recipe, module: MultitaskTraining, steps: int) -> Card:
     scores = {name: score.to_json() for name, score in module.scores.items()}
     provenance = {
-        "weights": f"poseact train-pose, recipe {recipe.name}, step {steps} of {recipe.steps}"
+        "weights": f"poseact train, recipe {recipe.name}, step {steps} of {recipe.steps}"
         + (", moving average" if recipe.optimiser.ema else ""),
         "data": recipe.terms,
         "recipe": recipe.model_dump(mode="json"),
