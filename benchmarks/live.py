@@ -1,7 +1,8 @@
 """Live answers on this machine: speed end to end and against whole windows, memory in the long run.
 
-    OMP_WAIT_POLICY=passive python benchmarks/live.py --out benchmarks/live.json
-    OMP_WAIT_POLICY=passive python benchmarks/live.py --frames 100000 --out benchmarks/live-memory.json
+    export OMP_WAIT_POLICY=passive
+    python benchmarks/live.py --out benchmarks/live.json
+    python benchmarks/live.py --frames 100000 --out benchmarks/live-memory.json
 
 End to end means: a generated video of 640x480 is decoded, the person followed and every frame
 answered, as fast as possible, and then at the video's own pace of 30 frames per second with the

@@ -17,6 +17,7 @@ import poseact
 from official import write_penn_action
 from people import write_lsp_people
 from poseact.cli import app
+from poseact.data.inspect import inspect_recipe
 from poseact.errors import PoseActError
 from poseact.recipe import load_stages
 from poseact.training.data import PoseData
@@ -185,6 +186,19 @@ def test_changes_from_the_command_line(recipe, tmp_path):
     assert poseact.load(out / "small.safetensors").num_blocks == 1
     with pytest.raises(PoseActError, match="give NAME=VALUE"):
         run(["train", str(path), "--set", "steps"])
+
+
+def test_inspection_looks_at_one_frame_of_every_video(recipe, tmp_path):
+    report = inspect_recipe(recipe(), tmp_path / "inspect", count=6)
+    found = {source.name: source.samples for source in report.sources}
+    # Two actions in four videos each, half of them for training.
+    assert found == {
+        "train: people": 8,
+        "train: penn": 4,
+        "validation: penn": 4,
+        "validation: people": 8,
+    }
+    assert report.grid.exists()
 
 
 def test_changes_go_where_the_field_stands(recipe):

@@ -14,11 +14,13 @@ import numpy as np
 from poseact.augment import AugmentRanges, augmented_crop
 from poseact.data.faults import Fault, find_faults
 from poseact.data.sample import PoseSample
+from poseact.data.sources import SourceSpec
 from poseact.draw import draw_label, draw_pose, picture_grid
 from poseact.errors import PoseActError
 from poseact.files import atomic_write
 from poseact.media import write_image
 from poseact.recipe import Recipe, load_recipe
+from poseact.skeleton import Skeleton
 
 # Side in px of one picture of the grid.
 _TILE = 256
@@ -107,7 +109,7 @@ def inspect_recipe(
     for part, specs in (("train", loaded.train), ("validation", loaded.validation)):
         for name, spec in specs.items():
             on_source(f"{part}: {name}")
-            samples = spec.read(loaded.skeleton)
+            samples = _samples(spec, loaded.skeleton)
             faults = find_faults(samples, read_images)
             joints = float(np.mean([sample.valid.sum() for sample in samples]))
             reports.append(
@@ -119,6 +121,13 @@ def inspect_recipe(
     write_image(grid, _grid(loaded, training, count))
     atomic_write(faults_csv, lambda path: _write_faults(path, reports))
     return InspectReport(reports, grid, faults_csv)
+
+
+def _samples(spec: SourceSpec, skeleton: Skeleton) -> list[PoseSample]:
+    """The people of a data set; of videos with actions the middle frames, for all are many."""
+    if not spec.filmed:
+        return spec.read(skeleton)
+    return [video.samples([len(video) // 2])[0] for video in spec.read_videos(skeleton)]
 
 
 def _grid(recipe: Recipe, training: list[tuple[str, list[PoseSample]]], count: int) -> np.ndarray:
