@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import signal
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -186,6 +188,19 @@ def test_changes_from_the_command_line(recipe, tmp_path):
     assert poseact.load(out / "small.safetensors").num_blocks == 1
     with pytest.raises(PoseActError, match="give NAME=VALUE"):
         run(["train", str(path), "--set", "steps"])
+
+
+def test_two_processes_go_through_the_stages_together(recipe, tmp_path):
+    stages = {"pose": {"learn": ["pose"]}, "joint": {"turns": [["people"], ["penn"]]}}
+    path = recipe(stages=stages, steps=2, batch=2)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = ["-m", "poseact", "train", str(path), "--out", str(tmp_path / "run")]
+    options = ["--devices", "2", "--workers", "0", "--log-every", "1"]
+    subprocess.run([*launcher, *command, *options], check=True)
+    for stage in ("small-pose", "small-joint"):
+        folder = tmp_path / "run" / stage
+        assert poseact.load(folder / f"{stage}.safetensors").config.labels == ACTIONS
+        assert len([row for row in rows(folder) if row["loss"]]) == 2
 
 
 def test_inspection_looks_at_one_frame_of_every_video(recipe, tmp_path):

@@ -222,6 +222,8 @@ def train_recipe(
                 module.score(scored)
         module.network.card = _card(recipe, module, steps)
         save(module.network, weights)
+    # The next stage begins with these weights in every process.
+    trainer.strategy.barrier()
     scores = {name: score.means() for name, score in module.scores.items()}
     return TrainReport(
         out, weights, steps, finished, scores, data.tally.count, trainer.is_global_zero
