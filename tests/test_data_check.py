@@ -213,6 +213,12 @@ def test_pack_command_packs_a_part_with_options(mpii, tmp_path):
     assert index["options"] == {"single_person": True}
 
 
+def test_pack_command_refuses_videos_of_stills(mpii, tmp_path):
+    result = run("data", "pack", "mpii", mpii, tmp_path / "packed", "--videos")
+    assert isinstance(result.exception, PoseActError)
+    assert "but mpii reads stills" in str(result.exception)
+
+
 def test_pack_command_refuses_options_without_a_value(mpii, tmp_path):
     result = run("data", "pack", "mpii", mpii, tmp_path / "packed", "--option", "single_person")
     assert isinstance(result.exception, PoseActError)

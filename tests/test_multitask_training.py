@@ -229,6 +229,10 @@ def test_changes_go_where_the_field_stands(recipe):
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     pose, joint = load_stages(path, changes)
     assert (pose.clip_length, joint.clip_length) == (1, 3)
+    pose, joint = load_stages(path, {"stages.joint.steps": 4})
+    assert (pose.steps, joint.steps) == (7, 4)
+    with pytest.raises(PoseActError, match="NAME being one of pose, joint"):
+        load_stages(path, {"stages.action.steps": 4})
     with pytest.raises(PoseActError, match="but steps holds no fields"):
         load_stages(path, {"steps.more": 1})
 

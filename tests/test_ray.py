@@ -32,7 +32,7 @@ ray = pytest.importorskip("ray")
 distributed = pytest.importorskip("poseact.inference.distributed")
 worker = pytest.importorskip("poseact.inference.worker")
 
-LONG = 1200
+LONG = 800
 
 
 @pytest.fixture(autouse=True)

@@ -186,6 +186,13 @@ def test_the_table_says_what_is_missing(tmp_path, data):
         reproduce([], data, limit=0)
 
 
+def test_weights_that_were_asked_for_must_be_there(tmp_path, data):
+    with pytest.raises(PoseActError, match=r"Weights of cvpr18-pen were given, .* cvpr18-penn"):
+        reproduce([], data, tmp_path, weights={"cvpr18-pen": "tiny-open"})
+    with pytest.raises(PoseActError, match="missing"):
+        reproduce([], data, tmp_path, weights={"cvpr18-penn": str(tmp_path / "missing")})
+
+
 def test_a_row_of_other_weights_is_not_run(tmp_path, data):
     poseact.save(poseact.create_model("tiny"), tmp_path / "tiny.safetensors")
     weights = {"cvpr18-mpii": str(tmp_path / "tiny.safetensors")}

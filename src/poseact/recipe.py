@@ -245,7 +245,8 @@ def load_stages(path: str | Path, changes: Mapping[str, Any] | None = None) -> l
     Args:
         path: The file.
         changes: New values of fields by their place, such as ``network.changes.num_blocks``, in
-            the recipe and in its stages, wherever the first part of the place is named.
+            the recipe and in its stages, wherever the first part of the place is named; in one
+            stage alone as ``stages.NAME.`` and the field.
 
     Raises:
         PoseActError: The file is missing or no YAML, or a field is missing, unknown or wrong.
@@ -267,15 +268,31 @@ def load_stages(path: str | Path, changes: Mapping[str, Any] | None = None) -> l
             "the name of each stage with its fields."
         )
     for place, value in (changes or {}).items():
-        first = place.partition(".")[0]
-        for fields in [part for part in (content, *stages.values()) if first in part] or [content]:
-            _set(fields, place, value)
+        for fields, within in _places(content, stages, place):
+            _set(fields, within, value)
     if not stages:
         return [_validated(path, content)]
     return [
         _validated(path, content | fields | {"name": f"{content.get('name')}-{name}"})
         for name, fields in stages.items()
     ]
+
+
+def _places(
+    content: dict[str, Any], stages: dict[str, dict[str, Any]], place: str
+) -> list[tuple[dict[str, Any], str]]:
+    """The fields in which a change is made, and its place there."""
+    first, _, rest = place.partition(".")
+    if first == "stages":
+        name, _, within = rest.partition(".")
+        if name not in stages or not within:
+            raise PoseActError(
+                f"{place} was to be set; give stages.NAME.FIELD, NAME being one of "
+                f"{', '.join(stages) or 'none, for the recipe has no stages'}."
+            )
+        return [(stages[name], within)]
+    named = [fields for fields in (content, *stages.values()) if first in fields]
+    return [(fields, place) for fields in named or [content]]
 
 
 def _set(fields: dict[str, Any], place: str, value: Any) -> None:

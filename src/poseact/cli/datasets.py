@@ -91,6 +91,11 @@ def pack_command(
     source = SourceSpec(
         adapter=adapter, root=str(folder), options=_options(option or []), clips=videos
     )
+    if videos and not source.filmed:
+        raise PoseActError(
+            f"--videos was given, but {adapter} reads stills; leave it out, or give an action data "
+            "set such as penn-action."
+        )
     unit = "videos" if videos else "stills"
     with make_progress(Rate()) as progress:
         task = progress.add_task(unit, total=None, unit=f"{unit}/s")

@@ -101,6 +101,12 @@ def camera_gap(root: Path) -> str | None:
     return None
 
 
+def few_of_human36m(root: Path, skeleton: Skeleton) -> list[PoseSample]:
+    """One of many poses, with the extracted frames where there are some, else from the videos."""
+    images = "images" if (root / "images").is_dir() else None
+    return read_human36m_official(root, skeleton, images=images, every=_SPARSE)
+
+
 _MPII_MAT = "mpii_human_pose_v1_u12_1.mat"
 
 MPII = Distribution(
@@ -157,7 +163,7 @@ HUMAN36M = Distribution(
         Reading(
             f"poses, 1 of {_SPARSE} frames",
             "S*/MyPoseFeatures/D3_Positions/*.cdf",
-            partial(read_human36m_official, every=_SPARSE),
+            few_of_human36m,
         ),
         Reading(
             f"poses as packed for VideoPose3D, 1 of {_SPARSE} frames",

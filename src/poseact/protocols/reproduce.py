@@ -74,7 +74,8 @@ def reproduce(
         on_row: Called as a row goes on.
 
     Raises:
-        PoseActError: There is no such table, or the results cannot be written.
+        PoseActError: There is no such table, a preset or weights given for it do not exist, or the
+            results cannot be written.
     """
     known = tables()
     for name in names:
@@ -84,6 +85,8 @@ def reproduce(
             )
     if limit is not None and limit < 1:
         raise PoseActError(f"limit={limit} was given; give 1 or more.")
+    for preset, file in (weights or {}).items():
+        _check_weights(preset, file)
     report = Reproduction(Path(out) / "reproduce.json")
     for name in names or known:
         report.rows[name] = []
@@ -121,6 +124,17 @@ def _row(
     except PoseActError as error:
         return ReproducedRow(row, reason=f"not run: {error}")
     return ReproducedRow(row, result)
+
+
+def _check_weights(preset: str, name: str) -> None:
+    """Refuse weights that were asked for and are not there, or of a preset without a row."""
+    presets = dict.fromkeys(row.preset for rows in tables().values() for row in rows)
+    if preset not in presets:
+        raise PoseActError(
+            f"Weights of {preset} were given, but no table has a row of it; give those of "
+            f"{', '.join(presets)}."
+        )
+    load(name)
 
 
 def _network(name: str, preset: str) -> Network:
