@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -182,7 +181,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="JSON file to write")
     parser.add_argument("--page", type=Path, help="page of the docs whose measured part to write")
     args = parser.parse_args()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     result = measure_all(args)
     text = json.dumps(result, indent=2) + "\n"
     sys.stdout.write(text)

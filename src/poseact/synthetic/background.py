@@ -149,44 +149,57 @@ def _plants(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
     height, width = picture.shape[:2]
     for _ in range(1 + rng.poisson(1.5)):
         tone = rng.uniform(0.15, 0.75) * np.exp(rng.normal(0, 0.1, 3)) * [1, 0.85, 0.7]
-        thick = np.exp(rng.uniform(np.log(0.015), np.log(0.12))) * width
+        thick = float(np.exp(rng.uniform(np.log(0.015), np.log(0.12))) * width)
         foot = np.array([rng.uniform(-0.1, 1.1) * width, rng.uniform(0.45, 1.05) * height])
-        wood = np.zeros((height, width), np.uint8)
-        # A pile of limbs still to be drawn: where each begins, its direction, length, thickness.
-        limbs = [(foot, rng.normal(-90, 7), rng.uniform(0.35, 1.0) * height, thick)]
-        while limbs:
-            start, angle, length, thick = limbs.pop()
-            way = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])
-            end = start + way * length
-            ends = [
-                tuple(np.rint(np.clip(at, -4000, 4000)).astype(int).tolist()) for at in (start, end)
-            ]
-            cv2.line(wood, *ends, 255, max(round(thick), 1), cv2.LINE_AA)
-            if thick > 1.5:
-                limbs += [
-                    (
-                        start + way * length * at,
-                        angle + side,
-                        length * rng.uniform(0.3, 0.7),
-                        thick * 0.55,
-                    )
-                    for at, side in zip(rng.uniform(0.4, 1.0, 3), rng.normal(0, 45, 3), strict=True)
-                ]
+        wood = _wood(rng, foot, thick, width, height)
         grain = cv2.resize(noise(rng, 128, 2, 0.8), (width, height))[..., None]
-        bark = np.clip(tone * (1 + 0.5 * grain), 0, 1)
-        cover = wood[..., None].astype(np.float32) / 255
-        picture = picture * (1 - cover) + bark * cover
+        picture = _covered(picture, wood, tone * (1 + 0.5 * grain))
         if rng.random() < 0.6:
-            at = foot - np.array([0, rng.uniform(0.4, 1.0) * height])
-            spread = rng.uniform(0.1, 0.45) * width
-            far = np.hypot(
-                *(np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1) - at).T
-            ).T
-            clumps = cv2.resize(noise(rng, 128, 2, 0.85), (width, height))
-            cover = np.clip((clumps + 0.7 - far / spread) * 6, 0, 1)[..., None]
-            green = (
-                rng.uniform(0.2, 0.8) * np.array([0.5, 0.75, 0.25]) * np.exp(rng.normal(0, 0.2, 3))
-            )
-            leaves = np.clip(green * (1 + 0.9 * grain), 0, 1)
-            picture = picture * (1 - cover) + leaves * cover
+            leaves = _leaves(rng, foot, width, height)
+            green = rng.uniform(0.2, 0.8) * np.array([0.5, 0.75, 0.25])
+            green = green * np.exp(rng.normal(0, 0.2, 3))
+            picture = _covered(picture, leaves, green * (1 + 0.9 * grain))
     return picture.astype(np.float32)
+
+
+def _wood(
+    rng: np.random.Generator, foot: np.ndarray, thick: float, width: int, height: int
+) -> np.ndarray:
+    """``(H, W)`` in 0 … 1 where a trunk and its branches are."""
+    wood = np.zeros((height, width), np.uint8)
+    # A pile of limbs still to be drawn: where each begins, its direction, length, thickness.
+    limbs = [(foot, rng.normal(-90, 7), rng.uniform(0.35, 1.0) * height, thick)]
+    while limbs:
+        start, angle, length, thick = limbs.pop()
+        way = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])
+        near, far = (
+            np.rint(np.clip([start, start + way * length], -4000, 4000)).astype(int).tolist()
+        )
+        cv2.line(wood, near, far, 255, max(round(thick), 1), cv2.LINE_AA)
+        if thick > 1.5:
+            places, sides = rng.uniform(0.4, 1.0, 3), rng.normal(0, 45, 3)
+            limbs += [
+                (
+                    start + way * length * at,
+                    angle + side,
+                    length * rng.uniform(0.3, 0.7),
+                    thick * 0.55,
+                )
+                for at, side in zip(places, sides, strict=True)
+            ]
+    return wood.astype(np.float32) / 255
+
+
+def _leaves(rng: np.random.Generator, foot: np.ndarray, width: int, height: int) -> np.ndarray:
+    """``(H, W)`` in 0 … 1 where the leaves above a trunk are."""
+    at = foot - np.array([0, rng.uniform(0.4, 1.0) * height])
+    spread = rng.uniform(0.1, 0.45) * width
+    x, y = np.meshgrid(np.arange(width), np.arange(height))
+    clumps = cv2.resize(noise(rng, 128, 2, 0.85), (width, height))
+    return np.clip((clumps + 0.7 - np.hypot(x - at[0], y - at[1]) / spread) * 6, 0, 1)
+
+
+def _covered(picture: np.ndarray, cover: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """The picture with colours over it where the ``(H, W)`` cover is 1."""
+    share = cover[..., None]
+    return picture * (1 - share) + np.clip(colours, 0, 1) * share
