@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import json
 import sys
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -332,11 +334,20 @@ def test_a_photo_is_no_source(tmp_path):
         live_source(path)
 
 
-def test_no_words_but_our_own(capfd):
-    for spec in (987, "http://127.0.0.1:9/x.mp4"):
-        with pytest.raises(poseact.PoseActError, match="cannot be opened"), live_source(spec):
-            pass
-    assert capfd.readouterr() == ("", "")
+def test_no_words_but_our_own():
+    # In a program of its own, for FFmpeg asks how loud it may be only once.
+    program = (
+        "from poseact.errors import PoseActError\n"
+        "from poseact.inference.source import live_source\n"
+        "for spec in (987, 'http://127.0.0.1:9/x.mp4'):\n"
+        "    try:\n"
+        "        live_source(spec).__enter__()\n"
+        "    except PoseActError:\n"
+        "        continue\n"
+        "    raise SystemExit(1)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert (run.stdout, run.stderr) == (b"", b"")
 
 
 def test_sources_that_do_not_exist(tmp_path):
