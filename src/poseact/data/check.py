@@ -14,7 +14,7 @@ import numpy as np
 from poseact.crop import crop_matrix, person_window, transform_points, warp_image
 from poseact.data.images import ImageSource
 from poseact.data.official import DISTRIBUTIONS, Files, Labelled, Reading
-from poseact.data.sample import PoseSample
+from poseact.data.sample import PoseSample, evenly
 from poseact.data.video import FrameSource, LabelledVideo
 from poseact.draw import draw_label, draw_pose, picture_grid
 from poseact.errors import PoseActError
@@ -187,7 +187,7 @@ class _Look:
             self.counts.append(Count(f"{reading.name} to {part}", videos, (official,)))
         if labelled:
             self._found.append(labelled)
-            looked_at = _evenly(labelled, _LOOKED_FOR)
+            looked_at = evenly(labelled, _LOOKED_FOR)
             there = sum(_picture_of(item).exists() for item in looked_at)
             what = f"pictures or videos of {len(looked_at)} of these"
             self.counts.append(Count(what, there, (len(looked_at),)))
@@ -203,7 +203,7 @@ class _Look:
         chosen = []
         for part, labelled in enumerate(self._found):
             share = _SHOWN // len(self._found) + (part < _SHOWN % len(self._found))
-            for item in _evenly(labelled, share):
+            for item in evenly(labelled, share):
                 with self._noting():
                     is_video = isinstance(item, LabelledVideo)
                     chosen += item.samples([len(item) // 2]) if is_video else [item]
@@ -225,11 +225,6 @@ class _Look:
             yield
         except PoseActError as error:
             self.problems.append(str(error))
-
-
-def _evenly(labelled: Labelled, count: int) -> list[PoseSample | LabelledVideo]:
-    places = np.linspace(0, len(labelled) - 1, min(count, len(labelled))).round().astype(int)
-    return [labelled[place] for place in places.tolist()]
 
 
 def _picture_of(item: PoseSample | LabelledVideo) -> ImageSource | FrameSource:

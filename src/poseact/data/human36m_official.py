@@ -134,6 +134,11 @@ def read_human36m_videopose3d(
     return _samples(takes, reading, read_human36m_cameras(root / cameras), skeleton)
 
 
+def extracted_frames(root: Path) -> str | None:
+    """The folder ``images`` of the root as an option of the readers, None where there is none."""
+    return "images" if (root / "images").is_dir() else None
+
+
 class _Reading(NamedTuple):
     """What to read of each take, see :func:`read_human36m_official`."""
 

@@ -13,14 +13,11 @@ import numpy as np
 
 from poseact.actions.importers.common import files_below
 from poseact.data.images import ImageFile
-from poseact.data.label_files import read_mat
+from poseact.data.label_files import MATLAB_PIXEL_ORIGIN, read_mat
 from poseact.data.video import FrameImages, LabelledVideo
 from poseact.data.video_labels import Part, converted_poses, of_part
 from poseact.errors import PoseActError
 from poseact.skeleton import JHMDB15, PA16, Skeleton
-
-# The labels count pixels as MATLAB does, the first one's centre at 1; here it is at 0.5.
-_PIXEL_ORIGIN = 0.5
 
 # Of HMDB51, from which the videos are cut (Kuehne et al., 2011).
 _FPS = 30.0
@@ -76,7 +73,7 @@ def _video(
             f"{file} holds pos_img of shape {pixels.shape}, but (2, {len(JHMDB15)}, frames) was "
             f"expected; give {_WHAT}."
         )
-    joints = pixels.transpose(2, 1, 0).astype(np.float64) - _PIXEL_ORIGIN
+    joints = pixels.transpose(2, 1, 0).astype(np.float64) - MATLAB_PIXEL_ORIGIN
     placed = np.all(np.isfinite(joints), axis=-1, keepdims=True)
     folder = images / action / name
     pictures = (ImageFile(folder / f"{number + 1:05d}.png") for number in range(len(joints)))

@@ -15,6 +15,9 @@ from scipy.io.matlab import MatReadError
 
 from poseact.errors import PoseActError
 
+MATLAB_PIXEL_ORIGIN = 0.5
+"""Labels that count pixels as MATLAB does have the first one's centre at 1; here it is at 0.5."""
+
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 # What the parsers of scipy and NumPy stumble over in a damaged file.

@@ -12,12 +12,10 @@ import numpy as np
 
 from poseact.crop import Window
 from poseact.data.images import ImageFile
-from poseact.data.label_files import read_json, read_mat
+from poseact.data.label_files import MATLAB_PIXEL_ORIGIN, read_json, read_mat
 from poseact.data.sample import PoseSample, labelled_box
 from poseact.errors import PoseActError
 from poseact.skeleton import MPII16, PA16, Skeleton
-
-_PIXEL_ORIGIN = 0.5
 
 # PCKh's unit is this share of the diagonal of the head's rectangle, as in the official evaluation.
 HEAD_SHARE = 0.6
@@ -100,7 +98,7 @@ def read_mpii(
 
 
 def _sample(person: _Person, name: str, images: Path, skeleton: Skeleton) -> PoseSample:
-    joints = person.joints.astype(np.float32) - _PIXEL_ORIGIN
+    joints = person.joints.astype(np.float32) - MATLAB_PIXEL_ORIGIN
     converted, valid = MPII16.convert(joints, person.valid, skeleton)
     _, visible = MPII16.convert(joints, person.valid & person.visible, skeleton)
     return PoseSample(
@@ -222,7 +220,7 @@ def _window(person: Any) -> Window | None:
         return None
     scale = float(scales[0])
     x, y = float(_items(places[0].x)[0]), float(_items(places[0].y)[0]) + _LOWER_PX * scale
-    return x - _PIXEL_ORIGIN, y - _PIXEL_ORIGIN, _SIDE_PX * scale
+    return x - MATLAB_PIXEL_ORIGIN, y - MATLAB_PIXEL_ORIGIN, _SIDE_PX * scale
 
 
 def _items(value: Any) -> list[Any]:

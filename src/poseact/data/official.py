@@ -13,6 +13,7 @@ from poseact.data.camera import Camera
 from poseact.data.human36m import read_human36m
 from poseact.data.human36m_cameras import VIEWS, read_human36m_cameras
 from poseact.data.human36m_official import (
+    extracted_frames,
     read_cdf_poses,
     read_human36m_official,
     read_human36m_videopose3d,
@@ -103,7 +104,7 @@ def camera_gap(root: Path) -> str | None:
 
 def few_of_human36m(root: Path, skeleton: Skeleton) -> list[PoseSample]:
     """One of many poses, with the extracted frames where there are some, else from the videos."""
-    images = "images" if (root / "images").is_dir() else None
+    images = extracted_frames(root)
     return read_human36m_official(root, skeleton, images=images, every=_SPARSE)
 
 

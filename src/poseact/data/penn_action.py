@@ -11,12 +11,10 @@ from pathlib import Path
 from poseact.actions.importers.penn import read_penn
 from poseact.actions.sequence import PoseSequence
 from poseact.data.images import ImageFile
+from poseact.data.label_files import MATLAB_PIXEL_ORIGIN
 from poseact.data.video import FrameImages, LabelledVideo
 from poseact.data.video_labels import Part, converted_poses, of_part
 from poseact.skeleton import PA16, PENN13, Skeleton
-
-# The labels count pixels as MATLAB does, the first one's centre at 1; here it is at 0.5.
-_PIXEL_ORIGIN = 0.5
 
 _FPS = 30.0
 
@@ -72,7 +70,7 @@ def _video(frames: Path, sequence: PoseSequence, skeleton: Skeleton) -> Labelled
             sequence.name,
             PENN13,
             skeleton,
-            sequence.joints - _PIXEL_ORIGIN,
+            sequence.joints - MATLAB_PIXEL_ORIGIN,
             valid=sequence.confidence > 0,
         ),
         action=sequence.label,

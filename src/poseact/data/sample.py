@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,6 +13,8 @@ from poseact.data.camera import Camera
 from poseact.data.images import ImageSource
 from poseact.errors import PoseActError
 from poseact.skeleton import Skeleton
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,12 @@ class PoseSample:
     sequence: str | None = None
     frame: int | None = None
     window: Window | None = None
+
+
+def evenly(items: Sequence[T], count: int) -> list[T]:
+    """At most ``count`` of the items, from the first to the last at even distances."""
+    places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
+    return [items[place] for place in places.tolist()]
 
 
 def labelled_box(joints: np.ndarray, valid: np.ndarray) -> Box:

@@ -222,3 +222,19 @@ class LabelledVideo:
             recording=self.recording,
             part=self.part,
         )
+
+
+def action_numbers(videos: Sequence[LabelledVideo], labels: Sequence[str]) -> tuple[int, ...]:
+    """The videos' actions as indices of the labels.
+
+    Raises:
+        PoseActError: A video has no action, or one that is not among the labels.
+    """
+    for video in videos:
+        if video.action not in labels:
+            raise PoseActError(
+                f"The video {video.name} shows {video.action!r}, which is none of the network's "
+                f"{len(labels)} labels ({', '.join(labels[:5])}, …); leave it out, or give a "
+                "network with the labels of its data."
+            )
+    return tuple(labels.index(str(video.action)) for video in videos)

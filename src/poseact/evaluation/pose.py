@@ -182,10 +182,14 @@ def describe_source(name: str, spec: SourceSpec) -> str:
 
 def describe_testing(image_size: int, *, flip: bool, crops: int, num_blocks: int | None) -> str:
     """The part of a protocol string that says how poses were predicted."""
-    mirrored = "mean with the mirrored crop" if flip else "no flip"
     block = "last block" if num_blocks is None else f"block {num_blocks}"
-    plan = crop_plan(crops)
-    return f"{MARGIN_TEXT}, {image_size} px; {plan.text}, {mirrored}, {block}"
+    return f"{MARGIN_TEXT}, {image_size} px; {describe_views(flip=flip, crops=crops)}, {block}"
+
+
+def describe_views(*, flip: bool, crops: int) -> str:
+    """The part of a protocol string that says which crops were averaged."""
+    mirrored = "mean with the mirrored crop" if flip else "no flip"
+    return f"{crop_plan(crops).text}, {mirrored}"
 
 
 def crop_plan(crops: int) -> CropPlan:

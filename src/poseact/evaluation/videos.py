@@ -20,7 +20,7 @@ from poseact.crop import (
 )
 from poseact.data.dataset import Unit, joined_box, read_unit
 from poseact.data.sample import labelled_box
-from poseact.data.video import LabelledVideo
+from poseact.data.video import LabelledVideo, action_numbers
 from poseact.data.video_windows import all_windows, centre_window
 from poseact.errors import PoseActError
 from poseact.evaluation.pose import evaluating
@@ -116,12 +116,7 @@ def evaluate_videos(
             cannot be scored would flatter the scores.
     """
     labels = network.config.labels
-    for video in videos:
-        if video.action not in labels:
-            raise PoseActError(
-                f"The video {video.name} shows {video.action!r}, which is none of the network's "
-                f"{len(labels)} labels; leave it out, or give a network that knows it."
-            )
+    targets = action_numbers(videos, labels)
     finder = Predictor(network) if protocol.boxes == "estimated" else None
     answers: dict[str, list[np.ndarray]] = {}
     with evaluating(network), torch.inference_mode():
@@ -135,7 +130,7 @@ def evaluate_videos(
         f"{weights}",
         labels,
         tuple(video.name for video in videos),
-        np.array([labels.index(str(video.action)) for video in videos]),
+        np.array(targets),
         {stream: np.stack(rows) for stream, rows in answers.items()},
     )
 

@@ -192,7 +192,8 @@ class _Run:
         step = replace(step, frames=media.frame_count)
         if self.table is None:
             only = media if step.files == 1 else None
-            self.table = _table(self.source, self.predictor, only)
+            source = self.source.name or str(self.source)
+            self.table = pose_table(source, self.predictor, only)
         boxes = None if self.boxes is None else self.boxes.get(item.name)
         with media:
             if self.actions is not None and isinstance(media, VideoReader) and boxes is None:
@@ -297,10 +298,17 @@ def demo(out: str | Path = "poseact-demo", on_step: OnStep | None = None) -> Pre
         return predict(clip, out, on_step=on_step)
 
 
-def _table(source: Path, predictor: Predictor, media: Photo | VideoReader | None) -> PoseTable:
+def pose_table(source: str, predictor: Predictor, media: Photo | VideoReader | None) -> PoseTable:
+    """An empty table for what a predictor reads.
+
+    Args:
+        source: Name of the file or folder.
+        predictor: Reads it.
+        media: The one file that is read, for its size and frame rate; None for several.
+    """
     card = predictor.card
     return PoseTable(
-        source.name or str(source),
+        source,
         predictor.skeleton,
         fps=media.fps if media else None,
         width=media.width if media else None,

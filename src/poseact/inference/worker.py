@@ -21,10 +21,9 @@ from poseact.errors import PoseActError
 from poseact.inference.boxes import BoxesByFrame
 from poseact.inference.inputs import Photo, open_media
 from poseact.inference.loading import Readers, load_readers
-from poseact.inference.predictor import Predictor
 from poseact.inference.records import FileRecord, JobFolder
 from poseact.inference.results import PoseTable
-from poseact.media import VideoReader
+from poseact.inference.run import pose_table
 
 ATTEMPTS = 3
 """A file that ends its worker this often within one run is given up by it."""
@@ -163,7 +162,7 @@ def predict_file(
     predictor, network = readers
     frames = 0
     with open_media(path) as media:
-        poses = _pose_table(name, predictor, media)
+        poses = pose_table(name, predictor, media)
         if network is None or boxes is not None or isinstance(media, Photo):
             for _, people in predictor.video(media, boxes):
                 for pose in people:
@@ -177,16 +176,3 @@ def predict_file(
             frames += 1
         actions.append(name, windows.finish(), windows.end)
     return poses, actions, frames
-
-
-def _pose_table(name: str, predictor: Predictor, media: Photo | VideoReader) -> PoseTable:
-    card = predictor.card
-    return PoseTable(
-        name,
-        predictor.skeleton,
-        fps=media.fps,
-        width=media.width,
-        height=media.height,
-        depth_unit=predictor.depth_unit,
-        model={"preset": card.preset, "licence": card.licence, "provenance": card.provenance},
-    )

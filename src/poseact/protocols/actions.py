@@ -12,7 +12,7 @@ from poseact.data.penn_action import read_penn_action
 from poseact.data.video import LabelledVideo
 from poseact.evaluation.videos import ClipProtocol, evaluate_videos
 from poseact.models.base import Network
-from poseact.protocols.result import OnStep, Result, evenly
+from poseact.protocols.result import OnStep, Result, limited
 
 # The authors' crops are 1.5 times the longest side of the visible joints.
 AUTHORS_MARGIN = 1.5
@@ -79,7 +79,7 @@ def scored(
     on_step: OnStep,
 ) -> Result:
     """The accuracy of the fused answer, and of each stream."""
-    chosen, some = evenly(videos, limit)
+    chosen, some = limited(videos, limit)
     scores = evaluate_videos(
         network,
         chosen,

@@ -11,13 +11,13 @@ import numpy as np
 from poseact import metrics
 from poseact.crop import Window
 from poseact.data.human36m import read_human36m
-from poseact.data.human36m_official import read_human36m_official
+from poseact.data.human36m_official import extracted_frames, read_human36m_official
 from poseact.data.sample import PoseSample
 from poseact.errors import PoseActError
-from poseact.evaluation.pose import CROP_PLANS, predict_samples
+from poseact.evaluation.pose import describe_views, predict_samples
 from poseact.evaluation.scores import SpatialPoses, spatial_poses
 from poseact.models.base import Network
-from poseact.protocols.result import OnStep, Result, evenly
+from poseact.protocols.result import OnStep, Result, limited
 
 TEST_SUBJECTS = ("S9", "S11")
 
@@ -58,7 +58,7 @@ class Human36mProtocol:
     ) -> Result:
         """See :class:`~poseact.protocols.result.PaperProtocol`."""
         people = read_test(root, network, self.every)
-        samples, some = evenly([person for person in people if person.root_depth_mm], limit)
+        samples, some = limited([person for person in people if person.root_depth_mm], limit)
         if not samples:
             raise PoseActError(
                 f"{root} has no frame {self.every} of {' or '.join(TEST_SUBJECTS)}; give the whole "
@@ -112,13 +112,12 @@ class Human36mProtocol:
         """The protocol in words."""
         aligned = "aligned by rotation, scale and shift" if self.aligned else "protocol 1"
         root = "pelvis included" if self.with_root else "without the pelvis"
-        mirrored = "mean with the mirrored crop" if self.flip else "no flip"
         return (
             f"Human3.6M, {' and '.join(TEST_SUBJECTS)}, 1 of {self.every} frames{some}: "
             f"{people} poses, {aligned}, mean over the joints of "
             f"{network.config.skeleton.name}, {root}; ground-truth crop (2.25 m around the root) "
             f"and ground-truth depth of the root; {network.config.image_size} px, "
-            f"{CROP_PLANS[self.crops].text}, {mirrored}, last block; weights {weights}"
+            f"{describe_views(flip=self.flip, crops=self.crops)}, last block; weights {weights}"
         )
 
 
@@ -129,11 +128,10 @@ def read_test(root: Path, network: Network, every: int) -> list[PoseSample]:
     if packed.exists():
         labels = str(packed.relative_to(root))
         return read_human36m(root, skeleton, labels=labels, subjects=TEST_SUBJECTS, every=every)
-    extracted = "images" if (root / "images").is_dir() else None
     return read_human36m_official(
         root,
         skeleton,
-        images=extracted,
+        images=extracted_frames(root),
         subjects=TEST_SUBJECTS,
         every=every,
         paper_names=True,

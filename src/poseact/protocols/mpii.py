@@ -9,10 +9,10 @@ from poseact.crop import Window
 from poseact.data.mpii import read_mpii
 from poseact.data.sample import PoseSample
 from poseact.errors import PoseActError
-from poseact.evaluation.pose import CROP_PLANS, box_window, predict_samples
+from poseact.evaluation.pose import box_window, describe_views, predict_samples
 from poseact.evaluation.scores import score_poses
 from poseact.models.base import Network
-from poseact.protocols.result import OnStep, Result, evenly
+from poseact.protocols.result import OnStep, Result, limited
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class MpiiValidation:
     ) -> Result:
         """See :class:`~poseact.protocols.result.PaperProtocol`."""
         people = read_mpii(root, network.config.skeleton, part="valid")
-        samples, some = evenly([person for person in people if person.head_px], limit)
+        samples, some = limited([person for person in people if person.head_px], limit)
         if not samples:
             raise PoseActError(
                 f"{root} has no validation people with a head's size; give the official .mat file "
@@ -56,10 +56,9 @@ class MpiiValidation:
             window_of=prescribed_window,
             on_step=on_step,
         )
-        mirrored = "mean with the mirrored crop" if self.flip else "no flip"
         testing = (
             f"official window (250 px per unit of the labelled scale), {size} px; "
-            f"{CROP_PLANS[self.crops].text}, {mirrored}, last block; weights {weights}"
+            f"{describe_views(flip=self.flip, crops=self.crops)}, last block; weights {weights}"
         )
         score = score_poses(
             predictions, samples, data=f"MPII validation{some}", testing=testing

@@ -85,14 +85,14 @@ def reproduce(
             )
     if limit is not None and limit < 1:
         raise PoseActError(f"limit={limit} was given; give 1 or more.")
-    for preset, file in (weights or {}).items():
-        _check_weights(preset, file)
+    files = dict(weights or {})
+    networks = {preset: _given(preset, file) for preset, file in files.items()}
     report = Reproduction(Path(out) / "reproduce.json")
     for name in names or known:
         report.rows[name] = []
         for row in known[name]:
             told = f"{name}, {row.preset}: {row.what}"
-            found = _row(row, Path(data), dict(weights or {}), limit, device, told, on_row)
+            found = _row(row, Path(data), files, networks, limit, device, told, on_row)
             report.rows[name].append(found)
             _write(report)
     return report
@@ -102,6 +102,7 @@ def _row(
     row: Row,
     data: Path,
     weights: Mapping[str, str],
+    networks: dict[str, Network],
     limit: int | None,
     device: str | None,
     told: str,
@@ -112,7 +113,10 @@ def _row(
         return ReproducedRow(row, reason=f"not run: data not found at {root}")
     try:
         name = weights.get(row.preset, row.preset)
-        network = _network(name, row.preset)
+        if row.preset not in networks:
+            networks[row.preset] = load(name)
+        network = networks[row.preset]
+        _check_preset(network, name, row.preset)
         network = on_device(device, network.to)
         result = row.protocol.run(
             network.eval(),
@@ -126,29 +130,23 @@ def _row(
     return ReproducedRow(row, result)
 
 
-def _check_weights(preset: str, name: str) -> None:
-    """Refuse weights that were asked for and are not there, or of a preset without a row."""
+def _given(preset: str, name: str) -> Network:
+    """Weights that were asked for, which must be there and of a preset with a row."""
     presets = dict.fromkeys(row.preset for rows in tables().values() for row in rows)
     if preset not in presets:
         raise PoseActError(
             f"Weights of {preset} were given, but no table has a row of it; give those of "
             f"{', '.join(presets)}."
         )
-    load(name)
+    return load(name)
 
 
-def _network(name: str, preset: str) -> Network:
-    """The weights.
-
-    Raises:
-        PoseActError: They are not there, or of another preset.
-    """
-    network = load(name)
+def _check_preset(network: Network, name: str, preset: str) -> None:
+    """Refuse weights of another preset."""
     if network.card.preset != preset:
         raise PoseActError(
             f"{name} holds weights of {network.card.preset}, not of {preset}; give others."
         )
-    return network
 
 
 def _write(report: Reproduction) -> None:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-import numpy as np
-
+from poseact.data.sample import evenly
 from poseact.models.base import Network
 
 T = TypeVar("T")
@@ -62,9 +61,8 @@ class PaperProtocol(Protocol):
         ...
 
 
-def evenly(items: Sequence[T], limit: int | None) -> tuple[list[T], str]:
+def limited(items: Sequence[T], limit: int | None) -> tuple[list[T], str]:
     """``limit`` of the items, and what to add to the protocol string."""
     if limit is None or limit >= len(items):
         return list(items), ""
-    places = np.linspace(0, len(items) - 1, limit).round().astype(int)
-    return [items[place] for place in places], f" (a quick look: {limit} of {len(items)})"
+    return evenly(items, limit), f" (a quick look: {limit} of {len(items)})"

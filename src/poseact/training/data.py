@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -27,7 +26,7 @@ from poseact.data.mix import MixedBatches, MixedSource
 from poseact.data.sample import PoseSample
 from poseact.data.sources import SourceSpec
 from poseact.data.unreadable import UnreadableTally, existing
-from poseact.data.video import LabelledVideo
+from poseact.data.video import LabelledVideo, action_numbers
 from poseact.errors import PoseActError
 from poseact.recipe import Recipe
 
@@ -164,22 +163,6 @@ class PoseData(L.LightningDataModule):
         if isinstance(batch, ValidationSet | ValidationVideos):
             return batch
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
-
-
-def action_numbers(videos: Sequence[LabelledVideo], labels: Sequence[str]) -> tuple[int, ...]:
-    """The videos' actions as indices of the labels.
-
-    Raises:
-        PoseActError: A video has no action, or one that is not among the labels.
-    """
-    for video in videos:
-        if video.action not in labels:
-            raise PoseActError(
-                f"The video {video.name} shows {video.action!r}, which is none of the network's "
-                f"{len(labels)} labels ({', '.join(labels[:5])}, …); give a network with the "
-                "labels of its data."
-            )
-    return tuple(labels.index(str(video.action)) for video in videos)
 
 
 def quiet_worker(_: int) -> None:
