@@ -147,6 +147,18 @@ def test_an_interrupted_training_goes_on_as_if_nothing_were(clips, network, reci
         finetune(network, clips, recipe, tmp_path / "part", plan=replace(plan, lr=1.0), workers=0)
 
 
+@pytest.mark.parametrize("content", [b"", b"hello", None])
+def test_a_damaged_state_is_replaced(clips, network, recipe, tmp_path, content, caplog):
+    plan = replace(PLAN, steps=1, may_lose=1.0)
+    state = tmp_path / "finetune.ckpt"
+    if content is None:
+        torch.save({"step": 1}, state)
+    else:
+        state.write_bytes(content)
+    assert finetune(network, clips, recipe, tmp_path, plan=plan, workers=0).finished
+    assert f"{state} is damaged; the training starts anew" in caplog.text
+
+
 def test_a_pose_that_lost_too_much_is_not_kept(clips, network, recipe, tmp_path):
     # Nobody gains more than 100 points of PCK.
     plan = replace(PLAN, steps=2, may_lose=-1.01)

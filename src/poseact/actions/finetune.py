@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,9 @@ from poseact.models.multitask import MultitaskNetwork
 from poseact.models.outputs import Prediction
 from poseact.recipe import Recipe
 from poseact.training.data import PoseData, ValidationSet, ValidationVideos, quiet_worker
+from poseact.training.state import read_state
+
+_log = logging.getLogger(__name__)
 
 OnStep = Callable[[int, int, float], None]
 """Told the steps done, those in all, and the loss."""
@@ -268,7 +272,10 @@ class _Run:
         """Take up the state on disk, if there is one; returns its step."""
         if not self.state.is_file():
             return 0
-        state = torch.load(self.state, map_location=self.device, weights_only=True)
+        state = read_state(self.state, "step", "plan", "network", "optimiser", "schedule")
+        if state is None:
+            _log.warning("The state %s is damaged; the training starts anew.", self.state)
+            return 0
         if state["plan"] != vars(self.plan):
             raise PoseActError(
                 f"{self.state} was begun with another plan; remove it, or undo the change."

@@ -6,7 +6,6 @@ import copy
 import hashlib
 import io
 import logging
-import pickle
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,6 +33,7 @@ from poseact.models.multitask import MultitaskNetwork
 from poseact.models.sequence import SequenceConfig
 from poseact.recipe import OptimiserSpec, ScheduleSpec
 from poseact.training.optimisation import make_optimiser, rate_factor, warm_average
+from poseact.training.state import read_state
 
 Streams = Literal["both", "pose"]
 Row = dict[str, float]
@@ -355,9 +355,8 @@ class _Training:
         """Take up the state of the same run, if there is one."""
         if not path.exists():
             return
-        try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError):
+        state = read_state(path, "identity", "record", "parts")
+        if state is None:
             _log.warning("The state %s is damaged; the training starts anew.", path)
             return
         if state["identity"] != self.identity:

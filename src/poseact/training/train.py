@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -34,6 +33,7 @@ from poseact.training.callbacks import (
 )
 from poseact.training.data import PoseData
 from poseact.training.module import MultitaskTraining
+from poseact.training.state import read_state
 from poseact.weights.checkpoint import save
 
 CHECKPOINT = "last.ckpt"
@@ -282,21 +282,12 @@ def _checkpoint(recipe: Recipe, out: Path, resume: bool) -> tuple[Path | None, i
         return None, None
     if not path.exists():
         raise PoseActError(f"There is no {path} to resume from; leave --resume out to begin.")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        begun, step = state["recipe"], state["global_step"]
-    except (
-        RuntimeError,
-        OSError,
-        EOFError,
-        LookupError,
-        TypeError,
-        ValueError,
-        pickle.PickleError,
-    ) as error:
+    state = read_state(path, "recipe", "global_step", "state_dict", mmap=True)
+    if state is None:
         raise PoseActError(
             f"{path} is damaged or no checkpoint of a training; begin anew in another folder."
-        ) from error
+        )
+    begun, step = state["recipe"], state["global_step"]
     changed = differences(begun, recipe.model_dump(mode="json"))
     if changed:
         raise PoseActError(
