@@ -5,7 +5,6 @@ The archive holds one pickle, which is read without running anything that it nam
 
 from __future__ import annotations
 
-import pickle
 import zipfile
 import zlib
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from poseact.data.label_files import require_file
-from poseact.data.mmpose_files import _Array, _ArraysOnly, _Numbers
+from poseact.data.plain_pickle import DAMAGED_PICKLE, plain_pickle
 from poseact.errors import PoseActError
 
 _MEMBER = "positions_3d.npy"
@@ -42,7 +41,7 @@ def read_positions(path: Path, joints: int) -> dict[str, dict[str, np.ndarray]]:
             _, _, numbers = _header(file)
             if numbers.kind != "O":
                 raise ValueError(f"it is an array of {numbers}")
-            (content,) = _PositionsOnly(file, encoding="latin1").load().objects
+            (content,) = plain_pickle(file, objects=True)
         return {
             str(subject): {
                 str(action): _poses(poses, joints) for action, poses in by_action.items()
@@ -51,9 +50,8 @@ def read_positions(path: Path, joints: int) -> dict[str, dict[str, np.ndarray]]:
         }
     # Damaged archives and pickles fail in any of these ways.
     except (
-        *(zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError),
-        *(pickle.UnpicklingError, AttributeError, RecursionError, RuntimeError),
-        *(ValueError, TypeError, LookupError, MemoryError, OverflowError, SyntaxError),
+        *(zipfile.BadZipFile, zlib.error, OSError, NotImplementedError, SyntaxError),
+        *DAMAGED_PICKLE,
     ) as error:
         raise PoseActError(
             f"{path} cannot be read as {what} ({error}); make it again by VideoPose3D's script."
@@ -69,36 +67,3 @@ def _header(file: Any) -> tuple[Any, ...]:
 
 def _poses(found: Any, joints: int) -> np.ndarray:
     return np.array(found, np.float32).reshape(-1, joints, 3) * _MM_PER_M
-
-
-class _PositionsOnly(_ArraysOnly):
-    """Makes the array of one object, too, that NumPy wraps a dictionary in."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        safe = super().find_class(module, name)
-        return {"_reconstruct": _blank, "dtype": _kind}.get(name, safe)
-
-
-class _Either(_Array):
-    """Stands in for an array of numbers, or for one of objects."""
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        if isinstance(state[-1], list):
-            self.objects = state[-1]
-        else:
-            super().__setstate__(state)
-
-
-class _Objects:
-    """Stands in for NumPy's type of objects."""
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        """Nothing that it says is needed."""
-
-
-def _blank(*_: object) -> _Either:
-    return _Either()
-
-
-def _kind(code: str, *_: object) -> _Numbers | _Objects:
-    return _Objects() if code in ("O", "O8") else _Numbers(code)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-import pickle
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,15 +11,13 @@ import numpy as np
 
 from poseact.data.camera import Camera
 from poseact.data.images import ImageFile
-from poseact.data.label_files import read_npz, require_file, require_shape
+from poseact.data.label_files import read_npz, require_shape
+from poseact.data.plain_pickle import load_plain_pickle
 from poseact.data.sample import PoseSample, labelled_box
 from poseact.errors import PoseActError
 from poseact.skeleton import Skeleton
 
 _LABEL_KEYS = ("imgname", "part", "S")
-
-# Types of numbers that an array of a pickle may have.
-_NUMBERS = ("f4", "f8", "i4", "i8")
 
 
 def camera_of(cameras: dict[Any, Camera], key: object, image: str) -> Camera:
@@ -126,65 +122,12 @@ def read_cameras(path: Path, *, extrinsic: bool = False) -> dict[Any, Camera]:
         PoseActError: The file is missing, damaged, holds code, or is not of this structure.
     """
     what = "the cameras packed for mmpose"
-    require_file(path, what)
+    advice = "fetch the file again"
+    content = load_plain_pickle(path, what, advice)
     try:
-        with path.open("rb") as file:
-            content = _ArraysOnly(file, encoding="latin1").load()
         return {key: _camera(values, extrinsic) for key, values in content.items()}
-    # Damaged pickles fail in any of these ways.
-    except (
-        *(pickle.UnpicklingError, EOFError, AttributeError),
-        *(ValueError, TypeError, LookupError, MemoryError, OverflowError, RuntimeError),
-    ) as error:
-        raise PoseActError(
-            f"{path} cannot be read as {what} ({error}); fetch the file again."
-        ) from error
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """An unpickler that makes arrays of numbers and builtin containers, and runs nothing else.
-
-    NumPy's own functions stay out of it, for they trust what they are given.
-    """
-
-    def find_class(self, module: str, name: str) -> Any:
-        # NumPy 2 renamed numpy.core.
-        safe = {
-            ("numpy", "ndarray"): _Array,
-            ("numpy", "dtype"): _Numbers,
-            ("numpy.core.multiarray", "_reconstruct"): lambda *_: _Array(),
-            ("_codecs", "encode"): codecs.encode,
-        }
-        key = module.replace("numpy._core", "numpy.core"), name
-        if key not in safe:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is not NumPy's")
-        return safe[key]
-
-
-class _Numbers:
-    """Stands in for ``numpy.dtype``."""
-
-    def __init__(self, code: str, *_: object) -> None:
-        if code not in _NUMBERS:
-            raise pickle.UnpicklingError(f"it holds an array of {code!r}, not of numbers")
-        self.code = code
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.code = f"{'>' if state[1] == '>' else '<'}{self.code}"
-
-
-class _Array:
-    """Stands in for ``numpy.ndarray``."""
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        _, shape, numbers, by_columns, content = state
-        # Pickles of Python 2 hold bytes as text.
-        content = content.encode("latin1") if isinstance(content, str) else content
-        order = "F" if by_columns else "C"
-        self._values = np.frombuffer(content, numbers.code).reshape(shape, order=order)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self._values, dtype)
+    except (AttributeError, ValueError, TypeError, LookupError) as error:
+        raise PoseActError(f"{path} is not of {what} ({error}); {advice}.") from error
 
 
 def samples_3d(

@@ -17,8 +17,8 @@ from poseact.actions.importers.common import (
     regular_times,
     skeleton_named,
 )
-from poseact.actions.importers.safe_pickle import load_plain_pickle
 from poseact.actions.sequence import PoseSequence
+from poseact.data.plain_pickle import load_plain_pickle
 from poseact.errors import PoseActError
 from poseact.skeleton import COCO17, NTU25, Skeleton
 
@@ -59,7 +59,9 @@ def read_pyskl(
     file, *more = files_below(path, (".pkl", ".pickle"), _WHAT).values()
     if more:
         raise PoseActError(f"{path} holds {1 + len(more)} pickles; give one of them.")
-    content = load_plain_pickle(file, _WHAT)
+    content = load_plain_pickle(
+        file, _WHAT, "get it from a source that you trust, or save it as NPZ files"
+    )
     content = content if isinstance(content, dict) else {"annotations": content}
     annotations = content.get("annotations")
     if not isinstance(annotations, list) or not annotations:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -16,16 +16,20 @@ _NUMBERS = ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f
 """Types that an array may have."""
 
 
-def load_plain_pickle(path: Path, what: str) -> Any:
-    """The content of a pickle of builtin containers, numbers, texts and arrays of numbers.
+DAMAGED_PICKLE = (
+    *(pickle.UnpicklingError, EOFError, AttributeError, RecursionError, RuntimeError),
+    *(ValueError, TypeError, LookupError, MemoryError, OverflowError),
+)
+"""What a pickle that is damaged or asks for more raises."""
 
-    A pickle is a program: opened by ``pickle.load`` it may call any function. Here the only names
-    that it may ask for are those by which NumPy rebuilds an array or a number, and even they are
-    replaced by functions that check what they are given.
+
+def load_plain_pickle(path: Path, what: str, advice: str) -> Any:
+    """The content of a pickle of builtin containers, numbers, texts and arrays of numbers.
 
     Args:
         path: The file.
         what: What it is, for messages.
+        advice: What to do about a file that is something else, for messages.
 
     Raises:
         PoseActError: The file is missing, damaged, or asks for anything else, which is named.
@@ -33,25 +37,40 @@ def load_plain_pickle(path: Path, what: str) -> Any:
     require_file(path, what)
     try:
         with path.open("rb") as file:
-            return _values(_PlainUnpickler(file, encoding="latin1").load())
-    # Damaged pickles fail in any of these ways.
-    except (
-        *(pickle.UnpicklingError, EOFError, AttributeError, RecursionError),
-        *(ValueError, TypeError, LookupError, MemoryError, OverflowError),
-    ) as error:
-        raise PoseActError(
-            f"{path} cannot be read as {what} of plain values and arrays ({error}); "
-            "get it from a source that you trust, or save it as NPZ files."
-        ) from error
+            return plain_pickle(file)
+    except DAMAGED_PICKLE as error:
+        raise PoseActError(f"{path} cannot be read as {what} ({error}); {advice}.") from error
+
+
+def plain_pickle(file: IO[bytes], *, objects: bool = False) -> Any:
+    """What a pickle holds, of builtin containers, numbers, texts and arrays of numbers alone.
+
+    A pickle is a program: opened by ``pickle.load`` it may call any function. Here the only names
+    that it may ask for are those by which NumPy rebuilds an array or a number, and even they are
+    replaced by functions that check what they are given.
+
+    Args:
+        file: At the start of the pickle.
+        objects: Read arrays of objects too, each as the list of what it holds.
+
+    Raises:
+        Exception: One of ``DAMAGED_PICKLE``.
+    """
+    return _values(_PlainUnpickler(file, objects).load())
 
 
 class _PlainUnpickler(pickle.Unpickler):
+    def __init__(self, file: IO[bytes], objects: bool) -> None:
+        # Pickles of Python 2 hold bytes as text.
+        super().__init__(file, encoding="latin1")
+        self.objects = objects
+
     def find_class(self, module: str, name: str) -> Any:
         # NumPy 2 renamed numpy.core.
         key = module.replace("numpy._core", "numpy.core"), name
         safe = {
             ("numpy", "ndarray"): _Array,
-            ("numpy", "dtype"): _Numbers,
+            ("numpy", "dtype"): self.kind,
             ("numpy.core.multiarray", "_reconstruct"): _blank_array,
             ("numpy.core.multiarray", "scalar"): _scalar,
             ("numpy.core.numeric", "_frombuffer"): _from_buffer,
@@ -60,6 +79,17 @@ class _PlainUnpickler(pickle.Unpickler):
         if key not in safe:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is not allowed")
         return safe[key]
+
+    def kind(self, code: str, *_: object) -> _Numbers | _Objects:
+        """The type of an array."""
+        return _Objects() if self.objects and code in ("O", "O8") else _Numbers(code)
+
+
+class _Objects:
+    """Stands in for ``numpy.dtype`` of objects."""
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        """Nothing that it says is needed."""
 
 
 class _Numbers:
@@ -77,11 +107,13 @@ class _Numbers:
 class _Array:
     """Stands in for ``numpy.ndarray``."""
 
-    values: np.ndarray
+    values: np.ndarray | list[Any]
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, numbers, by_columns, content = state
-        # Pickles of Python 2 hold bytes as text.
+        if isinstance(numbers, _Objects):
+            self.values = [_values(value) for value in content]
+            return
         content = content.encode("latin1") if isinstance(content, str) else content
         self.values = _array(content, numbers, shape, "F" if by_columns else "C")
 
