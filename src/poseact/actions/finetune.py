@@ -52,7 +52,7 @@ class FinetunePlan:
 
     steps: int = 300
     clips: int = 2
-    lr: float = 1e-4
+    lr: float = 3e-5
     head_lr: float = 5e-4
     pose_weight: float = 1.0
     may_lose: float = 0.01
