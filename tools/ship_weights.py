@@ -3,8 +3,8 @@
     poseact eval-pose runs/tiny-open/tiny-open.safetensors recipes/tiny-open.yaml --out runs/score
     python tools/ship_weights.py runs/tiny-open/tiny-open.safetensors runs/score/scores.json
 
-They are named as the file is. Score them once more by that name and put them in again with these scores:
-the last digit may change, and the header is to say what the card says.
+They are named as the file is. Score them once more by that name, for the last digit may change, and
+put them in again with these scores, so that the header says what the card says.
 """
 
 from __future__ import annotations
