@@ -11,8 +11,8 @@ import numpy as np
 
 from poseact.data.camera import Camera
 from poseact.data.images import ImageFile
-from poseact.data.label_files import read_npz, require_shape
-from poseact.data.plain_pickle import load_plain_pickle
+from poseact.data.label_files import read_npz, require_file, require_shape
+from poseact.data.plain_pickle import DAMAGED_PICKLE, plain_pickle
 from poseact.data.sample import PoseSample, labelled_box
 from poseact.errors import PoseActError
 from poseact.skeleton import Skeleton
@@ -122,12 +122,15 @@ def read_cameras(path: Path, *, extrinsic: bool = False) -> dict[Any, Camera]:
         PoseActError: The file is missing, damaged, holds code, or is not of this structure.
     """
     what = "the cameras packed for mmpose"
-    advice = "fetch the file again"
-    content = load_plain_pickle(path, what, advice)
+    require_file(path, what)
     try:
+        with path.open("rb") as file:
+            content = plain_pickle(file)
         return {key: _camera(values, extrinsic) for key, values in content.items()}
-    except (AttributeError, ValueError, TypeError, LookupError) as error:
-        raise PoseActError(f"{path} is not of {what} ({error}); {advice}.") from error
+    except DAMAGED_PICKLE as error:
+        raise PoseActError(
+            f"{path} cannot be read as {what} ({error}); fetch the file again."
+        ) from error
 
 
 def samples_3d(

@@ -4,42 +4,19 @@ from __future__ import annotations
 
 import math
 import pickle
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-
-from poseact.data.label_files import require_file
-from poseact.errors import PoseActError
 
 _NUMBERS = ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
 """Types that an array may have."""
 
 
 DAMAGED_PICKLE = (
-    *(pickle.UnpicklingError, EOFError, AttributeError, RecursionError, RuntimeError),
+    *(pickle.UnpicklingError, EOFError, AttributeError, RuntimeError),
     *(ValueError, TypeError, LookupError, MemoryError, OverflowError),
 )
 """What a pickle that is damaged or asks for more raises."""
-
-
-def load_plain_pickle(path: Path, what: str, advice: str) -> Any:
-    """The content of a pickle of builtin containers, numbers, texts and arrays of numbers.
-
-    Args:
-        path: The file.
-        what: What it is, for messages.
-        advice: What to do about a file that is something else, for messages.
-
-    Raises:
-        PoseActError: The file is missing, damaged, or asks for anything else, which is named.
-    """
-    require_file(path, what)
-    try:
-        with path.open("rb") as file:
-            return plain_pickle(file)
-    except DAMAGED_PICKLE as error:
-        raise PoseActError(f"{path} cannot be read as {what} ({error}); {advice}.") from error
 
 
 def plain_pickle(file: IO[bytes], *, objects: bool = False) -> Any:
@@ -112,7 +89,7 @@ class _Array:
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, numbers, by_columns, content = state
         if isinstance(numbers, _Objects):
-            self.values = [_values(value) for value in content]
+            self.values = content
             return
         content = content.encode("latin1") if isinstance(content, str) else content
         self.values = _array(content, numbers, shape, "F" if by_columns else "C")
@@ -149,7 +126,7 @@ def _array(content: bytes, numbers: _Numbers, shape: Any, order: Any) -> np.ndar
 def _values(content: Any) -> Any:
     """The same with arrays in the place of what stood in for them."""
     if isinstance(content, _Array):
-        return content.values
+        return _values(content.values)
     if isinstance(content, dict):
         return {key: _values(value) for key, value in content.items()}
     if isinstance(content, list | tuple):

@@ -18,7 +18,8 @@ from poseact.actions.importers.common import (
     skeleton_named,
 )
 from poseact.actions.sequence import PoseSequence
-from poseact.data.plain_pickle import load_plain_pickle
+from poseact.data.label_files import require_file
+from poseact.data.plain_pickle import DAMAGED_PICKLE, plain_pickle
 from poseact.errors import PoseActError
 from poseact.skeleton import COCO17, NTU25, Skeleton
 
@@ -59,9 +60,7 @@ def read_pyskl(
     file, *more = files_below(path, (".pkl", ".pickle"), _WHAT).values()
     if more:
         raise PoseActError(f"{path} holds {1 + len(more)} pickles; give one of them.")
-    content = load_plain_pickle(
-        file, _WHAT, "get it from a source that you trust, or save it as NPZ files"
-    )
+    content = _plain(file)
     content = content if isinstance(content, dict) else {"annotations": content}
     annotations = content.get("annotations")
     if not isinstance(annotations, list) or not annotations:
@@ -72,6 +71,18 @@ def read_pyskl(
         _sequence(f"{file}: annotation {number}", annotation, fps, labels, layout, parts)
         for number, annotation in enumerate(annotations)
     ]
+
+
+def _plain(path: Path) -> Any:
+    require_file(path, _WHAT)
+    try:
+        with path.open("rb") as file:
+            return plain_pickle(file)
+    except DAMAGED_PICKLE as error:
+        raise PoseActError(
+            f"{path} cannot be read as {_WHAT} of plain values and arrays ({error}); "
+            "get it from a source that you trust, or save it as NPZ files."
+        ) from error
 
 
 def _sequence(
