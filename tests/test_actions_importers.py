@@ -232,6 +232,30 @@ def test_ntu_follows_the_most_moving_body(tmp_path):
     np.testing.assert_allclose(place(sequence, "left_hand")[:, 2], depth, atol=0.01)
 
 
+@pytest.mark.parametrize("lost", [np.nan, np.inf])
+@pytest.mark.parametrize("ghost_first", [True, False])
+def test_ntu_follows_the_moving_body_though_a_still_one_is_not_finite(tmp_path, lost, ghost_first):
+    ghost, mover = ntu_body(0), ntu_body(1)
+    ghost[7] = lost
+    bodies = [("1", lambda _: ghost), ("2", lambda k: mover + np.array([0.25 * k, 0, 0]))]
+    order = bodies if ghost_first else bodies[::-1]
+    frames = [{name: body(k) for name, body in order} for k in range(4)]
+    write_ntu(tmp_path / "mine.skeleton", frames)
+    (sequence,) = read_sequences(tmp_path / "mine.skeleton")
+    expected = -1000 * (mover[NTU25.index("pelvis"), 0] + 0.25 * np.arange(4))
+    np.testing.assert_allclose(place(sequence, "pelvis")[:, 0], expected, atol=0.01)
+    assert (sequence.confidence == 1).all()
+
+
+def test_ntu_joint_that_is_not_finite_is_not_known(tmp_path):
+    body = ntu_body()
+    body[4] = np.nan
+    write_ntu(tmp_path / "mine.skeleton", [{"1": body}, {"1": np.full((25, 3), np.nan)}])
+    (sequence,) = read_sequences(tmp_path / "mine.skeleton")
+    assert np.flatnonzero(sequence.confidence[0] == 0).tolist() == [4]
+    assert len(sequence) == 1
+
+
 def test_ntu_tracking_states_are_confidence(tmp_path):
     states = np.full(25, 2)
     states[[3, 4]] = 1, 0
@@ -425,6 +449,17 @@ def test_pyskl_wrong_annotations(tmp_path, changes, message):
     file = write_pickle(tmp_path / "x.pkl", [{**pyskl_2d(), **changes}])
     with pytest.raises(PoseActError, match=message):
         read_sequences(file, labels=["a", "b"])
+
+
+def test_pyskl_annotation_that_is_wrong_is_left_out_and_named(tmp_path, caplog):
+    nobody = pyskl_2d("v1") | {"keypoint_score": np.zeros((2, 6, 17))}
+    empty = pyskl_2d("v3") | {"keypoint": np.ones((0, 6, 17, 2))}
+    content = [nobody, pyskl_2d("v2"), empty | {"keypoint_score": np.ones((0, 6, 17))}, {}]
+    sequences = read_sequences(write_pickle(tmp_path / "x.pkl", content))
+    assert [sequence.name for sequence in sequences] == ["v2"]
+    assert "3 of 4 annotations" in caplog.text
+    for number in (0, 2, 3):
+        assert f"annotation {number}" in caplog.text
 
 
 # --- BVH ------------------------------------------------------------------------------------------
@@ -676,14 +711,47 @@ def test_coco_tracks_videos_are_folders_without_an_id(tmp_path):
         (lambda c: c["images"][0].pop("file_name"), "image 0 has no"),
         (lambda c: c["images"][0].update(id={}), "image 0 has no"),
         (lambda c: c["images"][0].update(frame_id="first"), "frame_id 'first'"),
-        (lambda c: c.update(annotations=[]), "no 'annotations'"),
+        (lambda c: c["images"][0].update(frame_id=10**400), "image 0 has the frame_id 1000"),
     ],
 )
-def test_coco_tracks_wrong(tmp_path, change, message):
+def test_what_is_wrong_in_coco_tracks_is_left_out_and_named(tmp_path, change, message, caplog):
     content = coco_tracks()
     change(content)
-    with pytest.raises(PoseActError, match=message):
+    assert read_sequences(write_coco(tmp_path / "tracks.json", content))
+    assert "left out" in caplog.text
+    assert message in caplog.text
+
+
+def test_coco_tracks_without_anything_to_use(tmp_path):
+    content = coco_tracks()
+    for annotation in content["annotations"]:
+        del annotation["track_id"]
+    with pytest.raises(PoseActError, match=r"None of the 8 .* annotation 0 has no track_id"):
         read_sequences(write_coco(tmp_path / "tracks.json", content))
+    content = coco_tracks() | {"annotations": []}
+    with pytest.raises(PoseActError, match="no 'annotations'"):
+        read_sequences(write_coco(tmp_path / "tracks.json", content))
+
+
+def test_coco_tracks_frames_numbered_across_all_videos(tmp_path):
+    content = coco_tracks()
+    for image in content["images"]:
+        image["frame_id"] += 10_003_420_000
+    plain = read_sequences(write_coco(tmp_path / "tracks.json", coco_tracks()))
+    shifted = read_sequences(write_coco(tmp_path / "tracks.json", content))
+    for one, other in zip(plain, shifted, strict=True):
+        np.testing.assert_array_equal(one.times, other.times)
+
+
+@pytest.mark.parametrize("in_folders", [False, True])
+def test_a_file_that_cannot_be_read_does_not_stop_the_others(tmp_path, in_folders, caplog):
+    folder = tmp_path / "wave" if in_folders else tmp_path
+    folder.mkdir(exist_ok=True)
+    write_ntu(folder / "good.skeleton", [{"1": ntu_body()}])
+    (folder / "bad.skeleton").write_text("2\n1\n")
+    assert len(read_sequences(tmp_path)) == 1
+    assert "1 of 2 files" in caplog.text
+    assert "bad.skeleton" in caplog.text
 
 
 # --- Own tables and arrays ------------------------------------------------------------------------

@@ -111,6 +111,13 @@ def test_duplicates(tmp_path):
     assert "labels" in found[1].reason
 
 
+def test_picture_of_another_size_than_the_labels_state(tmp_path):
+    sample = standing(tmp_path)
+    assert kinds([replace(sample, picture_size=(100, 120))]) == []
+    for size in ((200, 240), (120, 100)):
+        assert kinds([replace(sample, picture_size=size)]) == [("a.png", "picture-size")]
+
+
 def test_empty_boxes_and_unreadable_pictures(tmp_path):
     sample = standing(tmp_path)
     empty = replace(sample, valid=np.zeros(16, bool), name="empty")

@@ -164,8 +164,6 @@ def test_coco_order_comes_from_the_category(tmp_path):
         ({"keypoints": [1.0, 2.0, 5.0] * 17}, r"annotation 7 has \[5.0\] as v"),
         ({"image_id": 99}, "annotation 7 is of image_id 99"),
         ({"category_id": 4}, "annotation 7 is of category_id 4"),
-        ({"bbox": [1, 2, -3, 4]}, "annotation 7 has bbox"),
-        ({"bbox": [1, 2]}, "annotation 7 has bbox"),
     ],
 )
 def test_coco_faults_name_the_annotation(tmp_path, change, message):
@@ -173,6 +171,60 @@ def test_coco_faults_name_the_annotation(tmp_path, change, message):
     content["annotations"][0] |= change
     with pytest.raises(PoseActError, match=message):
         read_coco(write_coco(tmp_path, content))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"keypoints": [1.0, 2.0, 2.0]},
+        {"keypoints": None},
+        {"keypoints": [1.0, 2.0, 5.0] * 17},
+        {"image_id": 99},
+        {"image_id": [3]},
+        {"category_id": 2, "keypoints": []},
+        {"category_id": {}},
+    ],
+)
+def test_a_bad_coco_annotation_is_left_out_and_named(tmp_path, change, caplog):
+    content = coco_content()
+    content["categories"].append({"id": 2, "name": "barbell"})
+    content["annotations"].append({**content["annotations"][0], "id": 8} | change)
+    content["annotations"].append({**content["annotations"][0], "id": 9})
+    people = read_coco(write_coco(tmp_path, content))
+    assert [person.name for person in people] == ["a.jpg#7", "a.jpg#9"]
+    assert "1 of 3 annotations" in caplog.text
+    assert "annotation 8" in caplog.text
+
+
+def test_bad_coco_images_and_categories_are_left_out(tmp_path, caplog):
+    content = coco_content()
+    content["images"].append({"id": 4})
+    content["categories"].append({"id": 2, "name": "bicycle", "keypoints": ["hub", "rim"]})
+    assert len(read_coco(write_coco(tmp_path, content))) == 1
+    assert "1 of 2 images" in caplog.text
+    assert "1 of 2 categories" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "box", [[10, 10, 0, 0], [1, 2, -3, 4], [1, 2], [], None, [1, 2, np.nan, 4], "box"]
+)
+def test_coco_box_that_is_none_is_that_of_the_keypoints(tmp_path, box):
+    content = coco_content()
+    points = content["annotations"][0]["keypoints"][:, :2] + 0.5
+    content["annotations"][0]["bbox"] = box
+    (sample,) = read_coco(write_coco(tmp_path, content))
+    np.testing.assert_allclose(sample.box, (*points.min(0), *points.max(0)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("place", [np.nan, np.inf, None])
+def test_coco_joint_without_a_label_needs_no_place(tmp_path, place):
+    content = coco_content()
+    values = content["annotations"][0]["keypoints"].ravel().tolist()
+    values[3:6] = [place, place, 0]
+    content["annotations"][0]["keypoints"] = values
+    (sample,) = read_coco(write_coco(tmp_path, content), COCO17)
+    assert np.flatnonzero(~sample.valid).tolist() == [1]
+    assert np.isfinite(sample.joints).all()
 
 
 def test_coco_structure_faults(tmp_path):

@@ -7,6 +7,7 @@ they stay as they are.
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from poseact.data.images import ImageFile
 from poseact.data.label_files import read_json
 from poseact.data.sample import PoseSample, labelled_box
 from poseact.errors import PoseActError
+from poseact.left_out import LeftOut
 from poseact.skeleton import COCO17, PA16, Skeleton
 
 _PIXEL_ORIGIN = 0.5
@@ -36,7 +38,9 @@ def read_coco(
 
     A keypoint is x, y and v: 0 for not labelled, 1 for labelled and hidden, 2 for labelled and
     seen. Names of the keypoints come from the category, so that their order is free; without any
-    they are COCO's 17. Crowds, and people without a label, are left out.
+    they are COCO's 17. Crowds, and people without a label, are left out; so are, with a warning,
+    entries that cannot be used, such as things that have a box only. A box that is none is replaced
+    by that of the keypoints.
 
     Args:
         root: Folder of the labels and images.
@@ -48,8 +52,8 @@ def read_coco(
         Samples in the order of the annotations, with the data set's box and area where it has them.
 
     Raises:
-        PoseActError: The file is missing, not JSON or of another layout; the message names the
-            annotation.
+        PoseActError: The file is missing, not JSON or of another layout, or no annotation can be
+            used; the message names the first.
     """
     file = root / labels
     content = read_json(file, _WHAT)
@@ -59,37 +63,55 @@ def read_coco(
         raise PoseActError(
             f"{file} has no lists 'images' and 'annotations' at its top; give {_WHAT}."
         )
-    names = _image_names(file, content["images"])
+    pictures = _pictures(file, content["images"], root / images)
     layouts = _layouts(file, content.get("categories") or [], skeleton)
-    samples = []
+    left, samples = LeftOut(file, "annotations"), []
     for number, annotation in enumerate(content["annotations"]):
         if _field(annotation, "iscrowd", 0):
             continue
         identity = _field(annotation, "id", number)
         place = f"{file}: annotation {identity}"
-        image = names.get(_field(annotation, "image_id", None))
-        if image is None:
-            raise PoseActError(
-                f"{place} is of image_id {_field(annotation, 'image_id', None)!r}, but no entry "
-                "of 'images' has this id; add the image or correct image_id."
-            )
-        category = _field(annotation, "category_id", next(iter(layouts)))
-        if category not in layouts:
-            raise PoseActError(
-                f"{place} is of category_id {category!r}, but the categories with keypoints are "
-                f"{', '.join(map(str, layouts))}; correct category_id."
-            )
-        person = _Person(f"{image}#{identity}", ImageFile(root / images / image), annotation)
-        sample = _sample(place, person, layouts[category], skeleton)
-        if sample is not None:
-            samples.append(sample)
+        with left.entry():
+            person = _person(place, identity, annotation, pictures)
+            sample = _sample(place, person, _layout_of(place, annotation, layouts), skeleton)
+            if sample is not None:
+                samples.append(sample)
+    left.finish(samples)
     return samples
+
+
+class _Picture(NamedTuple):
+    name: str
+    image: ImageFile
+    size: tuple[int, int] | None
 
 
 class _Person(NamedTuple):
     name: str
-    image: ImageFile
+    picture: _Picture
     annotation: dict[str, Any]
+
+
+def _person(place: str, identity: Any, annotation: Any, pictures: dict[Any, _Picture]) -> _Person:
+    image = _field(annotation, "image_id", None)
+    picture = pictures.get(image) if isinstance(image, Hashable) else None
+    if picture is None:
+        raise PoseActError(
+            f"{place} is of image_id {image!r}, but no entry of 'images' has this id; add the "
+            "image or correct image_id."
+        )
+    return _Person(f"{picture.name}#{identity}", picture, annotation)
+
+
+def _layout_of(place: str, annotation: Any, layouts: dict[Any, Skeleton]) -> Skeleton:
+    category = _field(annotation, "category_id", next(iter(layouts)))
+    layout = layouts.get(category) if isinstance(category, Hashable) else None
+    if layout is None:
+        raise PoseActError(
+            f"{place} is of category_id {category!r}, but the categories with keypoints are "
+            f"{', '.join(map(str, layouts))}; correct category_id."
+        )
+    return layout
 
 
 def _sample(place: str, person: _Person, layout: Skeleton, skeleton: Skeleton) -> PoseSample | None:
@@ -102,14 +124,15 @@ def _sample(place: str, person: _Person, layout: Skeleton, skeleton: Skeleton) -
     area = person.annotation.get("area")
     return PoseSample(
         name=person.name,
-        image=person.image,
+        image=person.picture.image,
         skeleton=skeleton,
         joints=converted,
         valid=valid,
         visible=visible,
         depth_valid=np.zeros_like(valid),
-        box=_box(place, person.annotation) or labelled_box(joints, flags > 0),
+        box=_box(person.annotation) or labelled_box(joints, flags > 0),
         area_px=float(area) if isinstance(area, int | float) and area > 0 else None,
+        picture_size=person.picture.size,
     )
 
 
@@ -117,30 +140,41 @@ def _field(entry: Any, key: str, default: Any) -> Any:
     return entry.get(key, default) if isinstance(entry, dict) else default
 
 
-def _image_names(file: Path, images: list[Any]) -> dict[Any, str]:
-    names = {}
+def _pictures(file: Path, images: list[Any], folder: Path) -> dict[Any, _Picture]:
+    """Pictures by their id."""
+    left, pictures = LeftOut(file, "images"), {}
     for number, image in enumerate(images):
-        if not isinstance(image, dict) or "id" not in image or "file_name" not in image:
-            raise PoseActError(
-                f"{file}: image {number} has no 'id' or no 'file_name'; give both for each image."
+        with left.entry():
+            identity, name = _field(image, "id", None), _field(image, "file_name", None)
+            if name is None or identity is None or not isinstance(identity, Hashable):
+                raise PoseActError(
+                    f"{file}: image {number} has no 'id' or no 'file_name'; give both for each "
+                    "image."
+                )
+            size = image.get("width"), image.get("height")
+            stated = all(isinstance(side, int) and side > 0 for side in size)
+            pictures[identity] = _Picture(
+                str(name), ImageFile(folder / str(name)), size if stated else None
             )
-        names[image["id"]] = str(image["file_name"])
-    return names
+    left.finish(pictures)
+    return pictures
 
 
 def _layouts(file: Path, categories: list[Any], skeleton: Skeleton) -> dict[Any, Skeleton]:
     """The skeleton of every category with keypoints, by the category's id."""
-    layouts = {}
+    left, layouts = LeftOut(file, "categories"), {}
     for category in categories:
         if isinstance(category, dict) and category.get("keypoints"):
-            layout = _layout(file, category)
-            if len(layout.unfillable(skeleton)) == len(skeleton):
-                raise PoseActError(
-                    f"{file}: no keypoint of category {category.get('name')!r} "
-                    f"({', '.join(layout.joints)}) is a joint of {skeleton.name}; name them as "
-                    f"{', '.join(skeleton.joints)}."
-                )
-            layouts[category.get("id")] = layout
+            with left.entry():
+                layout = _layout(file, category)
+                if len(layout.unfillable(skeleton)) == len(skeleton):
+                    raise PoseActError(
+                        f"{file}: no keypoint of category {category.get('name')!r} "
+                        f"({', '.join(layout.joints)}) is a joint of {skeleton.name}; name them as "
+                        f"{', '.join(skeleton.joints)}."
+                    )
+                layouts[category.get("id")] = layout
+    left.finish(layouts)
     if not layouts and any(isinstance(entry, dict) for entry in categories):
         layouts = {entry.get("id"): COCO17 for entry in categories if isinstance(entry, dict)}
     return layouts or {1: COCO17}
@@ -190,6 +224,8 @@ def _keypoints(place: str, annotation: Any, layout: Skeleton) -> tuple[np.ndarra
             f"{place} has something other than numbers in 'keypoints'; give {expected}."
         ) from error
     flags = values[:, 2]
+    # Some tools write NaN or null for the place of a joint without a label.
+    values[flags == 0] = 0
     if not np.isfinite(values).all() or not np.isin(flags, (0, 1, 2)).all():
         raise PoseActError(
             f"{place} has {sorted(set(flags.tolist()))} as v; give finite x and y, and v = 0 for "
@@ -198,18 +234,12 @@ def _keypoints(place: str, annotation: Any, layout: Skeleton) -> tuple[np.ndarra
     return (values[:, :2] + _PIXEL_ORIGIN).astype(np.float32), flags
 
 
-def _box(place: str, annotation: dict[str, Any]) -> Box | None:
-    box = annotation.get("bbox")
-    if not box:
-        return None
+def _box(annotation: dict[str, Any]) -> Box | None:
+    """None where there is no box of four numbers with positive sizes."""
     try:
-        x, y, width, height = (float(value) for value in box)
-    except (TypeError, ValueError):
-        x = math.nan
-        y, width, height = x, x, x
+        x, y, width, height = (float(value) for value in annotation["bbox"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
     if not (math.isfinite(x + y + width + height) and width > 0 and height > 0):
-        raise PoseActError(
-            f"{place} has bbox {box!r}, but x, y, width and height in px with positive sizes were "
-            "expected; correct it or leave it out."
-        )
+        return None
     return x, y, x + width, y + height

@@ -13,7 +13,13 @@ from poseact.data.sample import PoseSample
 from poseact.errors import PoseActError
 
 FaultKind = Literal[
-    "unreadable", "empty", "degenerate-box", "out-of-frame", "swap-suspected", "duplicate"
+    "unreadable",
+    "picture-size",
+    "empty",
+    "degenerate-box",
+    "out-of-frame",
+    "swap-suspected",
+    "duplicate",
 ]
 
 # A box narrower than this, in px, holds no person.
@@ -47,6 +53,7 @@ def find_faults(samples: Sequence[PoseSample], read_images: bool = True) -> list
     """Look for labels that cannot be right, or are suspicious.
 
     - ``unreadable``: the picture is missing or damaged.
+    - ``picture-size``: the labels were made for a picture of another size than the file's.
     - ``empty``: no joint has a label.
     - ``degenerate-box``: the box is not finite, or narrower or lower than ``MIN_BOX_PX``.
     - ``out-of-frame``: a label lies outside of the picture.
@@ -73,6 +80,7 @@ def find_faults(samples: Sequence[PoseSample], read_images: bool = True) -> list
                 faults.append(Fault(sample.name, "unreadable", str(error)))
             else:
                 size = image.shape[1], image.shape[0]
+                faults += _size_fault(sample, size)
                 repeated = list(_same_picture(sample, image, images_seen))
         faults += _label_faults(sample, size)
         faults += repeated or _same_labels(sample, labels_seen)
@@ -135,6 +143,17 @@ def _ends(places: dict[str, np.ndarray], *parts: str) -> list[np.ndarray] | None
     """Right and left of each part; None if one is unknown."""
     names = [f"{side}_{part}" for part in parts for side in ("right", "left")]
     return [places[name] for name in names] if places.keys() >= set(names) else None
+
+
+def _size_fault(sample: PoseSample, size: tuple[int, int]) -> Iterator[Fault]:
+    stated = sample.picture_size
+    if stated is not None and stated != size:
+        yield Fault(
+            sample.name,
+            "picture-size",
+            f"The labels are for a picture of {stated[0]} x {stated[1]} px, but {sample.image} has "
+            f"{size[0]} x {size[1]} px.",
+        )
 
 
 def _label_faults(sample: PoseSample, size: tuple[float, float] | None) -> Iterator[Fault]:

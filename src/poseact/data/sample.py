@@ -41,6 +41,7 @@ class PoseSample:
         sequence: Name of the video that the image is a frame of, for clips.
         frame: Its number there.
         window: The crop that the data set's own evaluation takes, where it prescribes one.
+        picture_size: Width and height in px that the labels state, where they do.
     """
 
     name: str
@@ -58,6 +59,7 @@ class PoseSample:
     sequence: str | None = None
     frame: int | None = None
     window: Window | None = None
+    picture_size: tuple[int, int] | None = None
 
 
 def evenly(items: Sequence[T], count: int) -> list[T]:

@@ -10,6 +10,7 @@ import numpy as np
 from poseact.actions.importers.common import (
     files_below,
     only_known,
+    read_each,
     regular_times,
     skeleton_named,
 )
@@ -31,15 +32,15 @@ def read_arrays(path: Path, *, fps: float | None = None) -> list[PoseSequence]:
     joints), ``label``, ``recording`` and ``part`` (``train`` or ``test``).
 
     Args:
-        path: A file, or a folder of them.
+        path: A file, or a folder of them; those that cannot be read are left out with a warning.
         fps: Frames per second of files that have neither ``times`` nor ``fps``.
 
     Raises:
-        PoseActError: A file is missing or damaged, its arrays do not fit one another, or its times
-            are not known.
+        PoseActError: There is no file, or all are damaged, their arrays do not fit one another, or
+            their times are not known.
     """
     files = files_below(path, (".npz",), _WHAT)
-    return [_read(name, file, fps) for name, file in files.items()]
+    return read_each(path, files, lambda name, file: _read(name, file, fps))
 
 
 def _read(name: str, file: Path, fps: float | None) -> PoseSequence:

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from poseact.actions.importers.common import behind, files_below
+from poseact.actions.importers.common import behind, files_below, read_each
 from poseact.actions.sequence import PoseSequence
 from poseact.errors import PoseActError
 from poseact.skeleton import PA16, Skeleton
@@ -52,21 +52,21 @@ def read_bvh(
     order, without names. The format states neither units nor axes.
 
     Args:
-        path: A file, or a folder of them.
+        path: A file, or a folder of them; those that cannot be read are left out with a warning.
         up: The axis that points upwards; by default the one along which the shoulders of a named
             rig at rest are above its ankles, y for others.
         unit_mm: Length of the file's unit; by default such that a named rig's leg measures
             ``LEG_MM``, a centimetre for others.
 
     Raises:
-        PoseActError: A file is missing, cut short or not BVH, or an option is none of these.
+        PoseActError: There is no file, all are cut short or not BVH, or an option is none of these.
     """
     if up not in ("y", "z", None) or not (unit_mm is None or unit_mm > 0):
         raise PoseActError(
             f"up={up!r} and unit_mm={unit_mm} were given; give y or z, and a length above 0."
         )
     files = files_below(path, (".bvh",), _WHAT)
-    return [_read(name, file, up, unit_mm) for name, file in files.items()]
+    return read_each(path, files, lambda name, file: _read(name, file, up, unit_mm))
 
 
 def _read(name: str, file: Path, up: str | None, unit_mm: float | None) -> PoseSequence:

@@ -9,14 +9,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from poseact.actions.importers.common import files_below, only_known, regular_times
+from poseact.actions.importers.common import files_below, frame_times, only_known
 from poseact.actions.sequence import PoseSequence
 from poseact.data.label_files import read_json
 from poseact.errors import PoseActError
+from poseact.left_out import LeftOut
 from poseact.skeleton import COCO17, Skeleton
 
 _WHAT = "a COCO file of tracks with images, annotations with track_id and keypoints, and categories"
 _PERSON = "person"
+
+# Above it, neighbouring numbers are the same as float64.
+_MAX_FRAME = 2**53
 
 
 class _Pose(NamedTuple):
@@ -42,11 +46,12 @@ def read_coco_tracks(path: Path, *, fps: float = 30.0) -> list[PoseSequence]:
 
     Returns:
         One sequence for each stretch of a track, in the order of videos and tracks; the video is
-        its recording.
+        its recording. Times count from the video's first image. Images, annotations and tracks that
+        cannot be used are left out with a warning.
 
     Raises:
-        PoseActError: The file is missing, not JSON or of another layout; the message names the
-            annotation.
+        PoseActError: The file is missing, not JSON or of another layout, or nothing in it can be
+            used; the message names the first annotation.
     """
     file, *more = files_below(path, (".json",), _WHAT).values()
     if more:
@@ -58,13 +63,16 @@ def read_coco_tracks(path: Path, *, fps: float = 30.0) -> list[PoseSequence]:
         raise PoseActError(f"{file} has no 'images' or no 'annotations'; give {_WHAT}.")
     tracks = _tracks(file, content)
     flags = max(pose.points[:, 2].max() for poses in tracks.values() for pose in poses) > 1
-    sequences = []
+    left, sequences = LeftOut(file, "tracks"), []
     for (video, track), poses in tracks.items():
         poses.sort(key=lambda pose: pose.frame)
         stretches = [list(stretch) for _, stretch in groupby(poses, lambda pose: pose.label)]
         for number, stretch in enumerate(stretches):
             name = f"{video}#{track}" + (f".{number}" if len(stretches) > 1 else "")
-            sequences.append(_sequence(f"{file}: track {name}", name, video, stretch, fps, flags))
+            with left.entry():
+                place = f"{file}: track {name}"
+                sequences.append(_sequence(place, name, video, stretch, fps, flags))
+    left.finish(sequences)
     return sequences
 
 
@@ -84,7 +92,7 @@ def _sequence(
     return PoseSequence(
         name=name,
         skeleton=poses[0].skeleton,
-        times=regular_times(max(frames) + 1, fps)[frames],
+        times=frame_times(frames, fps),
         joints=joints,
         confidence=confidence,
         label=poses[0].label,
@@ -100,20 +108,24 @@ def _tracks(file: Path, content: dict[str, Any]) -> dict[tuple[str, Any], list[_
         if (identity := _identity(category, "id")) is not None
     }
     tracks: dict[tuple[str, Any], list[_Pose]] = defaultdict(list)
+    left = LeftOut(file, "annotations")
     for number, annotation in enumerate(content["annotations"]):
         place = f"{file}: annotation {number}"
-        image, track = _identity(annotation, "image_id"), _identity(annotation, "track_id")
-        if image not in frames:
-            raise PoseActError(f"{place} is of no image of the file; give it an image_id of one.")
-        if track is None:
-            raise PoseActError(f"{place} has no track_id; give {_WHAT}.")
-        video, frame = frames[image]
-        category = categories.get(_identity(annotation, "category_id"), {})
-        skeleton = _skeleton(category)
-        pose = _Pose(
-            frame, _label(annotation, category), _points(place, annotation, skeleton), skeleton
-        )
-        tracks[video, track].append(pose)
+        with left.entry():
+            image, track = _identity(annotation, "image_id"), _identity(annotation, "track_id")
+            if image not in frames:
+                raise PoseActError(
+                    f"{place} is of no image of the file; give it an image_id of one."
+                )
+            if track is None:
+                raise PoseActError(f"{place} has no track_id; give {_WHAT}.")
+            video, frame = frames[image]
+            category = categories.get(_identity(annotation, "category_id"), {})
+            skeleton = _skeleton(category)
+            points = _points(place, annotation, skeleton)
+            pose = _Pose(frame, _label(annotation, category), points, skeleton)
+            tracks[video, track].append(pose)
+    left.finish(range(len(content["annotations"]) - left.count))
     return tracks
 
 
@@ -124,24 +136,34 @@ def _identity(entry: Any, key: str) -> int | str | None:
 
 
 def _frames(file: Path, images: list[Any]) -> dict[Any, tuple[str, int]]:
-    """Video and number of the frame, by the image's id."""
-    frames, counts = {}, defaultdict(int)
+    """Video, and number of the frame from the first of the video on, by the image's id.
+
+    Data sets number frames across all their videos too, so the numbers alone say nothing of times.
+    """
+    frames: dict[Any, tuple[str, int]] = {}
+    counts: dict[str, int] = defaultdict(int)
+    first: dict[str, int] = {}
+    left = LeftOut(file, "images")
     for number, image in enumerate(images):
-        identity, name = _identity(image, "id"), _identity(image, "file_name")
-        if identity is None or name is None:
-            raise PoseActError(
-                f"{file}: image {number} has no 'id' or no 'file_name'; give both for each image."
-            )
-        folder = str(PurePosixPath(str(name)).parent)
-        video = str(image.get("video_id", file.stem if folder == "." else folder))
-        frame = image.get("frame_id", counts[video])
-        if not isinstance(frame, int) or frame < 0:
-            raise PoseActError(
-                f"{file}: image {number} has the frame_id {frame!r}; give a number from 0."
-            )
-        frames[identity] = video, frame
-        counts[video] += 1
-    return frames
+        with left.entry():
+            identity, name = _identity(image, "id"), _identity(image, "file_name")
+            if identity is None or name is None:
+                raise PoseActError(
+                    f"{file}: image {number} has no 'id' or no 'file_name'; give both for each "
+                    "image."
+                )
+            folder = str(PurePosixPath(str(name)).parent)
+            video = str(image.get("video_id", file.stem if folder == "." else folder))
+            frame = image.get("frame_id", counts[video])
+            if not isinstance(frame, int) or not 0 <= frame < _MAX_FRAME:
+                raise PoseActError(
+                    f"{file}: image {number} has the frame_id {frame!r}; give a number from 0."
+                )
+            frames[identity] = video, frame
+            counts[video] += 1
+            first[video] = min(first.get(video, frame), frame)
+    left.finish(frames)
+    return {image: (video, frame - first[video]) for image, (video, frame) in frames.items()}
 
 
 def _label(annotation: dict[str, Any], category: dict[str, Any]) -> str | None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from poseact.errors import PoseActError
+from poseact.left_out import LeftOut
 from poseact.skeleton import SKELETONS, Skeleton
+
+T = TypeVar("T")
 
 MM_PER_METRE = 1000.0
 
@@ -46,15 +51,43 @@ def files_below(path: Path, suffixes: tuple[str, ...], what: str) -> dict[str, P
     return {file.relative_to(path).with_suffix("").as_posix(): file for file in found}
 
 
+def read_each(place: Path, files: Mapping[str, Path], read: Callable[[str, Path], T]) -> list[T]:
+    """What each file holds; files that cannot be read are left out with a warning.
+
+    Args:
+        place: Where the files are, for messages.
+        files: By name, as :func:`files_below` finds them.
+        read: Called with name and file.
+
+    Raises:
+        PoseActError: None of them can be read.
+    """
+    left, found = LeftOut(place, "files"), []
+    for name, file in files.items():
+        with left.entry():
+            found.append(read(name, file))
+    left.finish(found)
+    return found
+
+
 def regular_times(frames: int, fps: float) -> np.ndarray:
     """``(N,)`` seconds of frames at a steady rate, from 0.
 
     Raises:
         PoseActError: The rate is not a positive number.
     """
+    return frame_times(range(frames), fps)
+
+
+def frame_times(frames: Sequence[int], fps: float) -> np.ndarray:
+    """``(N,)`` seconds of numbered frames, frame 0 being at 0.
+
+    Raises:
+        PoseActError: The rate is not a positive number.
+    """
     if not (math.isfinite(fps) and fps > 0):
         raise PoseActError(f"{fps} frames per second were given; give a positive number.")
-    return np.arange(frames) / fps
+    return np.array(frames, np.float64) / fps
 
 
 def only_known(joints: np.ndarray, confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -105,9 +138,10 @@ def most_moving(places: np.ndarray, known: np.ndarray) -> int:
     for somebody who is in view for a moment only.
 
     Args:
-        places: ``(M, N, J, D)``.
+        places: ``(M, N, J, D)``; a place that is not finite counts as not known.
         known: ``(M, N, J)`` boolean.
     """
+    known = known & np.isfinite(places).all(-1)
     weights = known[..., None]
     counts = np.maximum(weights.sum(1, keepdims=True), 1)
     means = np.where(weights, places, 0).sum(1, keepdims=True) / counts

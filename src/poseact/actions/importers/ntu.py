@@ -7,7 +7,6 @@ for each joint.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -20,6 +19,7 @@ from poseact.actions.importers.common import (
     from_kinect,
     most_moving,
     only_known,
+    read_each,
     regular_times,
 )
 from poseact.actions.sequence import PoseSequence
@@ -45,8 +45,6 @@ _BODY_NUMBERS = 10
 _JOINT_NUMBERS = 12
 _WHAT = "a skeleton file of NTU RGB+D, such as S001C001P001R001A001.skeleton"
 
-_log = logging.getLogger(__name__)
-
 
 class JointNumbers:
     """Where the twelve numbers of a joint are, as in ``read_skeleton_file.m``."""
@@ -67,24 +65,15 @@ def read_ntu(path: Path, *, protocol: Protocol = "xsub") -> list[PoseSequence]:
     recording, so that the views of three cameras stay together in a split of one's own.
 
     Args:
-        path: A file, or a folder of them; in a folder, files without any body are left out with a
-            warning, of which the data set has a few hundred.
+        path: A file, or a folder of them; in a folder, files that cannot be read or have no body,
+            of which the data set has a few hundred, are left out with a warning.
         protocol: The papers' parts: by performer, by camera or by setup.
 
     Raises:
-        PoseActError: A file is missing, cut short or of another layout, there is nobody in it, or
-            the protocol is unknown.
+        PoseActError: No file can be read and has somebody in it, or the protocol is unknown.
     """
-    sequences = []
-    for name, file in files_below(path, (".skeleton",), _WHAT).items():
-        sequence = _read(name, file, protocol)
-        if sequence is None:
-            _log.warning("%s is left out: nobody is in view.", file)
-        else:
-            sequences.append(sequence)
-    if not sequences:
-        raise PoseActError(f"Nobody is in view in {path}; give other files.")
-    return sequences
+    files = files_below(path, (".skeleton",), _WHAT)
+    return read_each(path, files, lambda name, file: _read(name, file, protocol))
 
 
 def main_body(file: Path) -> np.ndarray | None:
@@ -109,19 +98,22 @@ def main_body(file: Path) -> np.ndarray | None:
     for row, body in enumerate(bodies):
         for frame, joints in body.items():
             numbers[row, frame] = joints
-    known = numbers[..., JointNumbers.STATE] > 0
-    best = most_moving(numbers[..., JointNumbers.METRES], known)
+    places = numbers[..., JointNumbers.METRES]
+    known = (numbers[..., JointNumbers.STATE] > 0) & np.isfinite(places).all(-1)
+    best = most_moving(places, known)
     return numbers[best] if known[best].any() else None
 
 
-def _read(name: str, file: Path, protocol: Protocol) -> PoseSequence | None:
+def _read(name: str, file: Path, protocol: Protocol) -> PoseSequence:
     numbers = main_body(file)
     if numbers is None:
-        return None
-    scores = numbers[..., JointNumbers.STATE] / JointNumbers.TRACKED
+        raise PoseActError(f"Nobody is in view in {file}; leave it out.")
+    places = numbers[..., JointNumbers.METRES]
+    known = np.isfinite(places).all(-1)
+    scores = np.where(known, numbers[..., JointNumbers.STATE] / JointNumbers.TRACKED, 0)
     seen = scores.any(-1)
-    places = from_kinect(numbers[seen, :, JointNumbers.METRES], NTU25.index("pelvis"))
-    joints, confidence = only_known(places, scores[seen])
+    seen_mm = from_kinect(places[seen], NTU25.index("pelvis"))
+    joints, confidence = only_known(seen_mm, scores[seen])
     facts = facts_of(file.stem, protocol)
     return PoseSequence(
         name=name,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from poseact.actions.importers.common import files_below, only_known, regular_times
+from poseact.actions.importers.common import files_below, only_known, read_each, regular_times
 from poseact.actions.sequence import PoseSequence
 from poseact.data.label_files import read_mat_variables
 from poseact.errors import PoseActError
@@ -30,18 +30,19 @@ def read_penn(path: Path, *, fps: float = 30.0) -> list[PoseSequence]:
     is off.
 
     Args:
-        path: A label file, or a folder of them.
+        path: A label file, or a folder of them; those that cannot be read are left out with a
+            warning.
         fps: Frames per second of the videos, which the labels do not tell.
 
     Returns:
         One sequence for each video, its recording and part being those of the data set.
 
     Raises:
-        PoseActError: A file is missing, damaged or of another layout.
+        PoseActError: There is no file, or all are damaged or of another layout.
     """
     folder = path / "labels"
     files = files_below(folder if folder.is_dir() else path, (".mat",), _WHAT)
-    return [_read(name, file, fps) for name, file in files.items()]
+    return read_each(path, files, lambda name, file: _read(name, file, fps))
 
 
 def _read(name: str, file: Path, fps: float) -> PoseSequence:

@@ -21,6 +21,7 @@ from poseact.actions.sequence import PoseSequence
 from poseact.data.label_files import require_file
 from poseact.data.plain_pickle import DAMAGED_PICKLE, plain_pickle
 from poseact.errors import PoseActError
+from poseact.left_out import LeftOut
 from poseact.skeleton import COCO17, NTU25, Skeleton
 
 _SPLIT = re.compile(r"(.*?)[_-]?(train|val|test)(.*)")
@@ -40,7 +41,8 @@ def read_pyskl(
 
     Each annotation has ``frame_dir``, ``label``, ``keypoint`` (M, T, V, C) and for px also
     ``keypoint_score`` (M, T, V). Of several people the one that moves most is taken, in the frames
-    in which it is in view. Three coordinates are metres in Kinect's axes, as in the published
+    in which it is in view; an annotation without anybody, or of another layout, is left out with a
+    warning. Three coordinates are metres in Kinect's axes, as in the published
     files; without scores, a joint at the origin is unknown.
 
     Args:
@@ -55,7 +57,7 @@ def read_pyskl(
 
     Raises:
         PoseActError: The file is missing, damaged, holds anything but plain values and arrays, or
-            is of another layout; the message names the annotation.
+            has no annotation that can be used; the message names the first.
     """
     file, *more = files_below(path, (".pkl", ".pickle"), _WHAT).values()
     if more:
@@ -67,10 +69,13 @@ def read_pyskl(
         raise PoseActError(f"{file} holds no list of annotations; give {_WHAT}.")
     parts = _parts(file, content.get("split"), split)
     layout = None if skeleton is None else skeleton_named(skeleton)
-    return [
-        _sequence(f"{file}: annotation {number}", annotation, fps, labels, layout, parts)
-        for number, annotation in enumerate(annotations)
-    ]
+    left, sequences = LeftOut(file, "annotations"), []
+    for number, annotation in enumerate(annotations):
+        place = f"{file}: annotation {number}"
+        with left.entry():
+            sequences.append(_sequence(place, annotation, fps, labels, layout, parts))
+    left.finish(sequences)
+    return sequences
 
 
 def _plain(path: Path) -> Any:

@@ -20,6 +20,7 @@ from poseact.actions.importers.tables import read_tables
 from poseact.actions.importers.utd_mhad import read_utd_mhad
 from poseact.actions.sequence import PoseSequence
 from poseact.errors import PoseActError
+from poseact.left_out import LeftOut
 
 Reader = Callable[..., list[PoseSequence]]
 
@@ -113,15 +114,15 @@ def read_folders(path: Path, **options: Any) -> list[PoseSequence]:
 
     Each of them holds ``.npz``, ``.parquet``, ``.bvh`` and ``.skeleton`` files at any depth. The
     action is the folder's name, cleaned as those of folders of videos are; hidden files are left
-    out.
+    out, and files that cannot be read are with a warning.
 
     Args:
         path: The folder.
         options: Keywords of the readers; each gets those that it knows.
 
     Raises:
-        PoseActError: No folder holds a sequence, two folders have the same name once cleaned, no
-            reader of the files knows an option, or a file cannot be read.
+        PoseActError: No folder holds a sequence that can be read, two folders have the same name
+            once cleaned, or no reader of the files knows an option.
     """
     folders = [folder for folder in _visible(path) if folder.is_dir()]
     files = [
@@ -138,13 +139,15 @@ def read_folders(path: Path, **options: Any) -> list[PoseSequence]:
         )
     labels = _labels({folder.name for folder, _ in files})
     used: set[str] = set()
-    sequences = []
+    left, sequences = LeftOut(path, "files"), []
     for folder, file in files:
         reader = READERS[_kind_of_file(file) or ""]
         known = {key: value for key, value in options.items() if key in _options(reader)}
         used |= set(known)
         name = file.relative_to(path).as_posix()
-        found = reader(file, **known)
+        found: list[PoseSequence] = []
+        with left.entry():
+            found = reader(file, **known)
         for number, sequence in enumerate(found):
             sequences.append(
                 replace(
@@ -153,6 +156,7 @@ def read_folders(path: Path, **options: Any) -> list[PoseSequence]:
                     label=labels[folder.name],
                 )
             )
+    left.finish(sequences)
     if unknown := set(options) - used:
         raise PoseActError(
             f"The option {', '.join(sorted(unknown))} was given, but no file in {path} is of a "

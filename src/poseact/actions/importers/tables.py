@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from poseact.actions.importers.common import files_below, only_known
+from poseact.actions.importers.common import files_below, only_known, read_each
 from poseact.actions.sequence import PoseSequence
 from poseact.inference.results import FramePose, PoseTable
 
@@ -20,16 +21,13 @@ def read_tables(path: Path) -> list[PoseSequence]:
     Depth in mm is kept; depth without a unit is left out.
 
     Args:
-        path: A table, or a folder of them.
+        path: A table, or a folder of them; those that cannot be read are left out with a warning.
 
     Raises:
-        PoseActError: A file is missing or no such table.
+        PoseActError: There is no such table.
     """
-    return [
-        sequence
-        for name, file in files_below(path, (".parquet",), _WHAT).items()
-        for sequence in _sequences(name, file)
-    ]
+    files = files_below(path, (".parquet",), _WHAT)
+    return list(chain.from_iterable(read_each(path, files, _sequences)))
 
 
 def _sequences(name: str, file: Path) -> list[PoseSequence]:

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from poseact.actions.importers.common import files_below, from_kinect, only_known, regular_times
+from poseact.actions.importers.common import (
+    files_below,
+    from_kinect,
+    only_known,
+    read_each,
+    regular_times,
+)
 from poseact.actions.sequence import PoseSequence
 from poseact.data.label_files import read_mat
 from poseact.errors import PoseActError
@@ -56,14 +62,15 @@ def read_utd_mhad(path: Path) -> list[PoseSequence]:
     is the subject, so that another split never has one person on both sides.
 
     Args:
-        path: A skeleton file, or a folder of them.
+        path: A skeleton file, or a folder of them; those that cannot be read are left out with a
+            warning.
 
     Raises:
-        PoseActError: A file is missing, damaged or of another layout or name.
+        PoseActError: There is no file, or all are damaged or of another layout or name.
     """
     folder = path / "Skeleton"
     files = files_below(folder if folder.is_dir() else path, (".mat",), _WHAT)
-    return [_read(name, file) for name, file in files.items()]
+    return read_each(path, files, _read)
 
 
 def _read(name: str, file: Path) -> PoseSequence:
