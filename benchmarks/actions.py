@@ -26,14 +26,14 @@ from forward import machine
 from rich.console import Console
 from rich.table import Table
 
-from poseact.actions.augment import ClipAugment
-from poseact.actions.evaluate import ActionProtocol, evaluate
-from poseact.actions.importers import read_sequences
-from poseact.actions.sequence import PoseSequence
-from poseact.actions.train import HeadRecipe, train_heads
-from poseact.files import replacing
-from poseact.interrupt import StopRequest
+from poseact._utils.files import replacing
+from poseact._utils.interrupt import StopRequest
+from poseact.actions.pose_sequence import PoseSequence
+from poseact.data.sequences import read_sequences
+from poseact.evaluation.action_evaluation import ActionProtocol, evaluate
 from poseact.models.presets import num_parameters
+from poseact.training.clip_augment import ClipAugment
+from poseact.training.heads import HeadRecipe, train_heads
 
 PROTOCOLS = {
     "centre": ActionProtocol("centre"),

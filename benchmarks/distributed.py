@@ -26,7 +26,7 @@ from forward import machine
 from live import write_video
 from rich.console import Console
 
-from poseact.files import atomic_write
+from poseact._utils.files import atomic_write
 from poseact.inference.distributed import predict_distributed
 from poseact.inference.predictor import DEFAULT_WEIGHTS
 

@@ -26,7 +26,7 @@ from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
 import poseact
-from poseact.files import replacing
+from poseact._utils.files import replacing
 from poseact.models.presets import PRESETS, num_parameters
 
 BATCHES = (1, 8)

@@ -34,15 +34,15 @@ from rich.console import Console
 from rich.progress import track
 
 import poseact
-from poseact.actions.answer import recent_frames
-from poseact.actions.inputs import window_answers
-from poseact.crop import to_frames, whole_window
-from poseact.device import single_thread
-from poseact.draw import draw_pose
-from poseact.files import replacing
+from poseact._utils.device import single_thread
+from poseact._utils.files import replacing
+from poseact.actions.answers import recent_frames
+from poseact.actions.clip_inputs import window_answers
 from poseact.inference.live import run_live
-from poseact.inference.source import live_source
+from poseact.inference.live_source import live_source
 from poseact.media import VideoReader, VideoWriter
+from poseact.media.crop import to_frames, whole_window
+from poseact.media.drawing import draw_pose
 from poseact.models.multitask import MultitaskNetwork
 from poseact.skeleton import PA16
 

@@ -26,7 +26,7 @@ from forward import PRESETS, gflop, machine
 from rich.console import Console
 from rich.table import Table
 
-from poseact.files import replacing
+from poseact._utils.files import replacing
 from poseact.synthetic.make import make_synthetic
 
 MATRIX = 1536

@@ -12,7 +12,8 @@ import pytest
 
 import action_networks
 import poseact
-from poseact.actions.answer import (
+from poseact.actions.action_table import SEGMENT_COLUMNS, WINDOW_COLUMNS, ActionTable
+from poseact.actions.answers import (
     UNKNOWN,
     RecentFrames,
     Segment,
@@ -23,9 +24,8 @@ from poseact.actions.answer import (
     name_answer,
     recent_frames,
 )
-from poseact.actions.inputs import window_answers
-from poseact.actions.sequence import PoseSequence
-from poseact.actions.tables import SEGMENT_COLUMNS, WINDOW_COLUMNS, ActionTable
+from poseact.actions.clip_inputs import window_answers
+from poseact.actions.pose_sequence import PoseSequence
 from poseact.actions.timeline import (
     UNKNOWN_COLOUR,
     action_colours,
@@ -33,9 +33,9 @@ from poseact.actions.timeline import (
     strip_height,
     timeline_picture,
 )
+from poseact.data.pose_table import FramePose
+from poseact.inference.predict import predict
 from poseact.inference.predictor import PersonReading
-from poseact.inference.results import FramePose
-from poseact.inference.run import predict
 from poseact.media import VideoReader, VideoWriter, read_image, write_image
 from poseact.models.sequence import SequenceConfig
 from poseact.skeleton import PA16, PA17

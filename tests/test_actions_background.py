@@ -11,12 +11,12 @@ import torch
 
 import action_networks
 import poseact
-from poseact.actions.background import GREY, blank_outside, read_blanked
-from poseact.actions.extract import extract
-from poseact.actions.features import read_features
-from poseact.actions.folder import Clip
-from poseact.actions.inputs import window_answers
-from poseact.actions.sequence import PoseSequence
+from poseact.actions.clip_inputs import window_answers
+from poseact.actions.pose_sequence import PoseSequence
+from poseact.clips.blanking import GREY, blank_outside, read_blanked
+from poseact.clips.extract import extract
+from poseact.clips.features import read_features
+from poseact.clips.folder import Clip
 from poseact.inference.follow import PersonFollower, person_box
 from poseact.inference.predictor import Predictor
 from poseact.media import Frame, VideoReader, VideoWriter
@@ -95,7 +95,7 @@ def test_pixels_outside_the_box_change_nothing(predictor, frames, readings):
 
 def test_nobody_seen_leaves_the_box_of_all_joints(predictor, frames, readings):
     reading = readings[0]
-    pose = poseact.inference.results.FramePose(
+    pose = poseact.data.pose_table.FramePose(
         **{**vars(reading.pose), "confidence": np.zeros_like(reading.pose.confidence)}
     )
     blanked = read_blanked(predictor, frames[0], reading._replace(pose=pose))

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 import pytest
 
-from poseact.actions.check import check_clips, require_trainable
-from poseact.actions.copies import Copy, Thumbnails, find_copies, join_recordings
-from poseact.actions.folder import find_clips
+from poseact._utils.errors import PoseActError
 from poseact.cli import main
-from poseact.errors import PoseActError
+from poseact.clips.check_clips import check_clips, require_trainable
+from poseact.clips.copies import Copy, Thumbnails, find_copies, join_recordings
+from poseact.clips.folder import find_clips
 from poseact.media import Frame, VideoReader
 from test_actions_extract import clip_of, person, write_sound, write_video  # noqa: F401
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import poseact
-from poseact.actions.inputs import action_network, clip_inputs, window_answers, window_fps
-from poseact.actions.sequence import PoseSequence
+from poseact._utils.errors import PoseActError
+from poseact.actions.clip_inputs import action_network, clip_inputs, window_answers, window_fps
+from poseact.actions.pose_sequence import PoseSequence
 from poseact.actions.windows import centre_end, nearest, window_ends, window_indices
-from poseact.errors import PoseActError
 from poseact.models.action import sharpen, to_person_square
 from poseact.models.sequence import SequenceConfig
 from poseact.skeleton import PA16, PENN13

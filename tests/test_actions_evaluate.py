@@ -9,15 +9,19 @@ import numpy as np
 import pytest
 import torch
 
-from poseact.actions.calibrate import calibrate, fit_temperature, reject_threshold, tempered
-from poseact.actions.evaluate import ActionProtocol, evaluate, mirrored
-from poseact.actions.inputs import clip_inputs, window_answers
-from poseact.actions.scores import ActionScores, expected_calibration_error, wilson_interval
-from poseact.actions.sequence import PoseSequence
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
+from poseact.actions.clip_inputs import clip_inputs, window_answers
+from poseact.actions.pose_sequence import PoseSequence
+from poseact.evaluation.action_evaluation import ActionProtocol, evaluate, mirrored
+from poseact.evaluation.action_scores import (
+    ActionScores,
+    expected_calibration_error,
+    wilson_interval,
+)
 from poseact.models.multitask import MultitaskConfig
 from poseact.models.sequence import SequenceConfig
 from poseact.skeleton import PA16, PENN13
+from poseact.training.calibration import calibrate, fit_temperature, reject_threshold, tempered
 from poseact.weights.checkpoint import load, save
 
 LABELS = ("wave", "walk", "sit")

@@ -18,11 +18,11 @@ import pytest
 import torch
 
 import poseact
-from poseact.actions import extract as extract_module
-from poseact.actions.extract import extract
-from poseact.actions.features import read_features
-from poseact.actions.folder import Clip
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
+from poseact.clips import extract as extract_module
+from poseact.clips.extract import extract
+from poseact.clips.features import read_features
+from poseact.clips.folder import Clip
 from poseact.inference.predictor import Predictor
 from poseact.media import Frame, VideoReader, VideoWriter
 
@@ -32,8 +32,8 @@ PEAKS = """
 import math, resource, sys
 from pathlib import Path
 import poseact
-from poseact.actions.extract import extract
-from poseact.actions.folder import Clip
+from poseact.clips.extract import extract
+from poseact.clips.folder import Clip
 
 cache, *videos = map(Path, sys.argv[1:])
 network = poseact.load("tiny-open")
@@ -277,7 +277,7 @@ class TestCache:
         data[-100] ^= 4
         spoilt = {"cut": data[:-40], "bit": data, "empty": b"", "other": b"hello"}
         file.write_bytes(spoilt[damage])
-        with caplog.at_level(logging.WARNING, "poseact.actions"):
+        with caplog.at_level(logging.WARNING, "poseact.clips"):
             again = read(clip_of(video))
         assert "damaged" in caplog.text
         assert again.frames == 4

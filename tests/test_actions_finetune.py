@@ -14,13 +14,19 @@ import torch
 
 import poseact
 from people import STANDING, write_lsp_people
-from poseact.actions.film import FilmedClip, FilmWindows, collate_windows, film_window, read_frames
-from poseact.actions.finetune import FinetunePlan, finetune
-from poseact.actions.sequence import PoseSequence
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
+from poseact.actions.pose_sequence import PoseSequence
+from poseact.data.filmed_clips import (
+    FilmedClip,
+    FilmWindows,
+    collate_windows,
+    film_window,
+    read_frames,
+)
 from poseact.media import VideoWriter
 from poseact.recipe import Recipe
 from poseact.skeleton import LSP14, PA16
+from poseact.training.finetune import FinetunePlan, finetune
 
 PLAN = FinetunePlan(steps=4, clips=2, save_every=1)
 MARK = (250, 30, 30)

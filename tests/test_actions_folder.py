@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from poseact.actions.folder import BACKGROUND, Clip, clean_label, find_clips
-from poseact.actions.split import split_by_recording
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
+from poseact.clips.folder import BACKGROUND, Clip, clean_label, find_clips
+from poseact.data.split import split_by_recording
 
 
 def make_files(folder, *names):

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from poseact.actions.importers import read_sequences
-from poseact.actions.importers.bvh import LEG_MM
-from poseact.actions.importers.utd_mhad import UTD_MHAD
-from poseact.errors import PoseActError
-from poseact.inference.results import FramePose, PoseTable
+from poseact._utils.errors import PoseActError
+from poseact.data.pose_table import FramePose, PoseTable
+from poseact.data.sequences import read_sequences
+from poseact.data.sequences.bvh import LEG_MM
+from poseact.data.sequences.utd_mhad import UTD_MHAD
 from poseact.models.labels import NTU60, PENN_ACTION
 from poseact.skeleton import COCO17, KINECT20, NTU25, PA16, PA17, PENN13, SKELETONS
 

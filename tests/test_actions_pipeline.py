@@ -16,22 +16,22 @@ import yaml
 from typer.testing import CliRunner
 
 from people import write_lsp_people
-from poseact.actions.dataset import only_part
-from poseact.actions.document import Picture, Section, write_html, write_markdown
-from poseact.actions.evaluate import ActionProtocol
-from poseact.actions.evaluation import eval_actions
-from poseact.actions.figures import STRIP_FRAMES, TILE_PX, filmstrip
-from poseact.actions.finetune import FinetunePlan
-from poseact.actions.importers import read_sequences
-from poseact.actions.pipeline import TrainPlan, train_actions
-from poseact.actions.sequence import PoseSequence
-from poseact.actions.train import HeadRecipe
+from poseact._utils.errors import PoseActError
+from poseact.actions.pose_sequence import PoseSequence
 from poseact.cli import app
-from poseact.errors import PoseActError
+from poseact.clips.action_data import only_part
+from poseact.clips.eval_actions import eval_actions
+from poseact.clips.train_actions import TrainPlan, train_actions
+from poseact.data.sequences import read_sequences
+from poseact.evaluation.action_evaluation import ActionProtocol
+from poseact.evaluation.action_figures import STRIP_FRAMES, TILE_PX, filmstrip
+from poseact.evaluation.document import Picture, Section, write_html, write_markdown
 from poseact.media import read_image, write_image
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.sequence import SequenceNetwork
 from poseact.skeleton import PENN13
+from poseact.training.finetune import FinetunePlan
+from poseact.training.heads import HeadRecipe
 from poseact.weights.checkpoint import load
 
 RECIPE = HeadRecipe(batch=8, action_blocks=1, pose_filters=4, pose_width=14)
@@ -310,7 +310,7 @@ class TestEvaluation:
         def read(*_, **__):
             raise AssertionError
 
-        monkeypatch.setattr("poseact.actions.evaluation.read_filmed", read)
+        monkeypatch.setattr("poseact.clips.eval_actions.read_filmed", read)
         root, report = filmed
         split = tmp_path / "split.csv"
         split.write_text("clip,label,recording,part\nelsewhere,a,,test\n")
@@ -351,7 +351,7 @@ class TestCommands:
             options["on_stage"]("check", 1, 2)
             return replace(trained, notes=["Something is odd."])
 
-        monkeypatch.setattr("poseact.actions.pipeline.train_actions", train)
+        monkeypatch.setattr("poseact.clips.train_actions.train_actions", train)
         options = "--streams pose --frames 8 --fps 10 --epochs 1 --no-curve --seed 3 --test 0.4"
         result = CliRunner().invoke(app, ["train-actions", str(folder), *options.split()])
         assert result.exit_code == 0, result.output
@@ -364,7 +364,7 @@ class TestCommands:
 
     def test_an_interrupted_training_says_how_to_go_on(self, folder, trained, monkeypatch):
         stopped = replace(trained, files=None, interrupted=True)
-        monkeypatch.setattr("poseact.actions.pipeline.train_actions", lambda *_, **__: stopped)
+        monkeypatch.setattr("poseact.clips.train_actions.train_actions", lambda *_, **__: stopped)
         monkeypatch.setattr("sys.argv", ["poseact", "train-actions", "my clips"])
         result = CliRunner().invoke(app, ["train-actions", str(folder)])
         assert result.exit_code == 130

@@ -10,18 +10,18 @@ import torch
 from torch.nn import functional as F
 
 import poseact
-from poseact.actions.augment import ClipAugment
-from poseact.actions.bank import ClipBank
-from poseact.actions.criterion import ActionCriterion
-from poseact.actions.evaluate import evaluate
-from poseact.actions.inputs import ClipInputs
-from poseact.actions.sequence import PoseSequence
-from poseact.actions.train import STATE_NAME, HeadRecipe, train_heads
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
+from poseact.actions.clip_inputs import ClipInputs
+from poseact.actions.pose_sequence import PoseSequence
+from poseact.evaluation.action_evaluation import evaluate
+from poseact.losses import ActionCriterion
 from poseact.models.action import to_person_square
 from poseact.models.outputs import Action
 from poseact.models.sequence import SequenceNetwork
 from poseact.skeleton import PA16, PENN13, Skeleton
+from poseact.training.clip_augment import ClipAugment
+from poseact.training.clip_bank import ClipBank
+from poseact.training.heads import STATE_NAME, HeadRecipe, train_heads
 
 SMALL = HeadRecipe(batch=8, action_blocks=1, pose_filters=4, pose_width=8)
 NEUTRAL = ClipAugment(

@@ -2,11 +2,11 @@ import cv2
 import numpy as np
 import pytest
 
-from poseact.augment import AugmentRanges, augmented_crop, evaluation_crop, make_crop
-from poseact.crop import crop_matrix, person_window, transform_points, warp_image
+from poseact._utils.errors import PoseActError
+from poseact.data.augment import AugmentRanges, augmented_crop, evaluation_crop, make_crop
 from poseact.data.images import ImageFile
 from poseact.data.sample import PoseSample
-from poseact.errors import PoseActError
+from poseact.media.crop import crop_matrix, person_window, transform_points, warp_image
 from poseact.skeleton import PA16
 
 SIZE = 128

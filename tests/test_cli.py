@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import poseact
+from poseact._utils.interrupt import StopRequest
 from poseact.cli import main
+from poseact.data.pose_table import COLUMNS
 from poseact.inference.boxes import read_boxes
-from poseact.inference.results import COLUMNS
-from poseact.inference.run import predict, px_per_mm
-from poseact.interrupt import StopRequest
+from poseact.inference.predict import predict, px_per_mm
 from poseact.media import VideoReader, VideoWriter, read_image, write_image
 from poseact.skeleton import PA16
 from poseact.weights import catalogue

@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from poseact._utils.errors import PoseActError
 from poseact.data.blazepose import read_blazepose
 from poseact.data.lsp import read_lsp, read_lsp_extended
 from poseact.data.sample import labelled_box
-from poseact.errors import PoseActError
 from poseact.skeleton import BLAZEPOSE33, LSP14, PA16
 
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.io import savemat
 from typer.testing import CliRunner
 
-import poseact.cli.datasets  # noqa: F401 - registers the group
+import poseact.cli.dataset_commands  # noqa: F401 - registers the group
 from official_files import (
     LENS,
     mpii_person,
@@ -19,13 +19,13 @@ from official_files import (
     write_mpi_test,
     write_mpii,
 )
+from poseact._utils.errors import PoseActError
 from poseact.cli.app import app
-from poseact.data.check import check_data
+from poseact.data.check_data import check_data
 from poseact.data.human36m_cameras import VIEWS
 from poseact.data.mpii import read_mpii
 from poseact.data.official import DISTRIBUTIONS
 from poseact.data.shards import read_packed
-from poseact.errors import PoseActError
 from poseact.media import read_image, write_image
 from poseact.skeleton import PA16
 

@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from people import write_lsp_people
-from poseact.augment import AugmentRanges, evaluation_crop
+from poseact._utils.errors import PoseActError
+from poseact.data.augment import AugmentRanges, evaluation_crop
 from poseact.data.dataset import PoseRows, UnitSource, clip_window, clips, collate, stills
 from poseact.data.images import ImageFile
 from poseact.data.lsp import read_lsp_extended
 from poseact.data.mix import RowKey, UnitKey
 from poseact.data.unreadable import UnreadableTally, existing
-from poseact.errors import PoseActError
 
 STILL = AugmentRanges(
     rotation_deg=0, scale=(1, 1), translation=0, flip=0, power=(1, 1), brightness=(1, 1),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from poseact.draw import SIDE_COLOURS, draw_box, draw_label, draw_pose, draw_side_view
+from poseact.media.drawing import SIDE_COLOURS, draw_box, draw_label, draw_pose, draw_side_view
 from poseact.skeleton import PA16, PA20, Skeleton
 
 BACKGROUND = 90

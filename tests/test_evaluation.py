@@ -12,16 +12,16 @@ from torch import nn
 from typer.testing import CliRunner
 
 import poseact
-from poseact.augment import evaluation_crop
+from poseact._utils.errors import PoseActError
 from poseact.cli import app
+from poseact.data.augment import evaluation_crop
 from poseact.data.camera import Camera
 from poseact.data.sample import PoseSample, labelled_box
 from poseact.data.sources import SourceSpec
-from poseact.errors import PoseActError
-from poseact.evaluation.pose import describe_source, evaluate, predict_samples
-from poseact.evaluation.results import PoseScores
-from poseact.evaluation.run import eval_pose
-from poseact.evaluation.scores import person_errors, score_poses
+from poseact.evaluation.eval_pose import eval_pose
+from poseact.evaluation.pose_evaluation import describe_source, evaluate, predict_samples
+from poseact.evaluation.pose_results import PoseScores
+from poseact.evaluation.pose_scores import person_errors, score_poses
 from poseact.media import write_image
 from poseact.models.base import Card
 from poseact.skeleton import LSP14, PA16

@@ -11,11 +11,11 @@ import pytest
 from scipy.io import savemat
 from typer.testing import CliRunner
 
+from poseact._utils.errors import PoseActError
 from poseact.cli import app
 from poseact.data.faults import find_faults, swap_reason
 from poseact.data.images import ImageFile
 from poseact.data.sample import PoseSample, labelled_box
-from poseact.errors import PoseActError
 from poseact.media import read_image
 from poseact.skeleton import PA16
 

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
 from poseact.losses import PoseCriterion, PoseTargets, gaussian
 from poseact.models.outputs import Pose, Prediction
 

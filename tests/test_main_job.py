@@ -10,7 +10,7 @@ import pytest
 
 import poseact
 from poseact.data.blazepose import read_blazepose
-from poseact.inference.run import demo, predict
+from poseact.inference.predict import demo, predict
 from poseact.media import VideoReader
 from poseact.metrics import pck, torso_size
 from poseact.skeleton import PA16

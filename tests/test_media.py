@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
 from poseact.media import (
     VideoReader,
     VideoWriter,

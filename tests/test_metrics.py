@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 
 from poseact import metrics
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
 from poseact.evaluation.oks import oks_ap, oks_sigmas
 from poseact.metrics import mpjpe, n_mpjpe, pa_mpjpe, pck, pckh, pcp, torso_size
 from poseact.skeleton import COCO17, LSP14, PA16, Skeleton

@@ -2,8 +2,8 @@ from itertools import islice
 
 import pytest
 
+from poseact._utils.errors import PoseActError
 from poseact.data.mix import MixedBatches, MixedSource, rows_of
-from poseact.errors import PoseActError
 
 
 def mixed(**changes):

@@ -18,12 +18,12 @@ from typer.testing import CliRunner
 import poseact
 from official import write_penn_action
 from people import write_lsp_people
+from poseact._utils.errors import PoseActError
 from poseact.cli import app
-from poseact.data.inspect import inspect_recipe
-from poseact.errors import PoseActError
 from poseact.recipe import load_stages
-from poseact.training.data import PoseData
-from poseact.training.train import Machine, train
+from poseact.training.inspect_recipe import inspect_recipe
+from poseact.training.loaders import PoseData
+from poseact.training.train_pose import Machine, train
 
 QUIET = Machine(workers=0, log_every=1)
 ACTIONS = ("squat", "bowl")

@@ -23,6 +23,7 @@ from official_files import (
     write_mpi_test,
     write_mpii,
 )
+from poseact._utils.errors import PoseActError
 from poseact.data.human36m_cameras import VIEWS, read_human36m_cameras
 from poseact.data.human36m_official import (
     read_cdf_poses,
@@ -37,7 +38,6 @@ from poseact.data.mpi_inf_3dhp_official import (
     read_mpi_inf_3dhp_official,
 )
 from poseact.data.mpii import read_mpii
-from poseact.errors import PoseActError
 from poseact.media import VideoWriter, write_image
 from poseact.skeleton import H36M17, H36M32, H36M32_PAPER, MPI3DHP17, MPII16, PA16
 

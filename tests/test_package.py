@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import poseact
+from poseact.data.pose_table import COLUMNS
 from poseact.inference.predictor import DEFAULT_WEIGHTS
-from poseact.inference.results import COLUMNS
 from poseact.models.presets import PRESETS
 from poseact.weights.checkpoint import shipped_weights
 

@@ -10,10 +10,10 @@ import torch
 from torch.nn import functional as F
 
 import poseact
-from poseact.crop import crop_matrix, transform_points, warp_image, whole_window
 from poseact.inference.follow import PersonFollower, closer_window
 from poseact.layers.softargmax import soft_argmax_2d
 from poseact.media import Frame
+from poseact.media.crop import crop_matrix, transform_points, warp_image, whole_window
 from poseact.models.base import Network
 from poseact.models.config import NetworkConfig
 from poseact.models.outputs import Pose, Prediction

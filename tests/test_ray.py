@@ -21,16 +21,16 @@ import torch
 import poseact
 from action_networks import action_network
 from conftest import ROOT
+from poseact._utils.errors import PoseActError
 from poseact.cli import main
-from poseact.errors import PoseActError
+from poseact.data.pose_table import PoseTable
+from poseact.inference.predict import predict
 from poseact.inference.records import FileRecord, JobFolder
-from poseact.inference.results import PoseTable
-from poseact.inference.run import predict
 from poseact.media import VideoWriter, write_image
 
 ray = pytest.importorskip("ray")
 distributed = pytest.importorskip("poseact.inference.distributed")
-worker = pytest.importorskip("poseact.inference.worker")
+worker = pytest.importorskip("poseact.inference.predict_worker")
 
 LONG = 800
 

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from conftest import ROOT
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
 from poseact.recipe import ScheduleSpec, differences, load_recipe, load_stages
 from poseact.training.optimisation import rate_factor
 

@@ -18,15 +18,15 @@ from action_files import write_ntu
 from conftest import ROOT
 from official import picture, standing, write_penn_action
 from official_files import LENS, mpii_person, room_poses, write_cdf, write_metadata, write_mpii
+from poseact._utils.errors import PoseActError
 from poseact.cli import app
 from poseact.data.human36m_cameras import VIEWS
-from poseact.errors import PoseActError
+from poseact.evaluation.protocols.human36m_protocol import TEST_SUBJECTS
+from poseact.evaluation.protocols.published import tables
+from poseact.evaluation.protocols.reproduce import reproduce
 from poseact.media import write_image
-from poseact.protocols.human36m import TEST_SUBJECTS
-from poseact.protocols.published import tables
-from poseact.protocols.reproduce import reproduce
 from poseact.skeleton import LSP14, MPII16
-from poseact.training.train import Machine, train
+from poseact.training.train_pose import Machine, train
 from test_parity import FIXTURES, write_keras_file
 
 QUIET = Machine(workers=0, log_every=1)

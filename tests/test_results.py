@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from poseact.errors import PoseActError
-from poseact.inference import results
-from poseact.inference.results import COLUMNS, FramePose, PoseTable
+from poseact._utils.errors import PoseActError
+from poseact.data import pose_table as results
+from poseact.data.pose_table import COLUMNS, FramePose, PoseTable
 from poseact.skeleton import LSP14, PA16
 
 

@@ -16,13 +16,13 @@ import pytest
 
 from action_files import write_film, write_jhmdb, write_ntu
 from official import write_penn_action
-from poseact.augment import AugmentRanges
+from poseact._utils.errors import PoseActError
+from poseact.data.augment import AugmentRanges
 from poseact.data.dataset import PoseRows, UnitSource, stills
 from poseact.data.mix import MixedBatches, MixedSource, RowKey, UnitKey
 from poseact.data.pack import pack
 from poseact.data.shards import read_index, read_packed, read_packed_videos
 from poseact.data.sources import SourceSpec
-from poseact.errors import PoseActError
 from poseact.skeleton import JHMDB15, NTU25, PA16, PA17, PA20, PENN13
 from poseact.synthetic.make import make_synthetic
 

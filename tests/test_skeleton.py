@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
 from poseact.skeleton import (
     BLAZEPOSE33,
     COCO17,

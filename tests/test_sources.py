@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 from scipy.io import savemat
 
+from poseact._utils.errors import PoseActError
 from poseact.data.sources import ADAPTERS, SourceSpec, expand_variables
-from poseact.errors import PoseActError
 from poseact.skeleton import LSP14, PA16
 
 

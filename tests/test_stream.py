@@ -18,14 +18,14 @@ import torch
 
 import action_networks
 import poseact
-from poseact.actions.answer import UNKNOWN, RecentFrames
-from poseact.actions.inputs import window_answers
-from poseact.actions.sequence import PoseSequence
+from poseact.actions.answers import UNKNOWN, RecentFrames
+from poseact.actions.clip_inputs import window_answers
+from poseact.actions.pose_sequence import PoseSequence
 from poseact.actions.timeline import strip_height
 from poseact.cli import main
 from poseact.inference import stream as stream_module
 from poseact.inference.live import RecentSegments, run_live
-from poseact.inference.source import BackOff, LiveSource, live_source
+from poseact.inference.live_source import BackOff, LiveSource, live_source
 from poseact.media import VideoReader, VideoWriter
 from poseact.models.sequence import SequenceConfig
 from poseact.skeleton import PA16
@@ -336,8 +336,8 @@ def test_a_photo_is_no_source(tmp_path):
 def test_no_words_but_our_own():
     # In a program of its own, for FFmpeg asks how loud it may be only once.
     program = (
-        "from poseact.errors import PoseActError\n"
-        "from poseact.inference.source import live_source\n"
+        "from poseact._utils.errors import PoseActError\n"
+        "from poseact.inference.live_source import live_source\n"
         "for spec in (987, 'http://127.0.0.1:9/x.mp4'):\n"
         "    try:\n"
         "        live_source(spec).__enter__()\n"

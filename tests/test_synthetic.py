@@ -15,9 +15,9 @@ from poseact.synthetic.body import Body, Shape, template
 from poseact.synthetic.clothes import draw_outfit
 from poseact.synthetic.families import TRAINING
 from poseact.synthetic.held_out import VALIDATION
-from poseact.synthetic.labels import SYNTHETIC, joints_of
+from poseact.synthetic.joints import SYNTHETIC, joints_of
 from poseact.synthetic.motion import HELD_OUT, Motion, draw_motion, mirrored, recordings
-from poseact.synthetic.sample import draw_sequence, draw_shape
+from poseact.synthetic.random_person import draw_sequence, draw_shape
 from poseact.synthetic.scene import View, ball, box, draw_light, tube
 
 
@@ -215,7 +215,7 @@ class TestRendering:
     def test_visible_joints_lie_on_the_person(self, monkeypatch):
         pictures = []
         monkeypatch.setattr(
-            "poseact.synthetic.sample.render",
+            "poseact.synthetic.random_person.render",
             lambda *args: pictures.append(rendering.render(*args)) or pictures[-1],
         )
         for seed in range(6):

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from poseact._utils.errors import PoseActError
 from poseact.cli import app
 from poseact.data.synthetic import read_synthetic
-from poseact.errors import PoseActError
 from poseact.skeleton import PA16, PA20
 from poseact.synthetic.make import SyntheticSpec, make_synthetic
 

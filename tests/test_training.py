@@ -22,9 +22,9 @@ from typer.testing import CliRunner
 
 import poseact
 from people import write_lsp_people
+from poseact._utils.errors import PoseActError
 from poseact.cli import app, main
-from poseact.errors import PoseActError
-from poseact.training.train import Machine, TrainReport, train
+from poseact.training.train_pose import Machine, TrainReport, train
 
 STEPS = 8
 QUIET = Machine(workers=0, log_every=1)
@@ -304,7 +304,7 @@ def test_the_command_says_where_the_results_lie(recipe, tmp_path):
 
 def test_a_command_without_its_extra_says_what_to_install(recipe, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "lightning", None)
-    monkeypatch.delitem(sys.modules, "poseact.training.train", raising=False)
+    monkeypatch.delitem(sys.modules, "poseact.training.train_pose", raising=False)
     monkeypatch.delitem(sys.modules, "poseact.training.callbacks", raising=False)
     monkeypatch.setattr(sys, "argv", ["poseact", "train-pose", str(recipe())])
     with pytest.raises(SystemExit) as stop:
@@ -350,8 +350,8 @@ def test_a_program_whose_training_failed_can_end(recipe, tmp_path, people):
     source = {"adapter": "lsp-extended", "root": str(tmp_path / "damaged")}
     program = (
         "import sys\n"
-        "from poseact.errors import PoseActError\n"
-        "from poseact.training.train import Machine, train\n"
+        "from poseact._utils.errors import PoseActError\n"
+        "from poseact.training.train_pose import Machine, train\n"
         "try:\n"
         "    train(sys.argv[1], sys.argv[2], machine=Machine(workers=1))\n"
         "except PoseActError as error:\n"

@@ -19,13 +19,13 @@ from action_files import (
     write_skeletons,
 )
 from official import write_penn_action
+from poseact._utils.errors import PoseActError
 from poseact.data.jhmdb import read_jhmdb
 from poseact.data.label_files import read_mat_variables
 from poseact.data.ntu import read_ntu_videos
 from poseact.data.penn_action import read_penn_action
 from poseact.data.sources import SourceSpec
 from poseact.data.video_sources import STILL_ADAPTERS, VIDEO_ADAPTERS
-from poseact.errors import PoseActError
 from poseact.media import read_image
 from poseact.models.labels import NTU60, NTU120
 from poseact.skeleton import JHMDB15, NTU25, PA16, PENN13

@@ -10,10 +10,10 @@ import torch
 
 import poseact
 from official import write_penn_action
+from poseact._utils.errors import PoseActError
 from poseact.data.penn_action import read_penn_action
 from poseact.data.video_windows import all_windows, centre_window, training_window
-from poseact.errors import PoseActError
-from poseact.evaluation.videos import ClipProtocol, evaluate_videos
+from poseact.evaluation.video_evaluation import ClipProtocol, evaluate_videos
 from poseact.models.outputs import Action
 
 ACTIONS = ("squat", "bowl")

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from poseact.crop import crop_matrix, warp_image
 from poseact.media import VideoWriter, read_image
+from poseact.media.crop import crop_matrix, warp_image
 
 EXERCISES = ("Weighted_Jump_Squat", "Upright_Barbell_Row", "Wide_Stance_Barbell_Squat")
 FPS = 15

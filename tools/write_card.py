@@ -18,9 +18,9 @@ from typing import Any
 import yaml
 
 import poseact
-from poseact.evaluation.report import Rows, joint_rows, mean_rows, part_rows
-from poseact.evaluation.results import PoseScores
-from poseact.files import atomic_write
+from poseact._utils.files import atomic_write
+from poseact.evaluation.pose_report import Rows, joint_rows, mean_rows, part_rows
+from poseact.evaluation.pose_results import PoseScores
 from poseact.models.base import Network
 
 CARD = """# Model card: {name}

@@ -7,11 +7,11 @@ from importlib.metadata import version
 # networks many times slower on a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
 from poseact.inference.predictor import Predictor
 from poseact.inference.stream import Stream
 from poseact.models.base import Network
-from poseact.models.fuse import fused
+from poseact.models.bn_folding import fused
 from poseact.models.outputs import Action, Pose, Prediction
 from poseact.models.presets import PRESETS, create_model
 from poseact.skeleton import SKELETONS, Skeleton

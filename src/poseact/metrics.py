@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
 from poseact.skeleton import MIDPOINTS, Skeleton
 
 TORSO_DIAGONALS = (("right_hip", "left_shoulder"), ("left_hip", "right_shoulder"))

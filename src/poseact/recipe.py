@@ -9,12 +9,11 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from poseact.actions.criterion import ActionCriterion
-from poseact.augment import AugmentRanges
+from poseact._utils.errors import PoseActError
+from poseact.data.augment import AugmentRanges
 from poseact.data.mix import rows_of
 from poseact.data.sources import SourceSpec
-from poseact.errors import PoseActError
-from poseact.losses import MultitaskCriterion, PoseCriterion
+from poseact.losses import ActionCriterion, MultitaskCriterion, PoseCriterion
 from poseact.models.config import NetworkConfig
 from poseact.models.multitask import MAP_STRIDE
 from poseact.models.presets import preset_config
@@ -54,7 +53,7 @@ class LossSpec(_Part):
     weights: dict[str, float] = Field(default_factory=dict)
     sigma: float = 1.0
     action: float = Field(default=1.0, gt=0)
-    """Factor of :class:`poseact.actions.criterion.ActionCriterion` beside the pose losses."""
+    """Factor of :class:`poseact.losses.ActionCriterion` beside the pose losses."""
 
     def build(self, learn: Sequence[str] = ("pose",)) -> MultitaskCriterion:
         """The criterion of some tasks."""

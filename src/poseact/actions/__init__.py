@@ -1,1 +1,1 @@
-"""Actions of one's own: from clips to features, trained heads, and answers over time."""
+"""What an action over time is: pose sequence, windows, answers, segments, timeline."""

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from poseact.actions.answer import UNKNOWN, Segment
-from poseact.draw import OUTLINE, Colour
+from poseact.actions.answers import UNKNOWN, Segment
+from poseact.media.drawing import OUTLINE, Colour
 
 UNKNOWN_COLOUR: Colour = (104, 110, 120)
 

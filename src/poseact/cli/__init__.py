@@ -7,32 +7,32 @@ import sys
 
 from rich.logging import RichHandler
 
+from poseact._utils.errors import PoseActError
 from poseact.cli import (
-    actions,
-    check,
-    data,
-    datasets,
-    live,
-    predict,
-    reproduce,
-    train,
-    weights,
+    action_commands,
+    check_command,
+    data_commands,
+    dataset_commands,
+    live_command,
+    predict_commands,
+    reproduce_command,
+    train_commands,
+    weights_commands,
 )
 from poseact.cli.app import INTERRUPTED, app, make_console
-from poseact.errors import PoseActError
 
 __all__ = [
-    "actions",
+    "action_commands",
     "app",
-    "check",
-    "data",
-    "datasets",
-    "live",
+    "check_command",
+    "data_commands",
+    "dataset_commands",
+    "live_command",
     "main",
-    "predict",
-    "reproduce",
-    "train",
-    "weights",
+    "predict_commands",
+    "reproduce_command",
+    "train_commands",
+    "weights_commands",
 ]
 
 _EXTRA = frozenset(

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from poseact.crop import Box
+from poseact._utils.errors import PoseActError
+from poseact._utils.left_out import LeftOut
 from poseact.data.images import ImageFile
 from poseact.data.label_files import read_json
 from poseact.data.sample import PoseSample, labelled_box
-from poseact.errors import PoseActError
-from poseact.left_out import LeftOut
+from poseact.media.crop import Box
 from poseact.skeleton import COCO17, PA16, Skeleton
 
 _PIXEL_ORIGIN = 0.5

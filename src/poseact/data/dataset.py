@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from poseact.augment import AugmentRanges, Crop, augmented_crop
-from poseact.crop import Box, Window, person_window
+from poseact._utils.errors import PoseActError
+from poseact.data.augment import AugmentRanges, Crop, augmented_crop
 from poseact.data.mix import RowKey, UnitKey
 from poseact.data.sample import PoseSample
 from poseact.data.video import LabelledVideo, VideoFrame
 from poseact.data.video_windows import training_window
-from poseact.errors import PoseActError
 from poseact.losses import PoseTargets
+from poseact.media.crop import Box, Window, person_window
 
 Unit = tuple[PoseSample, ...]
 """What is augmented as one: a still is a unit of one sample, a clip one of T."""

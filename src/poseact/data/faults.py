@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
+from poseact._utils.errors import PoseActError
 from poseact.data.sample import PoseSample
-from poseact.errors import PoseActError
 
 FaultKind = Literal[
     "unreadable",

@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from poseact._utils.errors import PoseActError
 from poseact.data.camera import Camera, Row
 from poseact.data.label_files import require_file
 from poseact.data.mmpose_files import read_cameras
-from poseact.errors import PoseActError
 
 VIEWS = ("54138969", "55011271", "58860488", "60457274")
 """Names of the four cameras, in the order of the release."""

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from poseact._utils.errors import PoseActError
 from poseact.data.label_files import require_file
 from poseact.data.plain_pickle import DAMAGED_PICKLE, plain_pickle
-from poseact.errors import PoseActError
 
 _MEMBER = "positions_3d.npy"
 _MM_PER_M = 1000

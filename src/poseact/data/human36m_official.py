@@ -15,6 +15,7 @@ import cdflib
 import numpy as np
 from pydantic import PositiveInt
 
+from poseact._utils.errors import PoseActError
 from poseact.data.camera import Camera
 from poseact.data.human36m_cameras import VIEWS, read_human36m_cameras
 from poseact.data.human36m_npz import read_positions
@@ -23,7 +24,6 @@ from poseact.data.label_files import require_file
 from poseact.data.mmpose_files import Labels3D, camera_of, samples_3d
 from poseact.data.sample import PoseSample
 from poseact.data.video import FrameVideo, VideoFrame
-from poseact.errors import PoseActError
 from poseact.skeleton import H36M32, H36M32_PAPER, PA16, Skeleton
 
 _POSES = "MyPoseFeatures"

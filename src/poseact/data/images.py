@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
 from poseact.media import decode_image, read_image
 
 

@@ -11,12 +11,12 @@ from typing import Literal
 
 import numpy as np
 
-from poseact.actions.importers.common import files_below
+from poseact._utils.errors import PoseActError
 from poseact.data.images import ImageFile
 from poseact.data.label_files import MATLAB_PIXEL_ORIGIN, read_mat
+from poseact.data.sequences.common import files_below
 from poseact.data.video import FrameImages, LabelledVideo
 from poseact.data.video_labels import Part, converted_poses, of_part
-from poseact.errors import PoseActError
 from poseact.skeleton import JHMDB15, PA16, Skeleton
 
 # Of HMDB51, from which the videos are cut (Kuehne et al., 2011).

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
 
 MATLAB_PIXEL_ORIGIN = 0.5
 """Labels that count pixels as MATLAB does have the first one's centre at 1; here it is at 0.5."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from torch.utils.data import Sampler
 
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
 
 
 class UnitKey(NamedTuple):

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from poseact._utils.errors import PoseActError
 from poseact.data.camera import Camera
 from poseact.data.images import ImageFile
 from poseact.data.label_files import read_npz, require_file, require_shape
 from poseact.data.plain_pickle import DAMAGED_PICKLE, plain_pickle
 from poseact.data.sample import PoseSample, labelled_box
-from poseact.errors import PoseActError
 from poseact.skeleton import Skeleton
 
 _LABEL_KEYS = ("imgname", "part", "S")

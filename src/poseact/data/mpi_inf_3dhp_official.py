@@ -14,13 +14,13 @@ import h5py
 import numpy as np
 from pydantic import PositiveInt
 
+from poseact._utils.errors import PoseActError
 from poseact.data.camera import Camera, Row
 from poseact.data.images import ImageFile, ImageSource
 from poseact.data.label_files import read_mat_variables, require_file
 from poseact.data.mmpose_files import Labels3D, camera_of, samples_3d
 from poseact.data.sample import PoseSample
 from poseact.data.video import FrameVideo, VideoFrame
-from poseact.errors import PoseActError
 from poseact.skeleton import MPI3DHP17, PA16, Skeleton
 
 # The hand and the foot of this motion capture are not known to be where Kinect's are, so they have

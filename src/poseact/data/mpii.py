@@ -10,11 +10,11 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from poseact.crop import Window
+from poseact._utils.errors import PoseActError
 from poseact.data.images import ImageFile
 from poseact.data.label_files import MATLAB_PIXEL_ORIGIN, read_json, read_mat
 from poseact.data.sample import PoseSample, labelled_box
-from poseact.errors import PoseActError
+from poseact.media.crop import Window
 from poseact.skeleton import MPII16, PA16, Skeleton
 
 # PCKh's unit is this share of the diagonal of the head's rectangle, as in the official evaluation.

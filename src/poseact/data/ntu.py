@@ -15,8 +15,9 @@ from typing import Literal
 
 import numpy as np
 
-from poseact.actions.importers.common import MM_PER_METRE, behind, files_below
-from poseact.actions.importers.ntu import (
+from poseact._utils.errors import PoseActError
+from poseact.data.sequences.common import MM_PER_METRE, behind, files_below
+from poseact.data.sequences.ntu_skeletons import (
     NTU_FPS,
     JointNumbers,
     NtuFacts,
@@ -26,7 +27,6 @@ from poseact.actions.importers.ntu import (
 )
 from poseact.data.video import FrameVideo, LabelledVideo, VideoPoses
 from poseact.data.video_labels import Part, converted_poses, of_part
-from poseact.errors import PoseActError
 from poseact.models.labels import NTU60, NTU120
 from poseact.skeleton import NTU25_PAPER, PA16, Skeleton
 

@@ -12,14 +12,14 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from poseact._utils.errors import PoseActError
+from poseact._utils.files import atomic_write
+from poseact._utils.interrupt import StopRequest
 from poseact.data.sample import PoseSample
 from poseact.data.shard_members import members_of_items
 from poseact.data.shards import EVERY_JOINT, INDEX, PackIndex, read_index
 from poseact.data.sources import SourceSpec
 from poseact.data.video import LabelledVideo
-from poseact.errors import PoseActError
-from poseact.files import atomic_write
-from poseact.interrupt import StopRequest
 
 STILLS_PER_SHARD = 1000
 VIDEOS_PER_SHARD = 50

@@ -8,10 +8,10 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from poseact.actions.importers.penn import read_penn
-from poseact.actions.sequence import PoseSequence
+from poseact.actions.pose_sequence import PoseSequence
 from poseact.data.images import ImageFile
 from poseact.data.label_files import MATLAB_PIXEL_ORIGIN
+from poseact.data.sequences.penn_labels import read_penn
 from poseact.data.video import FrameImages, LabelledVideo
 from poseact.data.video_labels import Part, converted_poses, of_part
 from poseact.skeleton import PA16, PENN13, Skeleton

@@ -8,10 +8,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from poseact.crop import Box, Window
+from poseact._utils.errors import PoseActError
 from poseact.data.camera import Camera
 from poseact.data.images import ImageSource
-from poseact.errors import PoseActError
+from poseact.media.crop import Box, Window
 from poseact.skeleton import Skeleton
 
 T = TypeVar("T")

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from poseact._utils.errors import PoseActError
 from poseact.data.images import ImageFile, ImageSource
 from poseact.data.sample import PoseSample
 from poseact.data.shards import STILL_FACTS, VIDEO_FACTS
 from poseact.data.video import FrameImages, FrameSource, FrameVideo, LabelledVideo, VideoFrame
-from poseact.errors import PoseActError
 from poseact.media import VideoReader
 
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95)

@@ -20,13 +20,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, ValidationError
 
+from poseact._utils.errors import PoseActError
 from poseact.data.camera import Camera
 from poseact.data.images import ShardMember
 from poseact.data.label_files import require_file
 from poseact.data.sample import PoseSample
 from poseact.data.video import LabelledVideo, VideoPoses
 from poseact.data.video_labels import Part, of_part
-from poseact.errors import PoseActError
 from poseact.media import decode_image
 from poseact.skeleton import PA16, SKELETONS, Skeleton
 

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from poseact._utils.errors import PoseActError
 from poseact.data.blazepose import read_blazepose
 from poseact.data.coco import read_coco
 from poseact.data.human36m import read_human36m
@@ -32,7 +33,6 @@ from poseact.data.sample import PoseSample
 from poseact.data.synthetic import read_synthetic
 from poseact.data.video import LabelledVideo
 from poseact.data.video_sources import STILL_ADAPTERS, VIDEO_ADAPTERS
-from poseact.errors import PoseActError
 from poseact.skeleton import MIDPOINTS, PA16, Skeleton
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")

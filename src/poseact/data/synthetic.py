@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from poseact._utils.errors import PoseActError
 from poseact.data.camera import Camera
 from poseact.data.images import ShardMember
 from poseact.data.sample import PoseSample, labelled_box
-from poseact.errors import PoseActError
 from poseact.skeleton import PA16, Skeleton
 
 INDEX = "index.json"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 
+from poseact._utils.errors import PoseActError
 from poseact.data.sample import PoseSample
-from poseact.errors import PoseActError
 
 UNREADABLE_LIMIT = 0.01
 """Share of a data set's pictures that may be unreadable."""

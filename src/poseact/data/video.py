@@ -9,10 +9,10 @@ from typing import Protocol
 
 import numpy as np
 
-from poseact.actions.sequence import PoseSequence
+from poseact._utils.errors import PoseActError
+from poseact.actions.pose_sequence import PoseSequence
 from poseact.data.images import ImageSource
 from poseact.data.sample import PoseSample
-from poseact.errors import PoseActError
 from poseact.media import VideoReader
 from poseact.skeleton import Skeleton
 

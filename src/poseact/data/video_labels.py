@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from poseact._utils.errors import PoseActError
 from poseact.data.video import LabelledVideo, VideoPoses
-from poseact.errors import PoseActError
 from poseact.skeleton import Skeleton
 
 Part = Literal["train", "test"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from poseact.crop import Box
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
 from poseact.inference.predictor import window_of
+from poseact.media.crop import Box
 
 BoxesByFrame = dict[int, list[Box]]
 

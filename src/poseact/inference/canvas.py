@@ -10,10 +10,10 @@ from types import TracebackType
 
 import numpy as np
 
-from poseact.actions.answer import Segment
+from poseact.actions.answers import Segment
 from poseact.actions.timeline import draw_strip, strip_height
-from poseact.draw import Colour
 from poseact.media import VideoWriter, write_image
+from poseact.media.drawing import Colour
 
 
 class Canvas:

@@ -15,15 +15,15 @@ from uuid import uuid4
 
 import torch
 
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
+from poseact._utils.interrupt import StopRequest
 from poseact.inference.boxes import BoxesByFrame
 from poseact.inference.inputs import boxes_of, find_inputs
 from poseact.inference.loading import load_readers
+from poseact.inference.predict_worker import FileWorker, WorkerJob, packed_item
 from poseact.inference.predictor import DEFAULT_WEIGHTS
 from poseact.inference.ray_engine import ray_session, run_workers, workers_that_fit
 from poseact.inference.records import FileRecord, JobFolder
-from poseact.inference.worker import FileWorker, WorkerJob, packed_item
-from poseact.interrupt import StopRequest
 from poseact.weights.checkpoint import load
 
 _Item = tuple[str, BoxesByFrame | None]
@@ -87,7 +87,7 @@ def predict_distributed(
         source: File or folder; the pictures and videos of a folder are found at any depth.
         out: Folder for the results.
         weights: Name of shipped weights, a fetched preset, or a checkpoint file.
-        boxes: CSV file with the people's boxes, as :func:`~poseact.inference.run.predict` has it.
+        boxes: CSV file with the people's boxes, as in :func:`~poseact.inference.predict.predict`.
         num_blocks: Stop after this many prediction blocks.
         device: Where workers run; by default CUDA if they are given GPUs, else the CPU.
         workers: Processes that hold the network; by default as many as the cluster has room for.

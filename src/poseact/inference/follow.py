@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from poseact.crop import MIN_SIDE_PX, Box, Window, person_window, whole_window
+from poseact.media.crop import MIN_SIDE_PX, Box, Window, person_window, whole_window
 
 SURE = 0.5
 """Confidence from which a joint counts as seen."""

@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import chain, count
 from pathlib import Path
 
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
 from poseact.inference.boxes import BoxesByFrame, read_boxes
 from poseact.media import VIDEO_SUFFIXES, Frame, VideoReader, find_media, read_image
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from poseact.actions.answer import Segment
+from poseact._utils.interrupt import StopRequest
+from poseact.actions.answers import Segment
 from poseact.actions.timeline import action_colours
-from poseact.draw import draw_pose
 from poseact.inference.canvas import Canvas, with_strip
-from poseact.inference.source import LiveFrame, LiveSource
+from poseact.inference.live_source import LiveFrame, LiveSource
+from poseact.inference.preview_window import Window
 from poseact.inference.stream import Latency, Stream, StreamAnswer
-from poseact.inference.window import Window
-from poseact.interrupt import StopRequest
+from poseact.media.drawing import draw_pose
 
 SHOWN_S = 20.0
 """Seconds of the past in the timeline."""

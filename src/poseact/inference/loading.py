@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import torch
 
-from poseact.actions.inputs import ActionNetwork, action_network, window_fps
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
+from poseact.actions.clip_inputs import ActionNetwork, action_network, window_fps
 from poseact.inference.predictor import Predictor
 from poseact.models.base import Network
-from poseact.models.fuse import fused
+from poseact.models.bn_folding import fused
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.sequence import SequenceNetwork
 from poseact.weights.checkpoint import load

@@ -10,7 +10,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from poseact.crop import (
+from poseact._utils.device import on_device
+from poseact._utils.errors import PoseActError
+from poseact.data.pose_table import FramePose
+from poseact.inference.follow import SURE, PersonFollower, closer_window
+from poseact.layers.softargmax import spread_2d, window_confidence
+from poseact.media import Frame, require_picture
+from poseact.media.crop import (
     DEPTH_RANGE_MM,
     Box,
     Window,
@@ -21,16 +27,10 @@ from poseact.crop import (
     warp_image,
     whole_window,
 )
-from poseact.device import on_device
-from poseact.errors import PoseActError
-from poseact.inference.follow import SURE, PersonFollower, closer_window
-from poseact.inference.results import FramePose
-from poseact.layers.softargmax import spread_2d, window_confidence
-from poseact.media import Frame, require_picture
 from poseact.models.action import gather_at_joints
 from poseact.models.base import Network
+from poseact.models.bn_folding import fused
 from poseact.models.config import checked_blocks
-from poseact.models.fuse import fused
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.sequence import SequenceNetwork
 from poseact.weights.checkpoint import load

@@ -13,8 +13,8 @@ from queue import Empty, Queue
 from threading import Thread
 from typing import Any, TypeVar
 
-from poseact.errors import PoseActError
-from poseact.interrupt import StopRequest
+from poseact._utils.errors import PoseActError
+from poseact._utils.interrupt import StopRequest
 
 try:
     import ray

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from poseact.errors import PoseActError
-from poseact.files import atomic_write
+from poseact._utils.errors import PoseActError
+from poseact._utils.files import atomic_write
 
 FORMAT = "poseact-job-1"
 

@@ -11,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from poseact.actions.answer import name_answer, recent_frames, window_span
-from poseact.actions.inputs import window_answers
-from poseact.device import single_thread
-from poseact.errors import PoseActError
+from poseact._utils.device import single_thread
+from poseact._utils.errors import PoseActError
+from poseact.actions.answers import name_answer, recent_frames, window_span
+from poseact.actions.clip_inputs import window_answers
+from poseact.data.pose_table import FramePose
 from poseact.inference.follow import PersonFollower
 from poseact.inference.loading import load_action_readers
-from poseact.inference.results import FramePose
 from poseact.media import Frame, require_picture
 from poseact.models.base import Network
 

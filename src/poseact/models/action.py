@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
 from poseact.layers.conv import (
     ActConvBN,
     Conv2d,

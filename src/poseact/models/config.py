@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 from torch import Tensor
 
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
 from poseact.models.action import STREAMS
 from poseact.models.base import Network
 from poseact.skeleton import Skeleton

@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from poseact.errors import PoseActError
-from poseact.layers.fold import fold_time, unfold_time
+from poseact._utils.errors import PoseActError
+from poseact.layers.time_folding import fold_time, unfold_time
 from poseact.models.action import STREAMS, ActionModel, gather_at_joints, to_person_square
 from poseact.models.base import Network
 from poseact.models.config import NetworkConfig, check_streams, checked_blocks, checked_frames

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
 
 
 class Pose(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
 from poseact.models.base import Card, Network
 from poseact.models.labels import NTU60, PENN_ACTION
 from poseact.models.multitask import MultitaskConfig

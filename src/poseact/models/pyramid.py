@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
 from poseact.layers.conv import BatchNorm2d, Conv2d, SeparableConv2d, upsample_to
-from poseact.layers.fold import fold_time, unfold_time
 from poseact.layers.modules import ModuleList
 from poseact.layers.pooling import max_min_pool, max_pool
 from poseact.layers.softargmax import soft_argmax_2d, spatial_softmax, window_confidence
+from poseact.layers.time_folding import fold_time, unfold_time
 from poseact.models.action import classify, gather_at_joints
 from poseact.models.base import Network
 from poseact.models.config import NetworkConfig, checked_blocks, checked_frames

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
 from poseact.models.action import ActionModel, to_person_square
 from poseact.models.base import Network
 from poseact.models.config import NetworkConfig

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
 
 # Joints that are, by definition here, the middle of two others.
 MIDPOINTS = {

@@ -18,14 +18,14 @@ from typing import Any, cast, get_args
 import cv2
 import numpy as np
 
+from poseact._utils.errors import PoseActError
+from poseact._utils.files import atomic_write
+from poseact._utils.interrupt import StopRequest, leave_signals_to_parent, worker_lost
 from poseact.data.synthetic import INDEX
-from poseact.errors import PoseActError
-from poseact.files import atomic_write
-from poseact.interrupt import StopRequest, leave_signals_to_parent, worker_lost
 from poseact.media import find_media
-from poseact.synthetic.labels import SYNTHETIC
+from poseact.synthetic.joints import SYNTHETIC
 from poseact.synthetic.motion import Part
-from poseact.synthetic.sample import Frame, draw_sequence
+from poseact.synthetic.random_person import Frame, draw_sequence
 
 VERSION = 2
 """Of what the generator draws: a change of it changes every picture."""

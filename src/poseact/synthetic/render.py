@@ -10,7 +10,7 @@ import numpy as np
 
 from poseact.synthetic.body import Posed, template
 from poseact.synthetic.clothes import Outfit
-from poseact.synthetic.labels import flesh_mm, joints_of
+from poseact.synthetic.joints import flesh_mm, joints_of
 from poseact.synthetic.scene import Light, Solid, View
 
 SUPERSAMPLING = 2

@@ -16,13 +16,13 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import WeightAveraging
 
-from poseact.errors import PoseActError
-from poseact.files import atomic_write
-from poseact.interrupt import StopRequest
-from poseact.training.data import PoseData
-from poseact.training.module import MultitaskTraining
+from poseact._utils.errors import PoseActError
+from poseact._utils.files import atomic_write
+from poseact._utils.interrupt import StopRequest
+from poseact.training.lightning_module import MultitaskTraining
+from poseact.training.loaders import PoseData
 from poseact.training.optimisation import warm_average
-from poseact.training.record import RunTable, Stopwatch, draw_curve
+from poseact.training.run_record import RunTable, Stopwatch, draw_curve
 
 _log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from poseact.errors import PoseActError
-from poseact.files import replacing
+from poseact._utils.errors import PoseActError
+from poseact._utils.files import replacing
 
 _RELEASES = "https://github.com/dluvizon/deephar/releases/download"
 

@@ -12,8 +12,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 
-from poseact.errors import PoseActError
-from poseact.files import atomic_write
+from poseact._utils.errors import PoseActError
+from poseact._utils.files import atomic_write
 from poseact.models.base import Card, Network
 from poseact.models.multitask import MultitaskConfig
 from poseact.models.pyramid import SPNetConfig

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import torch
 
-from poseact.errors import PoseActError
+from poseact._utils.errors import PoseActError
 from poseact.models.base import Card, Network
 from poseact.models.presets import PRESETS, create_model
 from poseact.models.pyramid import SPNet

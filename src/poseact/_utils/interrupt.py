@@ -1,0 +1,57 @@
+"""Ending a long job between two steps when the user asks for it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+from poseact._utils.errors import PoseActError
+
+
+class StopRequest:
+    """True from the first SIGINT or SIGTERM on; a second one ends the program at once.
+
+    Signals are listened to within the ``with`` block, and only in the main thread, where Python
+    allows it.
+    """
+
+    def __init__(self) -> None:
+        self._received = False
+        self._former: dict[int, Any] = {}
+
+    def __bool__(self) -> bool:
+        return self._received
+
+    def __enter__(self) -> StopRequest:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._former[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+    def _receive(self, _number: int, _frame: FrameType | None) -> None:
+        if self._received:
+            raise KeyboardInterrupt
+        self._received = True
+
+
+def leave_signals_to_parent() -> None:
+    """In a worker process: ignore SIGINT and SIGTERM from now on.
+
+    A terminal sends its signal to every process; the parent alone decides what it means.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def worker_lost() -> PoseActError:
+    """The error of a job one of whose worker processes died."""
+    return PoseActError(
+        "A worker was ended from outside, perhaps for want of memory; "
+        "run the same command again, with fewer workers, to go on."
+    )

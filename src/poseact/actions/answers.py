@@ -1,0 +1,275 @@
+"""What a person does when: answers window by window, and the segments that they make."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from itertools import groupby, pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from poseact.actions.clip_inputs import ActionNetwork, window_answers, window_fps
+from poseact.actions.pose_sequence import PoseSequence
+from poseact.actions.windows import window_ends
+from poseact.clips.folder import BACKGROUND
+from poseact.skeleton import Skeleton
+
+if TYPE_CHECKING:
+    from poseact.inference.predictor import PersonReading
+
+UNKNOWN = "unknown"
+"""What a motion is called that is none of the actions, or not surely one."""
+
+# Edges of windows that differ by less, in s, are one.
+_EDGE_DECIMALS = 6
+
+
+class WindowAnswer(NamedTuple):
+    """What is seen in one window.
+
+    Attributes:
+        start: Time of its first frame in s; that of the clip's first where the clip is shorter.
+        end: Time of its last frame in s.
+        probabilities: ``(A,)`` calibrated.
+    """
+
+    start: float
+    end: float
+    probabilities: np.ndarray
+
+
+class Segment(NamedTuple):
+    """A stretch of one action.
+
+    Attributes:
+        start: In s.
+        end: In s.
+        label: One of the network's, or ``UNKNOWN``.
+        probability: Mean calibrated probability of the action; of the best one where it is unknown.
+    """
+
+    start: float
+    end: float
+    label: str
+    probability: float
+
+
+class Name(NamedTuple):
+    """The action of an answer, or ``UNKNOWN``, and the probability of the best action."""
+
+    label: str
+    probability: float
+
+
+class RecentFrames:
+    """The latest frames of one person, as many as a window can need.
+
+    The first frame is kept for good, because the frames of a window are counted from it: so the
+    windows here are those of the whole sequence, to the last bit.
+
+    Args:
+        skeleton: Of the readings.
+        span: Seconds from a window's first frame to its last.
+        appearance: Whether to keep what is seen at the joints.
+    """
+
+    def __init__(self, skeleton: Skeleton, span: float, appearance: bool) -> None:
+        self._skeleton = skeleton
+        self._span = span
+        self._appearance = appearance
+        self._frames: deque[tuple[float, np.ndarray, np.ndarray, np.ndarray | None]] = deque()
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self._frames)
+
+    @property
+    def first(self) -> float:
+        """Time of the first frame of all, in s."""
+        return self._frames[0][0]
+
+    @property
+    def last(self) -> float:
+        """Time of the last frame in s."""
+        return self._frames[-1][0]
+
+    def add(self, time: float, reading: PersonReading) -> None:
+        """Add a frame that is later than the last, and forget what no later window can reach."""
+        appearance = reading.appearance.astype(np.float16) if self._appearance else None
+        self._frames.append((time, reading.pose.joints, reading.pose.confidence, appearance))
+        # Of two frames before a window the later is nearer to all of it.
+        while len(self._frames) > 2 and self._frames[2][0] <= time - self._span:
+            del self._frames[1]
+
+    def sequence(self, name: str) -> PoseSequence:
+        """The frames as a sequence."""
+        times, joints, confidence, appearance = zip(*self._frames, strict=True)
+        return PoseSequence(
+            name,
+            self._skeleton,
+            np.array(times, np.float64),
+            np.stack(joints),
+            np.stack(confidence),
+            np.stack(appearance) if self._appearance else None,
+        )
+
+
+class WindowReader:
+    """Answers the windows of a video while it is read, in memory that its length does not change.
+
+    The answers are those of :func:`answer_windows` on all its frames.
+
+    Args:
+        network: In eval mode.
+        name: Of the video, for errors.
+    """
+
+    def __init__(self, network: ActionNetwork, name: str) -> None:
+        self._network, self._name = network, name
+        frames, fps = network.config.frames, window_fps(network)
+        self._span = window_span(network)
+        self._step = max(frames // 2, 1) / fps
+        self._recent = recent_frames(network)
+        self._count = 0
+        self._answers: list[WindowAnswer] = []
+
+    @property
+    def end(self) -> float:
+        """When the last frame ends in s, if it is as long as the frames are on average."""
+        if self._count < 2:
+            return self._recent.last + 1 / window_fps(self._network) if self._count else 0.0
+        first, last = self._recent.first, self._recent.last
+        return last + (last - first) / (self._count - 1)
+
+    def add(self, time: float, reading: PersonReading) -> None:
+        """Add the next frame, which is later than the last.
+
+        Raises:
+            PoseActError: The network reads other joints.
+        """
+        if self._recent:
+            first = self._recent.first + self._span
+            # As window_ends has it: the last window ends with the clip, none right before.
+            count = math.ceil((time - first) / self._step - 1e-9)
+            self._answer(first + self._step * np.arange(len(self._answers), count))
+        self._recent.add(time, reading)
+        self._count += 1
+
+    def finish(self) -> list[WindowAnswer]:
+        """All answers, the last for the window that ends with the last frame; none of no frames."""
+        if self._recent:
+            self._answer(np.array([self._recent.last]))
+        return self._answers
+
+    def _answer(self, ends: np.ndarray) -> None:
+        if len(ends):
+            sequence = self._recent.sequence(self._name)
+            self._answers += _answers_at(self._network, sequence, ends)
+
+
+def window_span(network: ActionNetwork) -> float:
+    """Seconds from the first frame of a window to its last."""
+    return (network.config.frames - 1) / window_fps(network)
+
+
+def recent_frames(network: ActionNetwork) -> RecentFrames:
+    """An empty store of what the network's windows need."""
+    appearance = "appearance" in getattr(network.config, "streams", ())
+    return RecentFrames(network.config.skeleton, window_span(network), appearance)
+
+
+def answer_windows(network: ActionNetwork, sequence: PoseSequence) -> list[WindowAnswer]:
+    """Answers for the windows that cover a sequence, each half a window after the one before.
+
+    Args:
+        network: In eval mode.
+        sequence: In the network's skeleton.
+
+    Raises:
+        PoseActError: The network reads other joints.
+    """
+    ends = window_ends(sequence.times, network.config.frames, window_fps(network))
+    return _answers_at(network, sequence, ends)
+
+
+def _answers_at(
+    network: ActionNetwork, sequence: PoseSequence, ends: np.ndarray
+) -> list[WindowAnswer]:
+    answers = window_answers(network, sequence, ends)["fused"].exp().numpy()
+    starts = np.maximum(ends - window_span(network), sequence.times[0])
+    return [
+        WindowAnswer(float(start), float(end), probabilities)
+        for start, end, probabilities in zip(starts, ends, answers, strict=True)
+    ]
+
+
+def name_answer(network: ActionNetwork, probabilities: np.ndarray) -> Name:
+    """The most probable action.
+
+    It is ``UNKNOWN`` below the threshold of the network's card, and where it is the background.
+
+    Args:
+        network: Knows the labels.
+        probabilities: ``(A,)`` calibrated.
+    """
+    best = int(probabilities.argmax())
+    label, probability = network.config.labels[best], float(probabilities[best])
+    unsure = probability < (network.card.unknown_below or 0.0)
+    return Name(UNKNOWN if unsure or label == BACKGROUND else label, probability)
+
+
+def find_segments(
+    network: ActionNetwork, windows: Sequence[WindowAnswer], end: float | None = None
+) -> list[Segment]:
+    """The segments that windows make.
+
+    Time is cut at the edges of windows, but not into pieces shorter than half the distance of two
+    windows. Every piece has the mean log-probabilities, normalised again, of the windows over its
+    middle. Neighbours of one label are one segment.
+
+    Args:
+        network: Knows the labels and the threshold.
+        windows: In order, of one sequence.
+        end: When the last frame ends, in s, and with it the last segment; by default when it
+            begins, as the last window does.
+    """
+    if not windows:
+        return []
+    starts, ends = (
+        np.round([getattr(window, edge) for window in windows], _EDGE_DECIMALS)
+        for edge in ("start", "end")
+    )
+    probabilities = np.stack([window.probabilities for window in windows]).astype(np.float64)
+    logs = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
+    cells = []
+    for start, stop in pairwise(_cuts(starts, ends)):
+        middle = (start + stop) / 2
+        away = np.maximum(np.maximum(starts - middle, middle - ends), 0)
+        mean = logs[away == away.min()].mean(0)
+        name = name_answer(network, np.exp(mean - np.logaddexp.reduce(mean)))
+        cells.append(Segment(start, stop, *name))
+    if end is not None:
+        cells[-1] = cells[-1]._replace(end=end)
+    return [_joined(list(group)) for _, group in groupby(cells, key=lambda cell: cell.label)]
+
+
+def _cuts(starts: np.ndarray, ends: np.ndarray) -> list[float]:
+    """Where windows begin or end, from the first edge to the last, at least two."""
+    edges = np.unique(np.concatenate((starts, ends))).tolist()
+    first, inner, last = edges[0], edges[1:-1], edges[-1]
+    least = np.diff(ends).max() / 2 if len(ends) > 1 else 0.0
+    cuts = [first]
+    for edge in inner:
+        if edge - cuts[-1] >= least <= last - edge:
+            cuts.append(edge)
+    return [*cuts, last]
+
+
+def _joined(cells: list[Segment]) -> Segment:
+    """Neighbours of one label as one segment."""
+    lengths = np.array([cell.end - cell.start for cell in cells])
+    weights = lengths if lengths.any() else None
+    probability = np.average([cell.probability for cell in cells], weights=weights)
+    return Segment(cells[0].start, cells[-1].end, cells[0].label, float(probability))

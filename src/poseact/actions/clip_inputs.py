@@ -1,0 +1,141 @@
+"""From sequences to what action networks read, and their answers window by window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from poseact._utils.errors import PoseActError
+from poseact.actions.pose_sequence import PoseSequence
+from poseact.actions.windows import window_indices
+from poseact.models.action import sharpen
+from poseact.models.base import Network
+from poseact.models.multitask import MultitaskNetwork
+from poseact.models.sequence import SequenceNetwork
+
+ActionNetwork = MultitaskNetwork | SequenceNetwork
+
+_WINDOWS_PER_BATCH = 64
+
+
+class ClipInputs(NamedTuple):
+    """Windows of T frames as a network's ``recognise`` reads them.
+
+    Attributes:
+        joints: ``(B, T, J, D)``.
+        confidence: ``(B, T, J)``, sharpened.
+        appearance: ``(B, T, J, C)``, or None.
+    """
+
+    joints: Tensor
+    confidence: Tensor
+    appearance: Tensor | None
+
+    def to(self, device: torch.device) -> ClipInputs:
+        """The same on a device."""
+        appearance = None if self.appearance is None else self.appearance.to(device)
+        return ClipInputs(self.joints.to(device), self.confidence.to(device), appearance)
+
+
+def action_network(network: Network) -> ActionNetwork:
+    """The network, if it can tell actions from sequences.
+
+    Raises:
+        PoseActError: It has no labels, or reads clips of pictures only.
+    """
+    if not isinstance(network, ActionNetwork) or not network.config.labels:
+        raise PoseActError(
+            f"The weights ({network.card.preset}) know no actions of sequences; give a file that "
+            "'poseact train-actions' wrote."
+        )
+    return network
+
+
+def window_fps(network: ActionNetwork) -> float:
+    """Frames per second of the network's windows.
+
+    Raises:
+        PoseActError: Its weights do not say.
+    """
+    if network.card.fps is None:
+        raise PoseActError(
+            "The weights do not say the frame rate of their clips; give a file that "
+            "'poseact train-actions' wrote."
+        )
+    return network.card.fps
+
+
+def clip_inputs(
+    sequence: PoseSequence, ends: Sequence[float] | np.ndarray, frames: int, fps: float, dims: int
+) -> ClipInputs:
+    """Windows of one sequence.
+
+    Args:
+        sequence: Its depth is left out for ``dims`` 2.
+        ends: ``(B,)`` seconds at which the windows end.
+        frames: T.
+        fps: Of the windows.
+        dims: D.
+
+    Raises:
+        PoseActError: The sequence is 2D, but D is 3.
+    """
+    if sequence.joints.shape[-1] < dims:
+        raise PoseActError(
+            f"The sequence {sequence.name} has 2D joints, but the network reads {dims}D; "
+            "give sequences with depth, or train a network for 2D."
+        )
+    rows = np.stack([window_indices(sequence.times, end, frames, fps) for end in ends])
+    used, where = np.unique(rows, return_inverse=True)
+    where = where.reshape(rows.shape)
+    joints = torch.from_numpy(sequence.network_joints()[used][..., :dims])
+    confidence = sharpen(torch.from_numpy(sequence.confidence[used]).float(), dims)
+    appearance = None
+    if sequence.appearance is not None:
+        appearance = torch.from_numpy(sequence.appearance[used].astype(np.float32))[where]
+    return ClipInputs(joints[where], confidence[where], appearance)
+
+
+@torch.inference_mode()
+def window_answers(
+    network: ActionNetwork, sequence: PoseSequence, ends: Sequence[float] | np.ndarray
+) -> dict[str, Tensor]:
+    """Calibrated log-probabilities of windows, ``(W, A)`` for each stream's last block.
+
+    Args:
+        network: In eval mode.
+        sequence: In the network's skeleton.
+        ends: ``(W,)`` seconds at which the windows end.
+
+    Raises:
+        PoseActError: The sequence has other joints than the network reads.
+    """
+    check_skeleton(network, sequence)
+    device = next(network.parameters()).device
+    config, fps = network.config, window_fps(network)
+    answers: dict[str, list[Tensor]] = {}
+    for start in range(0, len(ends), _WINDOWS_PER_BATCH):
+        part = ends[start : start + _WINDOWS_PER_BATCH]
+        inputs = clip_inputs(sequence, part, config.frames, fps, config.dims)
+        outputs = network.recognise(*inputs.to(device))
+        for stream, blocks in outputs.items():
+            scaled = blocks[-1].log_probabilities / network.card.temperature
+            answers.setdefault(stream, []).append(scaled.log_softmax(-1).cpu())
+    return {stream: torch.cat(parts) for stream, parts in answers.items()}
+
+
+def check_skeleton(network: ActionNetwork, sequence: PoseSequence) -> None:
+    """Refuse a sequence of other joints.
+
+    Raises:
+        PoseActError: The joints differ from the network's in names or order.
+    """
+    if sequence.skeleton.joints != network.config.skeleton.joints:
+        raise PoseActError(
+            f"The sequence {sequence.name} has the joints of {sequence.skeleton.name}, but the "
+            f"network reads those of {network.config.skeleton.name}; convert it first."
+        )

@@ -1,5 +1,0 @@
-"""Readers of pose sequences from elsewhere: data sets, other tools and motion capture."""
-
-from poseact.actions.importers.registry import READERS, read_sequences
-
-__all__ = ["READERS", "read_sequences"]

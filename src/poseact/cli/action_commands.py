@@ -1,0 +1,197 @@
+"""Commands that train actions of one's own, and score them."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.progress import TaskID
+
+from poseact._utils.errors import PoseActError
+from poseact.cli.app import INTERRUPTED, app, make_console, make_progress
+from poseact.cli.train_commands import named_table
+
+SHOWN_NOTES = 10
+
+
+@app.command("train-actions")
+def train_actions_command(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder of videos for each action, a folder with clips.csv, or pose sequences."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("poseact-actions"),
+    streams: Annotated[
+        Literal["both", "pose"] | None,
+        typer.Option(help="What to look at (default both for videos, else the pose)."),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Of the pose network (default tiny-open).")
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="Format of pose sequences (default: guessed).")
+    ] = None,
+    frames: Annotated[int | None, typer.Option(help="Frames of a window.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Frames per second of a window.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Rounds of every training.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the split and of all chance.")] = 0,
+    test: Annotated[float, typer.Option(help="Share of the recordings kept for the test.")] = 0.3,
+    curve: Annotated[
+        bool, typer.Option(help="Train on fewer clips too, for the learning curve.")
+    ] = True,
+    finetune: Annotated[
+        Path | None,
+        typer.Option(help="Recipe of pose data: train the whole network at last, pose kept."),
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder for what is read of videos (default OUT/cache).")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Processes that read videos.")] = 1,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, … for the videos.")] = None,
+) -> None:
+    """Train an action recogniser on clips of your own."""
+    from poseact.clips.action_report import accuracy_rows
+    from poseact.clips.train_actions import TrainPlan, train_actions
+
+    plan = TrainPlan(
+        streams, weights, kind, frames, fps, epochs, seed, test, curve, finetune=finetune
+    )
+    with Stages() as stages:
+        report = train_actions(
+            source,
+            out,
+            plan,
+            cache=cache,
+            workers=workers,
+            device=device,
+            on_stage=stages.update,
+        )
+    console = make_console()
+    tell_notes(report.notes)
+    if report.files is None:
+        console.print(f"Interrupted: what is done is kept; go on with:\n{command_line()}")
+        raise typer.Exit(INTERRUPTED)
+    console.print(named_table("Clips that were not trained on", accuracy_rows(report.scores)))
+    console.print(f"Weights: {report.weights}")
+    console.print(f"Report: {report.files.html}, {report.files.markdown}, {report.files.json}")
+    console.print(f"Which clip was in which part: {report.split}")
+
+
+@app.command("eval-actions")
+def eval_actions_command(
+    weights: Annotated[str, typer.Argument(help="File that 'poseact train-actions' wrote.")],
+    source: Annotated[Path, typer.Argument(help="Clips, as of train-actions.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("poseact-eval"),
+    crop: Annotated[
+        Literal["multi", "centre"], typer.Option(help="Windows over the clip, or in its middle.")
+    ] = "multi",
+    flip: Annotated[bool, typer.Option("--flip", help="Average with the mirrored clip.")] = False,
+    split: Annotated[
+        Path | None, typer.Option(help="split.csv of a training, to score its test clips.")
+    ] = None,
+    part: Annotated[
+        Literal["train", "test"] | None, typer.Option(help="Score this part (default all clips).")
+    ] = None,
+    group: Annotated[
+        list[str] | None, typer.Option(help="NAME=ACTION,ACTION,… to score by themselves too.")
+    ] = None,
+    background: Annotated[
+        Literal["keep", "blank"],
+        typer.Option(help="Read videos as they are, or grey outside the person's box."),
+    ] = "keep",
+    kind: Annotated[
+        str | None, typer.Option(help="Format of pose sequences (default: guessed).")
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder for what is read of videos (default that of training)."),
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Processes that read videos.")] = 1,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, … for the videos.")] = None,
+) -> None:
+    """Score trained actions on labelled clips."""
+    from poseact.clips.action_report import accuracy_rows
+    from poseact.clips.eval_actions import eval_actions
+    from poseact.clips.extract import DEFAULT_CACHE
+    from poseact.evaluation.action_evaluation import ActionProtocol
+
+    with Stages() as stages:
+        report = eval_actions(
+            weights,
+            source,
+            out,
+            protocol=ActionProtocol(crop, flip),
+            kind=kind,
+            split=split,
+            part=part,
+            groups=read_groups(group or ()),
+            background=background,
+            cache=cache or DEFAULT_CACHE,
+            workers=workers,
+            device=device,
+            on_stage=stages.update,
+        )
+    console = make_console()
+    tell_notes(report.notes)
+    if report.scores is None or report.files is None:
+        console.print(f"Interrupted: what is done is kept; go on with:\n{command_line()}")
+        raise typer.Exit(INTERRUPTED)
+    tables = {"all": report.scores, **(report.groups or {})}
+    console.print(named_table("Accuracy", accuracy_rows(tables)))
+    console.print(f"Protocol: {report.scores.protocol}.")
+    console.print(f"Report: {report.files.html}, {report.files.markdown}, {report.files.json}")
+
+
+class Stages:
+    """A bar for each step of a job, with the time that is left of it."""
+
+    def __init__(self) -> None:
+        self._progress = make_progress()
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Stages:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def update(self, stage: str, done: int, total: int) -> None:
+        if stage not in self._tasks:
+            self._tasks[stage] = self._progress.add_task(stage, total=total)
+        self._progress.update(self._tasks[stage], completed=done, total=total)
+
+
+def read_groups(options: Sequence[str]) -> dict[str, list[str]]:
+    """Groups of actions as the command line gives them.
+
+    Raises:
+        PoseActError: One is not of the form ``NAME=ACTION,ACTION``.
+    """
+    groups = {}
+    for option in options:
+        name, _, labels = option.partition("=")
+        if not name or not labels:
+            raise PoseActError(f"The group {option!r} was given; give NAME=ACTION,ACTION,….")
+        groups[name] = labels.split(",")
+    return groups
+
+
+def tell_notes(notes: Sequence[str]) -> None:
+    """Warn of clips; the report lists them all."""
+    console = make_console(stderr=True)
+    for note in notes[:SHOWN_NOTES]:
+        console.print(note, style="yellow")
+    if len(notes) > SHOWN_NOTES:
+        console.print(f"… and {len(notes) - SHOWN_NOTES} more notes.", style="yellow")
+
+
+def command_line() -> str:
+    """How the program was called."""
+    return shlex.join(["poseact", *sys.argv[1:]])

@@ -1,0 +1,125 @@
+"""The command that looks through clips before they are trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import TaskID
+from rich.table import Table
+
+from poseact.cli.app import INTERRUPTED, app, make_console, make_progress
+
+if TYPE_CHECKING:
+    from poseact.clips.check_clips import CheckReport
+    from poseact.clips.extract import ExtractStep
+
+SHOWN = 5
+"""Findings of each kind that are printed."""
+
+
+@app.command("check")
+def check_command(
+    folder: Annotated[
+        Path, typer.Argument(help="A folder of videos for each action, or one with clips.csv.")
+    ],
+    out: Annotated[Path, typer.Option(help="JSON file for the whole report.")] = Path(
+        "poseact-check.json"
+    ),
+    weights: Annotated[
+        str | None, typer.Option(help="Of the pose network (default tiny-open).")
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the poses (default that of train-actions)."),
+    ] = None,
+    people: Annotated[
+        bool, typer.Option(help="Look for people; without, only the files are looked at.")
+    ] = True,
+    workers: Annotated[int, typer.Option(help="Processes that read poses.")] = 1,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, …")] = None,
+) -> None:
+    """Look through the clips of a folder before training on them."""
+    from poseact.clips.check_clips import check_clips
+    from poseact.clips.extract import DEFAULT_CACHE
+    from poseact.inference.predictor import DEFAULT_WEIGHTS
+
+    with _Job() as job:
+        report = check_clips(
+            folder,
+            (weights or DEFAULT_WEIGHTS) if people else None,
+            cache or DEFAULT_CACHE,
+            workers=workers,
+            device=device,
+            on_file=job.on_file,
+            on_step=job.on_step,
+        )
+    report.write_json(out)
+    _tell(report)
+    console = make_console()
+    console.print(f"Whole report: {out}")
+    if report.interrupted:
+        console.print("Interrupted: what was read is kept; the same command goes on.")
+        raise typer.Exit(INTERRUPTED)
+    if report.errors:
+        raise typer.Exit(2)
+
+
+class _Job:
+    """Bars for the videos that are looked at and for those whose poses are read."""
+
+    def __init__(self) -> None:
+        self._progress = make_progress()
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> _Job:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def on_file(self, done: int, total: int) -> None:
+        self._update("videos", done, total)
+
+    def on_step(self, step: ExtractStep) -> None:
+        self._update("poses", step.files, step.of)
+
+    def _update(self, name: str, done: int, total: int) -> None:
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task(name)
+        self._progress.update(self._tasks[name], completed=done, total=total)
+
+
+def _tell(report: CheckReport) -> None:
+    """Print the actions, and the first findings of each kind."""
+    console = make_console()
+    table = Table("action", "clips", "recordings", "seconds", "frames/s", title="Clips")
+    for label, clips in report.by_label().items():
+        seconds = [clip.seconds for clip in clips]
+        rates = [clip.fps for clip in clips]
+        table.add_row(
+            label,
+            str(len(clips)),
+            str(len({clip.recording for clip in clips})),
+            _span(seconds),
+            _span(rates),
+        )
+    console.print(table)
+    kinds = dict.fromkeys((finding.severity, finding.kind) for finding in report.findings)
+    for severity, kind in sorted(kinds):
+        found = [f for f in report.findings if (f.severity, f.kind) == (severity, kind)]
+        style = "red" if severity == "error" else "yellow"
+        console.print(f"{severity}: {kind} ({len(found)})", style=style)
+        for finding in found[:SHOWN]:
+            console.print(f"  {finding.message}")
+        if len(found) > SHOWN:
+            console.print(f"  … and {len(found) - SHOWN} more")
+    if not report.findings:
+        console.print("No faults were found.")
+
+
+def _span(values: list[float]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"

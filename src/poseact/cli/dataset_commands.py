@@ -1,0 +1,139 @@
+"""The group ``poseact data``: look through data sets on disk, and pack them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from poseact._utils.errors import PoseActError
+from poseact.cli.app import INTERRUPTED, Rate, app, make_console, make_progress
+
+if TYPE_CHECKING:
+    from poseact.data.check_data import Count, DataReport
+
+SHOWN = 5
+"""Skipped items that are printed."""
+
+group = typer.Typer(
+    help="Look through data sets on disk, and pack them into shards.", no_args_is_help=True
+)
+app.add_typer(group, name="data")
+
+
+@group.command("check")
+def check_data_command(
+    name: Annotated[
+        str, typer.Argument(help="mpii, human36m, penn-action, ntu, jhmdb or mpi-inf-3dhp.")
+    ],
+    folder: Annotated[Path, typer.Argument(help="Folder of the data set.")],
+    out: Annotated[Path, typer.Option(help="Folder for the report and the picture.")] = Path(
+        "poseact-data-check"
+    ),
+) -> None:
+    """Say what of a data set is there and what is missing, and draw nine samples."""
+    from poseact.data.check_data import REPORT, check_data
+
+    console = make_console()
+    with console.status("") as status:
+        report = check_data(name, folder, out, on_step=status.update)
+    _tell(report)
+    if report.picture is not None:
+        console.print(f"Samples with their joints: {report.picture}")
+    console.print(f"Whole report: {out / REPORT}")
+    if not report.readable:
+        raise typer.Exit(2)
+
+
+def _tell(report: DataReport) -> None:
+    console = make_console()
+    table = Table("", "found", "official", "", title=f"{report.name}: {report.root}")
+    for count in report.counts:
+        official = " or ".join(f"{number:,}" for number in count.official)
+        table.add_row(count.what, f"{count.found:,}", official or "–", _verdict(count))
+    console.print(table)
+    console.print(f"Official numbers: {report.source}.")
+    for remark in report.remarks:
+        console.print(remark)
+    for problem in report.problems:
+        console.print(problem, style="yellow" if report.readable else "red")
+
+
+def _verdict(count: Count) -> str:
+    if not count.found:
+        return "missing"
+    return {True: "complete", False: "differs", None: ""}[count.complete]
+
+
+@group.command("pack")
+def pack_command(
+    adapter: Annotated[str, typer.Argument(help="Reader of the data set, as in recipes.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of the data set.")],
+    out: Annotated[Path, typer.Argument(help="Folder for the shards, new or to be completed.")],
+    option: Annotated[
+        list[str] | None,
+        typer.Option(help="An option of the reader, such as subjects=[S9,S11]; may be repeated."),
+    ] = None,
+    videos: Annotated[
+        bool, typer.Option(help="Pack the videos of an action data set, not their frames.")
+    ] = False,
+    shard_size: Annotated[
+        int | None, typer.Option(help="Stills (default 1,000) or videos (default 50) per shard.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Threads.")] = 1,
+) -> None:
+    """Pack a data set into tar shards, which read faster from shared storage."""
+    from poseact.data.pack import pack
+    from poseact.data.sources import SourceSpec
+
+    source = SourceSpec(
+        adapter=adapter, root=str(folder), options=_options(option or []), clips=videos
+    )
+    if videos and not source.filmed:
+        raise PoseActError(
+            f"--videos was given, but {adapter} reads stills; leave it out, or give an action data "
+            "set such as penn-action."
+        )
+    unit = "videos" if videos else "stills"
+    with make_progress(Rate()) as progress:
+        task = progress.add_task(unit, total=None, unit=f"{unit}/s")
+        report = pack(
+            source,
+            out,
+            shard_size=shard_size,
+            workers=workers,
+            on_items=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    console = make_console()
+    console.print(
+        f"{report.items:,} {unit} ({report.made:,} new) in {report.shards} shards: {report.out}; "
+        f"description: {report.index}"
+    )
+    if report.skipped:
+        console.print(f"{len(report.skipped):,} could not be read and are left out:")
+        for name, reason in list(report.skipped.items())[:SHOWN]:
+            console.print(f"  {name}: {reason}")
+    if report.interrupted:
+        console.print("Interrupted: the finished shards are kept; the same command goes on.")
+        raise typer.Exit(INTERRUPTED)
+
+
+def _options(pairs: list[str]) -> dict[str, Any]:
+    """Values in YAML by their names."""
+    import yaml
+
+    options = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        try:
+            options[name.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            equals = ""
+        if not equals:
+            raise PoseActError(
+                f"The option {pair!r} was given, but a name and a value in YAML were expected; "
+                "write it as part=valid or subjects=[S9,S11]."
+            )
+    return options

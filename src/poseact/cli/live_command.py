@@ -1,0 +1,118 @@
+"""The command that tells actions live."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from poseact.cli.app import INTERRUPTED, app, make_console
+
+if TYPE_CHECKING:
+    from poseact.inference.live import LiveReport
+    from poseact.inference.stream import StreamAnswer
+
+
+@app.command("live")
+def live_command(
+    weights: Annotated[str, typer.Option(help="File that 'poseact train-actions' wrote.")],
+    source: Annotated[
+        str, typer.Option(help="Number of a camera, rtsp://… or http://…, or a video file.")
+    ] = "0",
+    show: Annotated[bool, typer.Option(help="Show the drawn pictures in a window.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Record the drawn pictures as MP4.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, an object a line.")] = False,
+    policy: Annotated[
+        Literal["latest", "all"] | None,
+        typer.Option(help="Drop pictures that nobody has time for, or none (default for files)."),
+    ] = None,
+    realtime: Annotated[bool, typer.Option(help="Play a file at its own pace.")] = False,
+    patience: Annotated[
+        float | None, typer.Option(help="Give a lost source up after these seconds (never).")
+    ] = None,
+    num_blocks: Annotated[
+        int | None, typer.Option(help="Stop after this many prediction blocks.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, …")] = None,
+) -> None:
+    """Tell the actions of a person live, and print them as they change."""
+    from poseact.inference.live import run_live
+    from poseact.inference.live_source import BackOff, live_source
+    from poseact.inference.stream import Stream
+
+    back_off = BackOff() if patience is None else BackOff(patience_s=patience)
+    pictures = live_source(source, policy=policy, realtime=realtime, back_off=back_off)
+    stream = Stream(weights, num_blocks, device)
+    changes = Changes(as_json)
+    report = run_live(stream, pictures, show=show, out=out, on_answer=changes.on_answer)
+    changes.finish()
+    typer.echo(json.dumps(_facts(report)) if as_json else _summary(report), err=not as_json)
+    if report.interrupted:
+        raise typer.Exit(INTERRUPTED)
+
+
+class Changes:
+    """Prints an answer where it names another action than the last."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._label: str | None = None
+        self._last: StreamAnswer | None = None
+
+    def on_answer(self, answer: StreamAnswer) -> None:
+        """Called after every picture."""
+        self._last = answer
+        if answer.complete and answer.label != self._label:
+            self._print(answer)
+
+    def finish(self) -> None:
+        """Print the answer of a source that was shorter than a window."""
+        if self._label is None and self._last is not None:
+            self._print(self._last)
+
+    def _print(self, answer: StreamAnswer) -> None:
+        self._label = answer.label
+        if self._as_json:
+            facts = {
+                "time": round(answer.pose.time, 3),
+                "frame": answer.pose.frame,
+                "label": answer.label,
+                "probability": round(answer.probability, 4),
+                "latency_ms": round(answer.latency_ms, 1),
+            }
+            typer.echo(json.dumps(facts, ensure_ascii=False))
+        else:
+            share = f"{100 * answer.probability:.0f} %"
+            make_console().print(f"{answer.pose.time:8.1f} s  {answer.label}  {share}")
+
+
+def _facts(report: LiveReport) -> dict[str, object]:
+    """How the job went, as JSON values."""
+    return {
+        "frames": report.frames,
+        "fps": round(report.fps, 1),
+        "latency_p50_ms": round(report.latency.p50_ms, 1) if report.frames else None,
+        "latency_p95_ms": round(report.latency.p95_ms, 1) if report.frames else None,
+        "source_fps": round(report.source_fps, 1) if report.source_fps else None,
+        "dropped": report.dropped,
+        "reconnections": report.reconnections,
+        "out": str(report.out) if report.out else None,
+    }
+
+
+def _summary(report: LiveReport) -> str:
+    if not report.frames:
+        return "No picture came."
+    latency = report.latency
+    p50, p95 = latency.frames(report.source_fps or report.fps)
+    lines = [
+        f"{report.frames} frames at {report.fps:.1f} fps, {report.dropped} dropped, "
+        f"source lost {report.reconnections} times",
+        f"Latency: median {latency.p50_ms:.0f} ms ({p50:.1f} frames), "
+        f"95 % below {latency.p95_ms:.0f} ms ({p95:.1f} frames)",
+    ]
+    if report.out is not None:
+        lines.append(f"Video: {report.out}")
+    return "\n".join(lines)

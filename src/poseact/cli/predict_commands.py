@@ -1,0 +1,190 @@
+"""Commands that predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.progress import TaskID
+
+from poseact._utils.errors import PoseActError
+from poseact.cli.app import INTERRUPTED, Rate, app, make_console, make_progress
+
+if TYPE_CHECKING:
+    from poseact.inference.distributed import DistributedReport
+    from poseact.inference.predict import PredictReport, Step
+
+# Of many failures the first are told; the index has all.
+_FAILED_SHOWN = 10
+
+
+@app.command("predict")
+def predict_command(
+    source: Annotated[
+        Path, typer.Argument(help="Photo, video, or folder of both with its subfolders.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("poseact-out"),
+    weights: Annotated[
+        str | None, typer.Option(help="Name of shipped weights (default tiny-open) or file.")
+    ] = None,
+    boxes: Annotated[
+        Path | None, typer.Option(help="CSV: source, frame, x0, y0, x1, y1 in px.")
+    ] = None,
+    num_blocks: Annotated[
+        int | None, typer.Option(help="Stop after this many prediction blocks.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, …")] = None,
+    draw: Annotated[
+        bool | None,
+        typer.Option("--draw/--no-draw", help="Write drawn pictures and videos [default: draw]."),
+    ] = None,
+    side_view: Annotated[bool, typer.Option(help="Add a side view (3D weights).")] = False,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(help="ray: many workers and machines, a table per file, nothing drawn."),
+    ] = "local",
+    workers: Annotated[
+        int | None, typer.Option(help="With ray: processes [default: all that fit].")
+    ] = None,
+    cpus_per_worker: Annotated[
+        int | None, typer.Option(help="With ray: CPU cores of each [default: 1].")
+    ] = None,
+    gpus_per_worker: Annotated[
+        float | None,
+        typer.Option(help="With ray: share of a GPU for each [default: 1 on cuda, else 0]."),
+    ] = None,
+) -> None:
+    """Predict poses, and actions where the weights know some, in a photo, a folder or a video."""
+    from poseact.inference.predictor import DEFAULT_WEIGHTS
+
+    shared = {
+        "weights": weights or DEFAULT_WEIGHTS,
+        "boxes": boxes,
+        "num_blocks": num_blocks,
+        "device": device,
+    }
+    on_ray = {"workers": workers, "cpus_per_worker": cpus_per_worker}
+    on_ray = given(on_ray | {"gpus_per_worker": gpus_per_worker})
+    if engine == "ray":
+        if draw or side_view:
+            raise PoseActError(
+                "Pictures and videos are not drawn by the engine ray; leave --draw and "
+                "--side-view out."
+            )
+        finish_distributed(predict_on_ray(source, out, **shared, **on_ray))
+        return
+    if on_ray:
+        option = next(iter(on_ray)).replace("_", "-")
+        raise PoseActError(f"--{option} was given without --engine ray; add it, or leave it out.")
+
+    from poseact.inference.predict import predict
+
+    with Job() as job:
+        report = predict(
+            source, out, **shared, draw=draw is not False, side_view=side_view, on_step=job.on_step
+        )
+    finish(report)
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def predict_on_ray(source: Path, out: Path, **options: Any) -> DistributedReport:
+    """Predict a collection on Ray with a bar of its files."""
+    from poseact.inference.distributed import predict_distributed
+
+    with make_progress(Rate()) as progress:
+        task = progress.add_task("files", total=None, unit="files/s")
+        return predict_distributed(
+            source,
+            out,
+            **options,
+            on_file=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+
+
+@app.command("demo")
+def demo_command(
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("poseact-demo"),
+) -> None:
+    """Predict poses in the short clip that ships with the package, offline."""
+    from poseact.inference.predict import demo
+
+    with Job() as job:
+        report = demo(out, on_step=job.on_step)
+    finish(report)
+
+
+class Job:
+    """Progress of a prediction: frames of the video in hand, and files where there are several."""
+
+    def __init__(self) -> None:
+        self._progress = make_progress(Rate())
+        self._files: TaskID | None = None
+        self._frames: TaskID | None = None
+        self._path: Path | None = None
+        self._stage = ""
+
+    def __enter__(self) -> Job:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._path is not None:
+            self._progress.stop()
+
+    def on_step(self, step: Step) -> None:
+        if self._path is None:
+            self._progress.start()
+            if step.files > 1:
+                self._files = self._progress.add_task("files", total=step.files, unit="files/s")
+        if (step.path, step.stage) != (self._path, self._stage):
+            self._path, self._stage = step.path, step.stage
+            if self._frames is not None:
+                self._progress.remove_task(self._frames)
+            # A folder of photos is told by its files alone.
+            single = step.frames == 1 and step.files > 1
+            name = step.path.name if step.stage == "read" else f"drawing {step.path.name}"
+            self._frames = None if single else self._progress.add_task(name, total=None, unit="fps")
+        if self._frames is not None:
+            self._progress.update(self._frames, completed=step.frame, total=step.frames)
+        if self._files is not None and step.stage == "read":
+            share = step.frame / step.frames if step.frames else 0
+            self._progress.update(self._files, completed=step.file - 1 + min(share, 1))
+
+
+def finish(report: PredictReport) -> None:
+    """Say where the results lie; the exit code tells of files that failed and of interruption."""
+    console = make_console()
+    for path, reason in report.failed.items():
+        make_console(stderr=True).print(f"skipped {path}: {reason}", style="yellow")
+    console.print(f"{report.frames} frames; table: {report.parquet}, {report.json}")
+    if report.actions is not None:
+        console.print(f"Actions: {report.actions}, {report.segments}")
+    if report.drawn:
+        one = len(report.drawn) == 1
+        where = report.drawn[0] if one else f"{len(report.drawn)} files in {report.out}"
+        console.print(f"Drawn: {where}")
+    if report.interrupted:
+        console.print("Interrupted: the results hold what was done until then.")
+        raise typer.Exit(INTERRUPTED)
+    if report.failed:
+        raise typer.Exit(2)
+
+
+def finish_distributed(report: DistributedReport) -> None:
+    """Say where the results of a distributed prediction lie, as :func:`finish` does."""
+    console = make_console()
+    for path, reason in list(report.failed.items())[:_FAILED_SHOWN]:
+        make_console(stderr=True).print(f"failed {path}: {reason}", style="yellow")
+    console.print(
+        f"{report.done} of {report.files} files done ({report.before} by earlier runs), "
+        f"{len(report.failed)} failed, {report.frames} frames; index: {report.index}"
+    )
+    if report.interrupted:
+        console.print("Interrupted: the finished files are kept; the same command goes on.")
+        raise typer.Exit(INTERRUPTED)
+    if report.failed:
+        raise typer.Exit(2)

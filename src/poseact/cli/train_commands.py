@@ -1,0 +1,213 @@
+"""Commands that train and score."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.progress import TaskID, TextColumn
+from rich.table import Table
+
+from poseact.cli.app import INTERRUPTED, app, make_console, make_progress
+
+if TYPE_CHECKING:
+    from poseact.training.callbacks import Progress
+    from poseact.training.train_pose import TrainReport
+
+
+@app.command("train")
+@app.command("train-pose", help="The same as train.")
+def train_command(
+    recipe: Annotated[Path, typer.Argument(help="YAML file, see recipes/.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the run (default runs/NAME).")] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="FIELD=VALUE of the recipe, such as network.changes.frames=8."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from its checkpoint.")] = False,
+    devices: Annotated[
+        int | None, typer.Option(help="Processes here: one per GPU, or several on the CPU.")
+    ] = None,
+    nodes: Annotated[int, typer.Option(help="Machines, each started by torchrun or SLURM.")] = 1,
+    workers: Annotated[int, typer.Option(help="Processes that prepare batches.")] = 1,
+    precision: Annotated[
+        Literal["auto", "32", "bf16", "16"], typer.Option(help="auto is bf16 on GPUs that have it.")
+    ] = "auto",
+    compiled: Annotated[
+        bool | None, typer.Option("--compile/--no-compile", help="Default: on GPUs.")
+    ] = None,
+    log_every: Annotated[int, typer.Option(help="Steps between two rows of the log.")] = 50,
+    sync_norm: Annotated[
+        bool, typer.Option("--sync-norm", help="Normalise over the batches of all processes.")
+    ] = False,
+) -> None:
+    """Train poses, actions or both on the data sets of a recipe, one stage after the other."""
+    from poseact.recipe import load_stages
+    from poseact.training.train_pose import Machine, train
+
+    fields = parsed_changes(changes or ())
+    stages = load_stages(recipe, fields)
+    out = out or Path("runs") / recipe.stem
+    machine = Machine(devices, nodes, workers, precision, compiled, log_every, sync_norm)
+    with TrainingBar() as progress:
+        reports = train(
+            recipe,
+            out,
+            changes=fields,
+            resume=resume,
+            machine=machine,
+            on_progress=progress.update,
+            on_stage=lambda stage: progress.begin(stage.name, stage.steps),
+        )
+    if not reports[-1].primary:
+        return
+    console = make_console()
+    for report in reports:
+        tell_training(report)
+    if not reports[-1].finished:
+        again = ["poseact", "train", str(recipe), "--out", str(out), "--resume"]
+        again += [part for change in changes or () for part in ("--set", change)]
+        console.print(
+            f"Interrupted after {reports[-1].steps} of {stages[len(reports) - 1].steps} steps of "
+            f"{stages[len(reports) - 1].name}; go on with:\n{shlex.join(again)}"
+        )
+        raise typer.Exit(INTERRUPTED)
+
+
+def tell_training(report: TrainReport) -> None:
+    """Say how a run or a stage went, and where its results lie."""
+    console = make_console()
+    for name, scores in report.scores.items():
+        values = ", ".join(f"{metric} {value:.4g}" for metric, value in scores.items())
+        console.print(f"{name}: {values}")
+    if report.unreadable:
+        console.print(f"{report.unreadable} pictures could not be read and were left out.")
+    console.print(f"Weights: {report.weights}")
+    console.print(f"Curve: {report.out / 'curve.png'}, table: {report.out / 'log.csv'}")
+
+
+def parsed_changes(
+    changes: Sequence[str], option: str = "--set", example: str = "network.changes.frames=8"
+) -> dict[str, Any]:
+    """``FIELD=VALUE`` as values by field; the values are YAML.
+
+    Raises:
+        PoseActError: There is no ``=``, or the value is no YAML.
+    """
+    import yaml
+
+    from poseact._utils.errors import PoseActError
+
+    parsed = {}
+    for change in changes:
+        field, equals, value = change.partition("=")
+        try:
+            parsed[field] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            equals = ""
+        if not equals or not field:
+            raise PoseActError(
+                f"{option} {change!r} was given; give NAME=VALUE, such as {example}."
+            )
+    return parsed
+
+
+@app.command("eval-pose")
+def eval_pose_command(
+    weights: Annotated[str, typer.Argument(help="Name of shipped weights or file.")],
+    recipe: Annotated[Path, typer.Argument(help="Recipe (.yaml) whose validation data to score.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("poseact-eval"),
+    flip: Annotated[bool, typer.Option("--flip", help="Average with the mirrored crop.")] = False,
+    crops: Annotated[int, typer.Option(help="Average over 1 or 5 crops.")] = 1,
+    num_blocks: Annotated[
+        int | None, typer.Option(help="Stop after this many prediction blocks.")
+    ] = None,
+    data: Annotated[
+        list[str] | None, typer.Option(help="Validation data to score (default all).")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, …")] = None,
+) -> None:
+    """Score weights on the validation data of a recipe."""
+    from poseact.evaluation.eval_pose import eval_pose
+    from poseact.evaluation.pose_report import joint_rows, mean_rows, part_rows
+
+    with make_progress() as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def on_step(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = progress.add_task(name, total=total)
+            progress.update(tasks[name], completed=done)
+
+        report = eval_pose(
+            weights,
+            recipe,
+            out,
+            flip=flip,
+            crops=crops,
+            num_blocks=num_blocks,
+            data=data or (),
+            device=device,
+            on_step=on_step,
+        )
+    console = make_console()
+    for name, scores in report.scores.items():
+        for title, rows in (
+            (name, mean_rows(scores)),
+            ("per joint", joint_rows(scores)),
+            ("per part", part_rows(scores)),
+        ):
+            if rows:
+                console.print(named_table(title, rows))
+        console.print(f"Protocol: {scores.protocol}.\n")
+        for sample, reason in scores.unreadable.items():
+            make_console(stderr=True).print(f"left out {sample}: {reason}", style="yellow")
+    console.print(f"Scores: {report.json}; {len(report.pictures)} pictures in {report.out}")
+
+
+class TrainingBar:
+    """Steps of each stage of a training run, with its loss, speed and the time that is left."""
+
+    def __init__(self) -> None:
+        self._bar = make_progress(
+            TextColumn("loss {task.fields[loss]:.3f}  {task.fields[speed]:.1f} images/s")
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> TrainingBar:
+        # One bar for all processes of this machine.
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def begin(self, name: str, steps: int) -> None:
+        """A stage begins."""
+        self._task = self._bar.add_task(name, total=steps, loss=float("nan"), speed=0.0)
+
+    def update(self, progress: Progress) -> None:
+        """So many steps of it are done."""
+        if self._task is not None:
+            self._bar.update(
+                self._task,
+                completed=progress.step,
+                loss=progress.loss,
+                speed=progress.images_per_second,
+            )
+
+
+def named_table(title: str, rows: list[tuple[str, ...]]) -> Table:
+    """A table of a heading and rows, numbers to the right."""
+    heading, *body = rows
+    table = Table(title=title, title_justify="left")
+    for number, column in enumerate(heading):
+        table.add_column(column, justify="right" if number else "left")
+    for row in body:
+        table.add_row(*row, style="bold" if row[0] == "all" else None)
+    return table

@@ -1,0 +1,251 @@
+"""Labelled sequences to train on or to score, from videos or from poses of any origin."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from poseact._utils.errors import PoseActError
+from poseact._utils.files import atomic_write
+from poseact._utils.interrupt import StopRequest
+from poseact.actions.pose_sequence import PoseSequence
+from poseact.clips.blanking import Background
+from poseact.clips.check_clips import check_clips, require_trainable
+from poseact.clips.copies import Copy
+from poseact.clips.extract import Finding, extract
+from poseact.clips.folder import CLIPS_TABLE, Clip, find_clips
+from poseact.data.sequences import read_sequences
+from poseact.data.split import Item
+from poseact.media import VIDEO_SUFFIXES
+from poseact.models.base import Network
+from poseact.weights.checkpoint import load
+
+OnStage = Callable[[str, int, int], None]
+"""Called with the name of the step in hand, what is done of it and its total."""
+
+SPLIT_COLUMNS = ("clip", "label", "recording", "part")
+
+
+@dataclass(frozen=True)
+class ActionData:
+    """Sequences and where they come from.
+
+    Attributes:
+        sequences: Labelled.
+        videos: What they were read from, by their names; none for poses of other origin.
+        notes: On clips that were left out or look strange, one sentence each.
+        copies: Pairs of clips of different recordings that show the same.
+        interrupted: Whether the reading was stopped before its end.
+    """
+
+    sequences: list[PoseSequence]
+    videos: dict[str, Path] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    copies: list[Copy] = field(default_factory=list)
+    interrupted: bool = False
+
+
+def is_filmed(source: Path) -> bool:
+    """Whether a source is a folder of videos, rather than sequences of poses."""
+    if not source.is_dir():
+        return False
+    return (source / CLIPS_TABLE).is_file() or any(
+        path.suffix.lower() in VIDEO_SUFFIXES for path in source.rglob("*")
+    )
+
+
+def read_checked(
+    source: Path,
+    network: Network,
+    cache: Path,
+    *,
+    workers: int = 1,
+    device: str | None = None,
+    on_stage: OnStage,
+    stop: StopRequest,
+) -> ActionData:
+    """As :func:`read_filmed`, after a look at everything that may be wrong with the clips."""
+    check = check_clips(
+        source,
+        network,
+        cache,
+        workers=workers,
+        device=device,
+        on_file=lambda done, total: on_stage("check", done, total),
+        on_step=lambda step: on_stage("poses", step.files, step.of),
+        stop=stop,
+    )
+    if check.interrupted:
+        return ActionData([], interrupted=True)
+    data = _filmed(find_clips(source), check.sequences, check.findings, interrupted=False)
+    return replace(data, copies=check.copies)
+
+
+def read_filmed(
+    clips: Sequence[Clip],
+    network: Network,
+    cache: Path,
+    *,
+    background: Background = "keep",
+    workers: int = 1,
+    device: str | None = None,
+    on_stage: OnStage,
+    stop: StopRequest,
+) -> ActionData:
+    """Clips of videos as a network reads them.
+
+    Args:
+        clips: As :func:`~poseact.clips.folder.find_clips` finds them.
+        network: Reads the poses.
+        cache: Folder for the features.
+        background: What becomes of it, see :func:`~poseact.clips.extract.extract`.
+        workers: Processes.
+        device: Where to run.
+        on_stage: Called as videos are done.
+        stop: Checked after every frame.
+
+    Raises:
+        PoseActError: None of them can be used.
+    """
+    read = extract(
+        clips,
+        network,
+        cache,
+        background=background,
+        workers=workers,
+        device=device,
+        on_step=lambda step: on_stage("poses", step.files, step.of),
+        stop=stop,
+    )
+    return _filmed(clips, read.sequences, read.findings, read.interrupted)
+
+
+def _filmed(
+    clips: Sequence[Clip],
+    sequences: list[PoseSequence],
+    findings: Sequence[Finding],
+    interrupted: bool,
+) -> ActionData:
+    """What was read of clips.
+
+    Raises:
+        PoseActError: None of them can be used.
+    """
+    notes = [finding.message for finding in findings]
+    if not sequences and not interrupted:
+        raise PoseActError(f"None of the {len(clips)} clips can be used. {' '.join(notes[:3])}")
+    videos = {clip.name: clip.path for clip in clips}
+    return ActionData(sequences, videos, notes, interrupted=interrupted)
+
+
+def read_posed(source: Path, kind: str | None = None) -> ActionData:
+    """Sequences of poses, see :func:`~poseact.data.sequences.read_sequences`.
+
+    Raises:
+        PoseActError: They cannot be read, or have no labels.
+    """
+    sequences = read_sequences(source, kind)
+    labelled = [sequence for sequence in sequences if sequence.label is not None]
+    if not labelled:
+        raise PoseActError(
+            f"None of the {len(sequences)} sequences of {source} has a label; give labels, such as "
+            "by a folder for each action."
+        )
+    left_out = len(sequences) - len(labelled)
+    notes = [f"{left_out} sequences without a label are left out."] if left_out else []
+    return ActionData(labelled, notes=notes)
+
+
+def check_joints(weights: str | Path | None, sequence: PoseSequence) -> None:
+    """Refuse weights that cannot have given the sequences.
+
+    Raises:
+        PoseActError: They find other joints.
+    """
+    if weights is None:
+        return
+    skeleton = load(weights).config.skeleton
+    if skeleton.joints != sequence.skeleton.joints:
+        raise PoseActError(
+            f"The weights {weights} find the joints of {skeleton.name}, but the sequences have "
+            f"those of {sequence.skeleton.name}; give the weights that they were read with, or "
+            "none."
+        )
+
+
+def check_parts(train: Sequence[PoseSequence], test: Sequence[PoseSequence]) -> None:
+    """Refuse data that cannot be trained on and tested.
+
+    Raises:
+        PoseActError: There is no test clip, or one of an action that is not trained on.
+    """
+    require_trainable(train)
+    labels = {sequence.label for sequence in train}
+    if not test:
+        raise PoseActError(
+            "No action was filmed twice, so no clip is left for the test; give at least 2 "
+            "recordings of an action."
+        )
+    for sequence in test:
+        if sequence.label not in labels:
+            raise PoseActError(
+                f"The action {sequence.label} of the test clip {sequence.name} has no training "
+                "clip; give more recordings of it, or clips of one action in a recording."
+            )
+
+
+def told_copies(data: ActionData) -> list[str]:
+    """A note on clips of several recordings that show the same."""
+    if not data.copies:
+        return []
+    names = ", ".join(sorted({name for c in data.copies for name in (c.first, c.second)})[:5])
+    return [
+        f"{len(data.copies)} pairs of clips of different recordings look the same (among them "
+        f"{names}); they are taken for one recording, so that no copy of a training clip is tested."
+    ]
+
+
+def write_split(path: Path, parts: dict[str, Sequence[PoseSequence]]) -> None:
+    """Write which clip belongs to which part.
+
+    Args:
+        path: CSV to write, with ``SPLIT_COLUMNS``.
+        parts: Clips by part.
+
+    Raises:
+        PoseActError: The file cannot be written.
+    """
+
+    def write(partial: Path) -> None:
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(SPLIT_COLUMNS)
+            for part, sequences in parts.items():
+                writer.writerows((s.name, s.label, s.recording or "", part) for s in sequences)
+
+    atomic_write(path, write)
+
+
+def only_part(clips: Sequence[Item], split: Path, part: str = "test") -> list[Item]:
+    """The clips or sequences of one part of a split that :func:`write_split` wrote.
+
+    Raises:
+        PoseActError: The file is none, or some of its part are not there.
+    """
+    try:
+        with split.open(encoding="utf-8-sig", newline="") as file:
+            wanted = [row["clip"] for row in csv.DictReader(file) if row["part"] == part]
+    except (OSError, UnicodeDecodeError, KeyError, csv.Error) as error:
+        raise PoseActError(
+            f"{split} could not be read as a split ({error}); give the split.csv of train-actions."
+        ) from error
+    by_name = {clip.name: clip for clip in clips}
+    missing = [name for name in wanted if name not in by_name]
+    if missing or not wanted:
+        raise PoseActError(
+            f"{split} lists {len(wanted)} {part} clips, of which {len(missing)} are not there "
+            f"({', '.join(missing[:3])}); give the data that it was made from."
+        )
+    return [by_name[name] for name in wanted]

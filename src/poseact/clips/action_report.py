@@ -1,0 +1,283 @@
+"""The report of trained actions: what was measured, how, and where they fail."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from poseact._utils.errors import PoseActError
+from poseact._utils.files import atomic_write
+from poseact.actions.pose_sequence import PoseSequence
+from poseact.clips.folder import BACKGROUND
+from poseact.evaluation.action_figures import CurvePoint, draw_confusion, draw_curve, filmstrip
+from poseact.evaluation.action_scores import ActionScores, wilson_interval
+from poseact.evaluation.document import Picture, Section, write_html, write_markdown
+from poseact.media import write_image
+from poseact.training.calibration import Calibration
+
+WORST = 6
+"""Clips shown as filmstrips."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a report tells.
+
+    Attributes:
+        title: Of the report.
+        facts: Of the data, the network and its training, as name and text.
+        scores: Of one set of clips, by the name of the protocol; the first is looked at closely.
+        clips: That were scored, in the order of the scores.
+        videos: What the clips were read from, by their names; the others are drawn without.
+        train_counts: Training clips by action.
+        calibration: Of the network, where it is known.
+        unknown_below: Probability under which a motion is called unknown, if any.
+        curve: Accuracy over training clips.
+        groups: Actions by the name of a group that is scored by itself.
+        notes: On clips that were left out or look strange.
+    """
+
+    title: str
+    facts: Mapping[str, str]
+    scores: Mapping[str, ActionScores]
+    clips: Sequence[PoseSequence]
+    videos: Mapping[str, Path] = field(default_factory=dict)
+    train_counts: Mapping[str, int] = field(default_factory=dict)
+    calibration: Calibration | None = None
+    unknown_below: float | None = None
+    curve: Sequence[CurvePoint] = ()
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+    @property
+    def main(self) -> ActionScores:
+        """The scores that are looked at closely."""
+        return next(iter(self.scores.values()))
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """Where a report lies.
+
+    Attributes:
+        markdown: ``report.md``, with the pictures beside it.
+        html: ``report.html``, the same in one file.
+        json: ``scores.json``: everything, in numbers.
+    """
+
+    markdown: Path
+    html: Path
+    json: Path
+
+
+def write_report(out: Path, found: Measured) -> ReportFiles:
+    """Write a report as Markdown with pictures, as one HTML file, and as JSON.
+
+    Args:
+        out: Folder for it.
+        found: What it tells.
+
+    Raises:
+        PoseActError: A file cannot be written.
+    """
+    files = ReportFiles(out / "report.md", out / "report.html", out / "scores.json")
+    sections = [
+        _summary(found),
+        _accuracies(found),
+        *([_groups(found)] if found.groups else []),
+        _classes(found, out),
+        *([_curve(found, out)] if found.curve else []),
+        *([_calibration(found)] if found.unknown_below is not None else []),
+        _worst(found, out),
+        *([Section("Notes on the clips", list(found.notes))] if found.notes else []),
+        Section("How it was measured", [f"{s.protocol}." for s in found.scores.values()]),
+    ]
+    write_markdown(files.markdown, found.title, sections)
+    write_html(files.html, found.title, sections)
+    text = json.dumps(_as_json(found), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    atomic_write(files.json, lambda partial: partial.write_text(text, "utf-8"))
+    return files
+
+
+def percent(share: float) -> str:
+    """A share as per cent with one digit after the point."""
+    return f"{100 * share:.1f}"
+
+
+def accuracy_rows(scores: Mapping[str, ActionScores]) -> list[tuple[str, ...]]:
+    """A table of every stream under every protocol."""
+    rows: list[tuple[str, ...]] = [
+        ("stream", "protocol", "accuracy, %", "95 % interval", "mean of classes, %", "ECE, %")
+    ]
+    for name, scored in scores.items():
+        for stream in scored.streams:
+            found = scored.stream(stream)
+            rows.append(
+                (
+                    stream,
+                    name,
+                    percent(found.accuracy),
+                    interval(found.interval),
+                    percent(found.balanced_accuracy),
+                    percent(found.ece),
+                )
+            )
+    return rows
+
+
+def interval(ends: tuple[float, float]) -> str:
+    """An interval of shares in per cent."""
+    return f"{percent(ends[0])} – {percent(ends[1])}"
+
+
+def _summary(found: Measured) -> Section:
+    scores = found.main
+    fused = scores.stream()
+    text = (
+        f"{percent(fused.accuracy)} % of {len(scores.clips)} clips that were not trained on are "
+        f"told right (95 % interval {interval(fused.interval)} %); always answering the most "
+        f"frequent action would give {percent(scores.majority)} %."
+    )
+    return Section("Result", [text], [("", ""), *found.facts.items()])
+
+
+def _accuracies(found: Measured) -> Section:
+    return Section(
+        "Accuracy",
+        [
+            "The interval is Wilson's and knows only of the number of clips, not of how alike "
+            "they are. ECE is the expected calibration error over 15 bins."
+        ],
+        accuracy_rows(found.scores),
+    )
+
+
+def _groups(found: Measured) -> Section:
+    rows = [("group", "clips", *found.main.streams)]
+    for name, labels in found.groups.items():
+        part = found.main.only(labels)
+        shares = (percent(part.stream(s).accuracy) for s in part.streams)
+        rows.append((name, str(len(part.clips)), *shares))
+    text = "Accuracy, %, on the clips of some actions; the answer may still be any action."
+    return Section("Groups of actions", [text], rows)
+
+
+def _classes(found: Measured, out: Path) -> Section:
+    scores = found.main
+    picture = out / "confusion.png"
+    draw_confusion(picture, scores.stream(), scores.labels)
+    streams = {name: scores.stream(name).per_class for name in scores.streams}
+    tested = scores.stream().confusion.sum(1)
+    trained = found.train_counts
+    heading = ("action", *(("training clips",) if trained else ()), "scored clips", *streams)
+    rows: list[tuple[str, ...]] = [heading]
+    for label, count in zip(scores.labels, tested, strict=True):
+        of_training = (str(trained.get(label, 0)),) if trained else ()
+        shares = (percent(s[label]) if label in s else "–" for s in streams.values())
+        rows.append((label, *of_training, str(count), *shares))
+    caption = "Confusion of the fused answer: the number of clips."
+    return Section("By action", ["Accuracy in %."], rows, [Picture(picture, caption)])
+
+
+def _curve(found: Measured, out: Path) -> Section:
+    picture = out / "learning_curve.png"
+    draw_curve(picture, found.curve, found.main.majority)
+    streams = found.curve[0].accuracy
+    rows = [("clips of each action, at most", "clips in all", *streams)]
+    for point in found.curve:
+        shares = (percent(middle) for middle, _, _ in point.accuracy.values())
+        rows.append((str(point.per_class), str(point.clips), *shares))
+    text = (
+        "Accuracy, %, on the same test clips after training on fewer clips, drawn at random once. "
+        "Where the curve still rises at its end, more clips will help."
+    )
+    return Section("More clips", [text], rows, [Picture(picture, "Learning curve.")])
+
+
+def _calibration(found: Measured) -> Section:
+    threshold, scores = found.unknown_below or 0.0, found.main
+    text = [
+        f"A motion is called unknown where its best action is less probable than {threshold:.3f}."
+    ]
+    if (learnt := found.calibration) is not None:
+        text.append(
+            f"The temperature {learnt.temperature:.3f} and this threshold were learnt from "
+            f"{learnt.clips} clips that the network of that step was not trained on, so that "
+            f"{percent(learnt.kept)} % of the windows of known actions are named. On these "
+            f"windows the expected calibration error was {percent(learnt.ece_before)} % before "
+            f"and {percent(learnt.ece_after)} % after, the mean negative log-probability "
+            f"{learnt.nll_before:.3f} and {learnt.nll_after:.3f}."
+        )
+    answers = scores.log_probabilities["fused"]
+    named = np.exp(answers.max(1)) >= threshold
+    background = [k for k, label in enumerate(scores.labels) if label == BACKGROUND]
+    named &= ~np.isin(answers.argmax(1), background)
+    known = ~np.isin(scores.targets, background)
+    text += _rejections(named, known, answers.argmax(1) == scores.targets)
+    return Section("Unknown motion", text)
+
+
+def _rejections(named: np.ndarray, known: np.ndarray, right: np.ndarray) -> list[str]:
+    text = []
+    if known.any():
+        kept = named & known
+        text.append(
+            f"Of the {known.sum()} scored clips of known actions {kept.sum()} are named "
+            f"({percent(kept.sum() / known.sum())} %), {(kept & right).sum()} of them rightly."
+        )
+    if not known.all():
+        count, unknown = int((~known).sum()), int((~named & ~known).sum())
+        text.append(
+            f"Of the {count} scored clips of other motion {unknown} are called unknown "
+            f"({percent(unknown / count)} %, 95 % interval "
+            f"{interval(wilson_interval(unknown, count))} %)."
+        )
+    return text
+
+
+def _worst(found: Measured, out: Path) -> Section:
+    scores = found.main
+    answers = np.exp(scores.log_probabilities["fused"])
+    section = Section(
+        "The worst clips",
+        ["Those whose true action was given the least probability, right or wrong."],
+    )
+    for place, index in enumerate(scores.worst(WORST), 1):
+        clip, best = found.clips[index], int(answers[index].argmax())
+        truth = int(scores.targets[index])
+        answer = "right" if best == truth else f"answered {scores.labels[best]}"
+        caption = f"{clip.name}: {scores.labels[truth]} ({answers[index, truth]:.2f}), {answer}" + (
+            "" if best == truth else f" ({answers[index, best]:.2f})"
+        )
+        path = out / "worst" / f"{place}.png"
+        try:
+            write_image(path, filmstrip(clip, found.videos.get(clip.name)))
+        except PoseActError as error:
+            # The video may have been moved since its features were read; the rest still holds.
+            section.text.append(f"{caption}. {error}")
+        else:
+            section.pictures.append(Picture(path, caption))
+    return section
+
+
+def _as_json(found: Measured) -> dict[str, Any]:
+    return {
+        "title": found.title,
+        "version": version("poseact"),
+        "facts": dict(found.facts),
+        "scores": {name: scores.to_json() for name, scores in found.scores.items()},
+        "train_counts": dict(found.train_counts),
+        "unknown_below": found.unknown_below,
+        "calibration": asdict(found.calibration) if found.calibration else None,
+        "curve": [point._asdict() for point in found.curve],
+        "groups": {
+            name: found.main.only(labels).stream().accuracy for name, labels in found.groups.items()
+        },
+        "notes": list(found.notes),
+    }

@@ -1,0 +1,326 @@
+"""Whether clips are fit to train on: unreadable ones, too few of a kind, copies, nobody in view."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from poseact._utils.errors import PoseActError
+from poseact._utils.files import atomic_write
+from poseact._utils.interrupt import StopRequest
+from poseact.actions.pose_sequence import PoseSequence
+from poseact.clips.copies import Copy, Thumbnails, find_copies
+from poseact.clips.extract import DEFAULT_CACHE, Finding, OnExtractStep, extract, no_frame
+from poseact.clips.folder import BACKGROUND, CLIPS_TABLE, Clip, find_clips
+from poseact.data.split import Labelled
+from poseact.inference.predictor import DEFAULT_WEIGHTS
+from poseact.media import VideoReader
+from poseact.models.base import Network
+
+SHORT_SECONDS = 1.0
+"""Length under which a clip counts as short."""
+
+SLOW_FPS = 8.0
+"""Frames per second under which a clip counts as slow."""
+
+GAP_SECONDS = 0.5
+"""Time between two frames from which a clip has a gap."""
+
+FEW_RECORDINGS = 5
+"""Recordings of an action under which they are few."""
+
+
+@dataclass(frozen=True)
+class ClipFacts:
+    """What a clip is.
+
+    Attributes:
+        name: Of the clip.
+        label: Its action.
+        recording: What it was cut from.
+        frames: Number of frames.
+        seconds: Length.
+        fps: Average frames per second.
+        width: Of the upright pictures in px.
+        height: Of the upright pictures in px.
+    """
+
+    name: str
+    label: str
+    recording: str
+    frames: int
+    seconds: float
+    fps: float
+    width: int
+    height: int
+
+
+@dataclass
+class CheckReport:
+    """What :func:`check_clips` found.
+
+    Attributes:
+        folder: That was checked.
+        clips: Those that can be read.
+        findings: Errors and warnings.
+        copies: Pairs of clips of different recordings that show the same.
+        sequences: Of the clips in which the poses were read; not part of the JSON.
+        interrupted: Whether the check was stopped before its end.
+    """
+
+    folder: Path
+    clips: list[ClipFacts] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    copies: list[Copy] = field(default_factory=list)
+    sequences: list[PoseSequence] = field(default_factory=list)
+    interrupted: bool = False
+
+    @property
+    def errors(self) -> list[Finding]:
+        """What cannot be used."""
+        return [finding for finding in self.findings if finding.severity == "error"]
+
+    @property
+    def warnings(self) -> list[Finding]:
+        """What may be wrong."""
+        return [finding for finding in self.findings if finding.severity == "warning"]
+
+    def by_label(self) -> dict[str, list[ClipFacts]]:
+        """The clips of each action, in alphabetical order."""
+        labels = sorted({clip.label for clip in self.clips})
+        return {label: [c for c in self.clips if c.label == label] for label in labels}
+
+    def write_json(self, path: Path) -> None:
+        """Write everything as JSON, atomically.
+
+        Raises:
+            PoseActError: The file cannot be written.
+        """
+        facts = asdict(replace(self, sequences=[]))
+        del facts["sequences"]
+        content = json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n"
+        atomic_write(path, lambda partial: partial.write_text(content, "utf-8"))
+
+
+def check_clips(
+    folder: str | Path,
+    weights: str | Path | Network | None = DEFAULT_WEIGHTS,
+    cache_dir: str | Path = DEFAULT_CACHE,
+    *,
+    workers: int = 1,
+    device: str | None = None,
+    on_file: Callable[[int, int], None] | None = None,
+    on_step: OnExtractStep | None = None,
+    stop: StopRequest | None = None,
+) -> CheckReport:
+    """Look through a folder of clips before training on it.
+
+    Every video is decoded once for its facts and for small pictures, by which copies are told (see
+    :func:`~poseact.clips.copies.find_copies`); then the poses are read, which training finds in
+    ``cache_dir`` afterwards.
+
+    Args:
+        folder: As :func:`~poseact.clips.folder.find_clips` reads it.
+        weights: Of the pose network; None does not look for people.
+        cache_dir: Folder for what the network reads.
+        workers: Processes that read poses.
+        device: Where they are read; by default CUDA where there is one.
+        on_file: Called with the number of videos decoded and of those in all.
+        on_step: Called as poses are read.
+        stop: None listens to SIGINT and SIGTERM here.
+
+    Raises:
+        PoseActError: The folder holds no clips, or its table makes no sense. What is wrong with a
+            clip is a finding instead.
+    """
+    folder = Path(folder)
+    clips = find_clips(folder)
+    report = CheckReport(folder)
+    with nullcontext(stop) if stop is not None else StopRequest() as request:
+        looks = _look_at(clips, report, request, on_file or (lambda *_: None))
+        readable = [clip for clip in clips if clip in looks]
+        report.clips = [looks[clip].facts(clip) for clip in readable]
+        if weights is not None and not request:
+            read = extract(
+                readable,
+                weights,
+                cache_dir,
+                workers=workers,
+                device=device,
+                on_step=on_step,
+                stop=request,
+            )
+            report.findings += read.findings
+            report.sequences = read.sequences
+        report.interrupted = bool(request)
+    for clip, facts in zip(readable, report.clips, strict=True):
+        report.findings += _of_one(facts, looks[clip].longest_gap)
+    _compare(readable, looks, report)
+    if not report.interrupted:
+        report.findings += _of_labels(clips, report) + _of_folders(clips, folder)
+    return report
+
+
+def require_trainable(items: Sequence[Labelled]) -> None:
+    """Refuse what no recogniser can be trained on.
+
+    Args:
+        items: Clips or sequences.
+
+    Raises:
+        PoseActError: There are fewer than two of them, or they are all of one action.
+    """
+    labels = sorted({item.label for item in items if item.label is not None})
+    if len(items) < 2:
+        what = f"only one clip, {items[0].name}" if items else "no clip"
+        raise PoseActError(
+            f"There is {what} to train on; give several recordings of two or more actions."
+        )
+    if len(labels) < 2:
+        raise PoseActError(
+            f"All {len(items)} clips are of one action, {', '.join(labels) or 'without a name'}; "
+            f"give clips of a second one, or of other motions in a folder {BACKGROUND}."
+        )
+
+
+class _Look:
+    """What is seen of a clip while its video is decoded."""
+
+    def __init__(self, reader: VideoReader) -> None:
+        self.width, self.height = reader.width, reader.height
+        self.times: list[float] = []
+        self.thumbnails = Thumbnails()
+
+    @property
+    def longest_gap(self) -> float:
+        return float(np.diff(self.times).max(initial=0))
+
+    def facts(self, clip: Clip) -> ClipFacts:
+        span, count = self.times[-1] - self.times[0], len(self.times)
+        fps = (count - 1) / span if count > 1 else 1.0
+        return ClipFacts(
+            clip.name,
+            clip.label,
+            clip.recording,
+            count,
+            round(span + 1 / fps, 3),
+            round(fps, 3),
+            self.width,
+            self.height,
+        )
+
+
+def _look_at(
+    clips: Sequence[Clip],
+    report: CheckReport,
+    stop: StopRequest,
+    on_file: Callable[[int, int], None],
+) -> dict[Clip, _Look]:
+    """Decode each video once; clips that cannot be read are noted in the report."""
+    videos: dict[Path, list[Clip]] = {}
+    for clip in clips:
+        videos.setdefault(clip.path, []).append(clip)
+    looks: dict[Clip, _Look] = {}
+    for done, (video, cuts) in enumerate(videos.items()):
+        on_file(done, len(videos))
+        if stop:
+            return looks
+        try:
+            with VideoReader(video) as reader:
+                seen = _decode(reader, cuts, stop)
+        except PoseActError as error:
+            report.findings += [
+                Finding(clip.name, "unreadable", "error", str(error)) for clip in cuts
+            ]
+            continue
+        looks |= {clip: look for clip, look in seen.items() if look.times}
+        if not stop:
+            report.findings += [no_frame(clip) for clip in cuts if clip not in looks]
+    on_file(len(videos), len(videos))
+    return looks
+
+
+def _decode(reader: VideoReader, clips: Iterable[Clip], stop: StopRequest) -> dict[Clip, _Look]:
+    looks = {clip: _Look(reader) for clip in clips}
+    last = max(clip.end for clip in looks)
+    for frame in reader:
+        if stop or frame.time >= last:
+            break
+        for clip, look in looks.items():
+            if clip.start <= frame.time < clip.end:
+                look.times.append(frame.time)
+                look.thumbnails.add(frame)
+    return looks
+
+
+def _of_one(facts: ClipFacts, longest_gap: float) -> list[Finding]:
+    """Warnings about one clip."""
+    said = []
+    if facts.seconds < SHORT_SECONDS:
+        said.append(("short", f"is {facts.seconds:.2g} s long; it is repeated to fill a window"))
+    if facts.fps < SLOW_FPS:
+        said.append(("slow", f"has {facts.fps:.2g} frames per second; fast motions blur"))
+    if longest_gap > GAP_SECONDS and facts.fps >= SLOW_FPS:
+        said.append(("gap", f"lacks pictures for {longest_gap:.2g} s at a stretch"))
+    return [Finding(facts.name, kind, "warning", f"{facts.name} {what}.") for kind, what in said]
+
+
+def _compare(clips: Sequence[Clip], looks: dict[Clip, _Look], report: CheckReport) -> None:
+    """Note copies across recordings."""
+    by_name = {clip.name: clip for clip in clips}
+    pictures = {clip.name: looks[clip].thumbnails.array() for clip in clips}
+    for copy in find_copies(pictures):
+        first, second = by_name[copy.first], by_name[copy.second]
+        if first.recording == second.recording:
+            continue
+        report.copies.append(copy)
+        how = "the mirror image of" if copy.mirrored else "a copy or another take of"
+        labels = "" if first.label == second.label else f", under {first.label} and {second.label}"
+        message = (
+            f"{second.name} looks like {how} {first.name}{labels}; leave one out, or give both one "
+            f"recording in {CLIPS_TABLE}."
+        )
+        report.findings.append(Finding(second.name, "copy", "warning", message))
+
+
+def _of_labels(clips: Sequence[Clip], report: CheckReport) -> list[Finding]:
+    """Findings about actions as a whole, by those of their clips that can be used."""
+    found = []
+    failed = {finding.clip for finding in report.errors}
+    usable = [clip for clip in clips if clip.name not in failed]
+    try:
+        require_trainable(usable)
+    except PoseActError as error:
+        found.append(Finding(None, "not trainable", "error", str(error)))
+    for label in sorted({clip.label for clip in clips}):
+        count = len({clip.recording for clip in usable if clip.label == label})
+        if count < FEW_RECORDINGS:
+            untested = "; with a single one it cannot be tested" if count == 1 else ""
+            message = (
+                f"The action {label} has few recordings that can be used, {count}{untested}; "
+                f"give at least {FEW_RECORDINGS}."
+            )
+            found.append(Finding(None, "few", "warning", message))
+    return found
+
+
+def _of_folders(clips: Sequence[Clip], folder: Path) -> list[Finding]:
+    """Warnings about folders of actions without a video."""
+    if (folder / CLIPS_TABLE).is_file():
+        return []
+    used = {clip.path.relative_to(folder).parts[0] for clip in clips}
+    return [
+        Finding(
+            None,
+            "no clips",
+            "warning",
+            f"The folder {path} holds no video; put some there, or remove it.",
+        )
+        for path in sorted(folder.iterdir())
+        if path.is_dir() and not path.name.startswith(".") and path.name not in used
+    ]

@@ -1,0 +1,393 @@
+"""Features of clips: taken from the videos once, by several processes if wanted, and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import multiprocessing
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field
+from multiprocessing.context import SpawnContext
+from pathlib import Path
+from typing import Literal, get_args
+
+import cv2
+import torch
+
+from poseact._utils.errors import PoseActError
+from poseact._utils.interrupt import StopRequest, leave_signals_to_parent, worker_lost
+from poseact.actions.pose_sequence import PoseSequence
+from poseact.clips.blanking import Background
+from poseact.clips.features import (
+    ClipFeatures,
+    FeatureCache,
+    Stretch,
+    read_features,
+    read_kept,
+    write_features,
+)
+from poseact.clips.folder import Clip
+from poseact.inference.predictor import DEFAULT_WEIGHTS, Predictor
+from poseact.media import Frame, VideoReader
+from poseact.models.base import Network
+from poseact.skeleton import Skeleton
+from poseact.weights.checkpoint import load
+
+DEFAULT_CACHE = Path("poseact-actions") / "cache"
+"""Where ``poseact train-actions`` keeps features unless told otherwise."""
+
+NOBODY_BELOW = 0.07
+"""Sharpness of a clip's heat maps under which nobody is in it.
+
+With the shipped weights, pictures without contrast have 0.05, smooth noise 0.07, scenes without
+people 0.09 to 0.28 and filmed exercises 0.085 to 0.46: only what is surely empty is left out.
+"""
+
+_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a clip that the user should know.
+
+    Attributes:
+        clip: Its name, None for what concerns an action.
+        kind: Short name of what it is, such as ``unreadable``.
+        severity: ``error`` where the clip cannot be used, else ``warning``.
+        message: One sentence.
+    """
+
+    clip: str | None
+    kind: str
+    severity: Literal["error", "warning"]
+    message: str
+
+
+def no_frame(clip: Clip) -> Finding:
+    """The finding of a clip that lies behind the end of its video."""
+    until = "on" if math.isinf(clip.end) else f"to {clip.end:g} s"
+    message = (
+        f"The video {clip.path} has no frame from {clip.start:g} s {until}; give seconds within it."
+    )
+    return Finding(clip.name, "empty", "error", message)
+
+
+@dataclass(frozen=True)
+class ExtractStep:
+    """How far an extraction has come.
+
+    Attributes:
+        files: Videos that are done, those whose features were kept among them.
+        of: Videos in all.
+        frames: Frames read in this run.
+    """
+
+    files: int
+    of: int
+    frames: int
+
+
+OnExtractStep = Callable[[ExtractStep], None]
+
+
+@dataclass
+class Extraction:
+    """What was read from clips.
+
+    Attributes:
+        sequences: Of the clips that can be used, in their order and under their names.
+        findings: About clips, in their order.
+        frames: Frames read in this run.
+        interrupted: Whether the run was stopped; what is done is kept, and the next goes on.
+    """
+
+    sequences: list[PoseSequence] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    frames: int = 0
+    interrupted: bool = False
+
+
+def extract(
+    clips: Sequence[Clip],
+    weights: str | Path | Network = DEFAULT_WEIGHTS,
+    cache_dir: str | Path = DEFAULT_CACHE,
+    *,
+    background: Background = "keep",
+    workers: int = 1,
+    device: str | None = None,
+    on_step: OnExtractStep | None = None,
+    stop: StopRequest | None = None,
+) -> Extraction:
+    """Read the poses of the person in each clip, and what is seen at the joints.
+
+    Each video is read once, however many clips are cut from it, and only one of its pictures is in
+    memory at a time. What was read is kept in ``cache_dir``: a run that was stopped goes on where
+    it stopped, and a later one over the same videos reads nothing twice.
+
+    Args:
+        clips: As :func:`~poseact.clips.folder.find_clips` finds them.
+        weights: Of the pose network: name of shipped weights, a checkpoint file or a network.
+        cache_dir: Folder for the features.
+        background: ``blank`` makes everything around the person grey, see
+            :func:`~poseact.clips.blanking.read_blanked`.
+        workers: Processes.
+        device: Where to run; by default CUDA where there is one.
+        on_step: Called as frames and files are done.
+        stop: Checked after every frame; None listens to SIGINT and SIGTERM here.
+
+    Raises:
+        PoseActError: The weights cannot be read, the features cannot be written, there is no such
+            background, or a worker was ended from outside. What is wrong with a clip is a finding
+            instead.
+    """
+    check_workers(workers)
+    if background not in get_args(Background):
+        raise PoseActError(
+            f"The background {background!r} was given; give one of "
+            f"{', '.join(get_args(Background))}."
+        )
+    network = weights if isinstance(weights, Network) else load(weights)
+    cache = FeatureCache(Path(cache_dir), network, background)
+    kept, failed = _locate(clips, cache)
+    found = {path: features for path in set(kept.values()) if (features := read_kept(path))}
+    jobs = _jobs(kept, found.keys(), background)
+    files = len({clip.path for clip in clips})
+    run = _Run(network, device, jobs, on_step or (lambda _: None), files - len(jobs), files)
+    with nullcontext(stop) if stop is not None else StopRequest() as request:
+        failed |= run.alone(request) if workers == 1 else run.together(request, workers)
+        interrupted = bool(request)
+    extraction = Extraction(frames=run.frames, interrupted=interrupted)
+    for clip in clips:
+        path = kept.get(clip)
+        features = None if path is None else found.get(path) or read_kept(path)
+        _add(extraction, clip, features, failed.get(clip.path), network.config.skeleton)
+    return extraction
+
+
+def check_workers(workers: int) -> None:
+    """Refuse a number of processes that cannot be.
+
+    Raises:
+        PoseActError: It is below 1.
+    """
+    if workers < 1:
+        raise PoseActError(f"{workers} workers were asked for; give 1 or more.")
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Stretches of one video that are to be read, how, and the files for their features."""
+
+    video: Path
+    targets: dict[Stretch, Path]
+    background: Background
+
+
+def _locate(clips: Sequence[Clip], cache: FeatureCache) -> tuple[dict[Clip, Path], dict[Path, str]]:
+    """Where the features of each clip are kept, and which videos could not be read at all."""
+    digests: dict[Path, str] = {}
+    failed: dict[Path, str] = {}
+    for path in dict.fromkeys(clip.path for clip in clips):
+        try:
+            with path.open("rb") as file:
+                digests[path] = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            failed[path] = f"The video {path} could not be read ({error.strerror}); check it."
+    kept = {
+        clip: cache.path_of(digests[clip.path], (clip.start, clip.end))
+        for clip in clips
+        if clip.path in digests
+    }
+    return kept, failed
+
+
+def _jobs(kept: Mapping[Clip, Path], found: Collection[Path], background: Background) -> list[_Job]:
+    """What is still to be read."""
+    missing: dict[Path, dict[Stretch, Path]] = {}
+    for clip, path in kept.items():
+        if path not in found:
+            missing.setdefault(clip.path, {})[clip.start, clip.end] = path
+    return [_Job(video, targets, background) for video, targets in missing.items()]
+
+
+def _add(
+    extraction: Extraction,
+    clip: Clip,
+    features: ClipFeatures | None,
+    failure: str | None,
+    skeleton: Skeleton,
+) -> None:
+    """Add what became of a clip."""
+    if features is None:
+        if failure is not None:
+            extraction.findings.append(Finding(clip.name, "unreadable", "error", failure))
+        elif not extraction.interrupted:
+            extraction.findings.append(no_frame(clip))
+        return
+    if features.sharpness < NOBODY_BELOW:
+        message = (
+            f"Nobody was found in {clip.name}; leave it out, or film the whole body from closer."
+        )
+        extraction.findings.append(Finding(clip.name, "nobody", "error", message))
+        return
+    if features.people == 0:
+        message = (
+            f"The network is not sure of anybody in {clip.name}; look whether the person is seen "
+            "whole and large enough."
+        )
+        extraction.findings.append(Finding(clip.name, "unsure", "warning", message))
+    if features.people > 1:
+        message = (
+            f"{features.people} people are in view in {clip.name}; the largest and most central "
+            "one is followed."
+        )
+        extraction.findings.append(Finding(clip.name, "several people", "warning", message))
+    extraction.sequences.append(
+        PoseSequence(
+            clip.name,
+            skeleton,
+            features.times,
+            features.joints,
+            features.confidence,
+            features.appearance,
+            clip.label,
+            clip.recording,
+            clip.part,
+        )
+    )
+
+
+class _Stopped(Exception):
+    """The video in hand is given up."""
+
+
+def _read(
+    predictor: Predictor, job: _Job, on_frame: Callable[[], None], stopped: Callable[[], bool]
+) -> str | None:
+    """Read and keep the features of a video's stretches; the reason where it cannot be read.
+
+    Raises:
+        PoseActError: The features cannot be written.
+    """
+
+    def frames(reader: VideoReader) -> Iterator[Frame]:
+        for frame in reader:
+            yield frame
+            on_frame()
+            if stopped():
+                raise _Stopped
+
+    try:
+        reader = VideoReader(job.video)
+    except PoseActError as error:
+        return str(error)
+    with reader, suppress(_Stopped):
+        read = read_features(predictor, frames(reader), list(job.targets), job.background)
+        for stretch, features in read:
+            if features is not None:
+                write_features(job.targets[stretch], features)
+    return None
+
+
+@dataclass
+class _Run:
+    """An extraction under way; both ways to run it return the videos that failed, and why."""
+
+    network: Network
+    device: str | None
+    jobs: list[_Job]
+    on_step: OnExtractStep
+    files: int
+    of: int
+    frames: int = 0
+
+    def alone(self, stop: StopRequest) -> dict[Path, str]:
+        """Read the videos in this process."""
+        failed: dict[Path, str] = {}
+        self._tell()
+        if not self.jobs:
+            return failed
+        predictor = Predictor(self.network, device=self.device)
+
+        def on_frame() -> None:
+            self.frames += 1
+            self._tell()
+
+        for job in self.jobs:
+            failure = _read(predictor, job, on_frame, lambda: bool(stop))
+            if failure is not None:
+                failed[job.video] = failure
+            if stop:
+                break
+            self.files += 1
+            self._tell()
+        return failed
+
+    def together(self, stop: StopRequest, workers: int) -> dict[Path, str]:
+        """Read them in several processes."""
+        failed: dict[Path, str] = {}
+        self._tell()
+        context = multiprocessing.get_context("spawn")
+        threads = max((os.cpu_count() or 1) // workers, 1)
+        shared = _Shared(context, self.network, self.device, threads)
+        with ProcessPoolExecutor(workers, context, _start_worker, (shared,)) as pool:
+            waiting = {pool.submit(_work, job): job.video for job in self.jobs}
+            try:
+                while waiting and not stop:
+                    finished, _ = wait(waiting, _POLL_SECONDS, FIRST_COMPLETED)
+                    for future in finished:
+                        video, failure = waiting.pop(future), future.result()
+                        if failure is not None:
+                            failed[video] = failure
+                        self.files += 1
+                    self.frames = shared.frames.value
+                    self._tell()
+            except BrokenProcessPool as error:
+                raise worker_lost() from error
+            finally:
+                shared.stop.set()
+                pool.shutdown(cancel_futures=True)
+        return failed
+
+    def _tell(self) -> None:
+        self.on_step(ExtractStep(self.files, self.of, self.frames))
+
+
+class _Shared:
+    """What the processes have in common."""
+
+    def __init__(
+        self, context: SpawnContext, network: Network, device: str | None, threads: int
+    ) -> None:
+        self.network, self.device, self.threads = network, device, threads
+        self.stop = context.Event()
+        self.frames = context.Value("q", 0)
+
+
+class _Worker:
+    """What a process remembers between its videos."""
+
+    shared: _Shared
+    predictor: Predictor
+
+
+def _start_worker(shared: _Shared) -> None:
+    leave_signals_to_parent()
+    cv2.setNumThreads(1)
+    torch.set_num_threads(shared.threads)
+    _Worker.shared = shared
+    _Worker.predictor = Predictor(shared.network, device=shared.device)
+
+
+def _work(job: _Job) -> str | None:
+    shared = _Worker.shared
+
+    def on_frame() -> None:
+        with shared.frames.get_lock():
+            shared.frames.value += 1
+
+    return _read(_Worker.predictor, job, on_frame, shared.stop.is_set)

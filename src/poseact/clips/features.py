@@ -1,0 +1,210 @@
+"""What an action is read from, frame by frame of a video, and its cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as serialise
+
+from poseact._utils.files import atomic_write
+from poseact.clips.blanking import Background, read_blanked
+from poseact.clips.people import find_people
+from poseact.inference.follow import PersonFollower
+from poseact.inference.predictor import Predictor
+from poseact.media import Frame
+from poseact.models.base import Network
+
+VERSION = 2
+"""Of how features are read: a change of it makes every kept file stale."""
+
+Stretch = tuple[float, float]
+"""Seconds since the first frame of a video: the start, and the end, which is no longer in it."""
+
+# Seconds after the first look at how many people there are.
+_SECOND_LOOK = 2.0
+
+_HEADER_KEY = "poseact"
+_ARRAYS = ("times", "joints", "confidence", "appearance")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ClipFeatures:
+    """One person over the N frames of a stretch of video.
+
+    Attributes:
+        times: ``(N,)`` float64 seconds since the first frame of the video.
+        joints: ``(N, J, D)`` float32, x and y in px of the picture, the depth in mm.
+        confidence: ``(N, J)`` float32.
+        appearance: ``(N, J, C)`` float16, visual features gathered at the joints.
+        sharpness: Median over the frames of the joints' mean share of a heat map in its densest
+            2 x 2 cells; small where there is nobody.
+        people: How many are in view in the middling one of a few pictures, of those in whom the
+            network is sure; the most prominent of the first picture is followed.
+    """
+
+    times: np.ndarray
+    joints: np.ndarray
+    confidence: np.ndarray
+    appearance: np.ndarray
+    sharpness: float
+    people: int
+
+
+def read_features(
+    predictor: Predictor,
+    frames: Iterable[Frame],
+    stretches: Sequence[Stretch],
+    background: Background = "keep",
+) -> Iterator[tuple[Stretch, ClipFeatures | None]]:
+    """One person in each of several stretches of a video, in one pass over its frames.
+
+    Args:
+        predictor: Reads the poses.
+        frames: Of the video, from its first on; not read further than the last stretch.
+        stretches: May overlap; each is followed for itself.
+        background: ``blank`` follows the person in the whole pictures, but takes the features from
+            pictures that are grey around the person.
+
+    Yields:
+        Each stretch as soon as it is over, with None where the video has no frame in it.
+    """
+    waiting = {stretch: _Recorder(predictor, background) for stretch in stretches}
+    for frame in frames:
+        for stretch in [stretch for stretch in waiting if stretch[1] <= frame.time]:
+            yield stretch, waiting.pop(stretch).features()
+        if not waiting:
+            return
+        for (start, _), recorder in waiting.items():
+            if start <= frame.time:
+                recorder.add(frame)
+    for stretch, recorder in waiting.items():
+        yield stretch, recorder.features()
+
+
+@dataclass
+class _Recorder:
+    """Follows one person and keeps what was read."""
+
+    predictor: Predictor
+    background: Background
+    follower: PersonFollower = field(default_factory=PersonFollower)
+    times: list[float] = field(default_factory=list)
+    readings: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=list)
+    sharpness: list[float] = field(default_factory=list)
+    people: list[int] = field(default_factory=list)
+    next_look: float = 0.0
+
+    def add(self, frame: Frame) -> None:
+        reading = self.predictor.follow_frame(frame, self.follower)
+        self.times.append(frame.time)
+        window = self.follower.window
+        if window is not None and frame.time - self.times[0] >= self.next_look:
+            people = find_people(self.predictor, frame.image, window)
+            if len(people) > 1 and not self.people:
+                self.follower.window = people[0].window
+                reading = self.predictor.follow_frame(frame, self.follower)
+            self.people.append(len(people))
+            # Further and further apart, so that a long video costs no more than a few looks.
+            self.next_look = 2 * self.next_look + _SECOND_LOOK
+        self.sharpness.append(float(reading.sharpness.mean()))
+        if self.background == "blank":
+            reading = read_blanked(self.predictor, frame, reading)
+        appearance = reading.appearance.astype(np.float16)
+        self.readings.append((reading.pose.joints, reading.pose.confidence, appearance))
+
+    def features(self) -> ClipFeatures | None:
+        if not self.times:
+            return None
+        joints, confidence, appearance = map(np.stack, zip(*self.readings, strict=True))
+        sharpness = float(np.median(self.sharpness))
+        people = int(np.median(self.people)) if self.people else 0
+        return ClipFeatures(
+            np.asarray(self.times), joints, confidence, appearance, sharpness, people
+        )
+
+
+class FeatureCache:
+    """Features in files, one for each stretch of each video as each network reads it.
+
+    A file is named by the content of the video, the network's weights, the stretch, what becomes of
+    the background and :data:`VERSION`, so that a video which was moved, renamed or labelled anew is
+    found again.
+
+    Args:
+        folder: Where they are kept.
+        network: That reads the poses.
+        background: What becomes of it.
+    """
+
+    def __init__(self, folder: Path, network: Network, background: Background = "keep") -> None:
+        self.folder = folder
+        self._network = digest_of(network)
+        self._options = [] if background == "keep" else [background]
+
+    def path_of(self, video: str, stretch: Stretch) -> Path:
+        """The file of a stretch.
+
+        Args:
+            video: Digest of the video's content.
+            stretch: Of the video.
+        """
+        key = json.dumps([VERSION, self._network, video, *stretch, *self._options])
+        return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
+
+
+def digest_of(network: Network) -> str:
+    """Tells networks apart by what they read from pictures; their action model is left out."""
+    config = network.config
+    total = hashlib.sha256(repr((config.skeleton.joints, config.image_size)).encode())
+    for name, tensor in sorted(network.state_dict().items()):
+        if not name.startswith("action_model."):
+            total.update(f"{name} {tuple(tensor.shape)}".encode() + tensor.cpu().numpy().tobytes())
+    return total.hexdigest()
+
+
+def write_features(path: Path, features: ClipFeatures) -> None:
+    """Write features, atomically.
+
+    Raises:
+        PoseActError: The file cannot be written.
+    """
+    arrays = {name: getattr(features, name) for name in _ARRAYS}
+    header = {
+        "sharpness": features.sharpness,
+        "people": features.people,
+        "digest": _digest(arrays),
+    }
+    content = serialise(arrays, {_HEADER_KEY: json.dumps(header)})
+    atomic_write(path, lambda partial: partial.write_bytes(content))
+
+
+def read_kept(path: Path) -> ClipFeatures | None:
+    """Read features; None, with a warning, where the file is damaged, and where there is none."""
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, "np") as file:
+            header = json.loads(file.metadata()[_HEADER_KEY])
+            arrays = {name: file.get_tensor(name) for name in _ARRAYS}
+        if header["digest"] == _digest(arrays):
+            return ClipFeatures(**arrays, sharpness=header["sharpness"], people=header["people"])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        _log.debug("%s: %s", path, error)
+    _log.warning("The kept features %s are damaged and are made again.", path)
+    return None
+
+
+def _digest(arrays: dict[str, np.ndarray]) -> str:
+    total = hashlib.sha256()
+    for name in _ARRAYS:
+        total.update(arrays[name].tobytes())
+    return total.hexdigest()

@@ -1,0 +1,198 @@
+"""Clips of one's own: a folder for each action, or a table of who does what when."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from poseact._utils.errors import PoseActError
+from poseact.inference.inputs import DRAWN
+from poseact.media import VIDEO_SUFFIXES
+
+BACKGROUND = "_other"
+"""Label of motions that are none of the actions."""
+
+CLIPS_TABLE = "clips.csv"
+"""Table of the clips in a folder, which then need not lie in folders of actions."""
+
+_REQUIRED = ("file", "start", "end", "label")
+_PARTS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A stretch of a video in which one action is seen.
+
+    Attributes:
+        path: The video.
+        name: Unique within its folder: the file relative to it, with the stretch if it has one.
+        label: Its action, cleaned by :func:`clean_label`.
+        recording: What was filmed in one go; by default the file. Never split between training and
+            test.
+        start: Seconds since the first frame at which it starts.
+        end: Seconds since the first frame before which it ends; infinite for the end of the video.
+        part: ``train`` or ``test`` where the table says so, else None.
+    """
+
+    path: Path
+    name: str
+    label: str
+    recording: str
+    start: float = 0.0
+    end: float = math.inf
+    part: str | None = None
+
+
+def find_clips(folder: str | Path) -> list[Clip]:
+    """The clips in a folder.
+
+    Either every action has a folder with its videos, at any depth below it, or ``clips.csv`` lists
+    them with the columns ``file, start, end, label`` and, if wanted, ``recording`` and ``part``:
+    the file relative to the folder, seconds since its first frame (empty for its start or end), the
+    action, a name for what was filmed in one go, and ``train`` or ``test``. The label ``_other``
+    is for motions that are none of the actions. Hidden files are left out.
+
+    Returns:
+        In the order of their names, or in that of the table.
+
+    Raises:
+        PoseActError: There is no such folder, it holds no clips, a video lies in no action's
+            folder, a line of the table makes no sense, or two labels are the same once cleaned.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise PoseActError(
+            f"There is no folder {folder}; give one that holds a folder of videos for each action."
+        )
+    table = folder / CLIPS_TABLE
+    clips = _from_table(table) if table.is_file() else _from_folders(folder)
+    if not clips:
+        raise PoseActError(
+            f"The folder {folder} holds no clips; put a folder of videos for each action there, "
+            f"or a {CLIPS_TABLE} with the columns {', '.join(_REQUIRED)}."
+        )
+    return clips
+
+
+def clean_label(text: str) -> str:
+    """A label without what is easily mistyped: case, blanks, hyphens and forms of one character.
+
+    ``" Push-Ups"`` and ``"push ups"`` both become ``push_ups``; letters of any script are kept.
+
+    Raises:
+        PoseActError: Nothing is left.
+    """
+    plain = unicodedata.normalize("NFKC", text).strip().lower()
+    label = "".join(c for c in re.sub(r"[\s_-]+", "_", plain) if c.isprintable())
+    if not any(c.isalnum() for c in label):
+        raise PoseActError(f"{text!r} names no action; give a name with letters or digits.")
+    return label
+
+
+def _from_folders(folder: Path) -> list[Clip]:
+    files = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    videos = [
+        file
+        for file in files
+        if file.suffix.lower() in VIDEO_SUFFIXES
+        and not any(part.startswith(".") for part in file.parts)
+    ]
+    originals = {video.with_suffix("") for video in videos}
+    # What 'poseact predict' drew beside its originals would be tested against them.
+    videos = [
+        video
+        for video in videos
+        if not video.stem.endswith(DRAWN)
+        or video.with_name(video.stem.removesuffix(DRAWN)) not in originals
+    ]
+    for video in videos:
+        if len(video.parts) == 1:
+            raise PoseActError(
+                f"The video {folder / video} lies in no folder of an action; move it into one, "
+                f"or list it in {CLIPS_TABLE}."
+            )
+    labels = _labels(video.parts[0] for video in videos)
+    return [
+        Clip(folder / video, video.as_posix(), labels[video.parts[0]], video.as_posix())
+        for video in videos
+    ]
+
+
+def _labels(names: Iterable[str]) -> dict[str, str]:
+    """Cleaned label of each name.
+
+    Raises:
+        PoseActError: Two names have the same.
+    """
+    first: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        label = labels[name] = clean_label(name)
+        if first.setdefault(label, name) != name:
+            raise PoseActError(
+                f"The labels {first[label]!r} and {name!r} are both {label!r} once cleaned; "
+                "give one action one spelling, and different actions different names."
+            )
+    return labels
+
+
+def _from_table(table: Path) -> list[Clip]:
+    rows = _rows(table)
+    labels = _labels(row["label"] for _, row in rows)
+    clips: dict[str, Clip] = {}
+    for line, row in rows:
+        try:
+            clip = _clip(table.parent, row, labels[row["label"]])
+        except ValueError as error:
+            raise PoseActError(
+                f"Line {line} of {table} is not a clip ({error}); give a file, start and end in "
+                "seconds or empty, and a label."
+            ) from error
+        if clip.name in clips:
+            raise PoseActError(
+                f"Line {line} of {table} lists the clip {clip.name} again; give each clip once."
+            )
+        clips[clip.name] = clip
+    return list(clips.values())
+
+
+def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
+    """Lines of the table that hold anything, with their numbers."""
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restval="")
+            columns = reader.fieldnames or ()
+            missing = [name for name in _REQUIRED if name not in columns]
+            rows = [
+                (reader.line_num, {name: row[name].strip() for name in columns}) for row in reader
+            ]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise PoseActError(f"{table} could not be read ({error}); save it as UTF-8 CSV.") from error
+    if missing:
+        raise PoseActError(
+            f"{table} lacks the columns {', '.join(missing)}; "
+            f"give {', '.join(_REQUIRED)}, separated by commas."
+        )
+    return [(line, row) for line, row in rows if any(row.values())]
+
+
+def _clip(folder: Path, row: dict[str, str], label: str) -> Clip:
+    path = folder / row["file"]
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    start = float(row["start"] or 0)
+    end = float(row["end"] or math.inf)
+    if not 0 <= start < end:
+        raise ValueError(f"it starts at {start:g} s and ends at {end:g} s")
+    part = row.get("part") or None
+    if part not in (None, *_PARTS):
+        raise ValueError(f"the part is {part!r}, not {' or '.join(_PARTS)}")
+    file = Path(row["file"]).as_posix()
+    whole = start == 0 and math.isinf(end)
+    name = file if whole else f"{file} [{start:g}-{end:g} s]"
+    return Clip(path, name, label, row.get("recording") or file, start, end, part)

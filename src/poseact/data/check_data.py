@@ -1,0 +1,240 @@
+"""A look through a data set on disk: what is there, what is missing, and whether the joints fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from poseact._utils.errors import PoseActError
+from poseact._utils.files import atomic_write
+from poseact.data.images import ImageSource
+from poseact.data.official import DISTRIBUTIONS, Files, Labelled, Reading
+from poseact.data.sample import PoseSample, evenly
+from poseact.data.video import FrameSource, LabelledVideo
+from poseact.media import write_image
+from poseact.media.crop import crop_matrix, person_window, transform_points, warp_image
+from poseact.media.drawing import draw_label, draw_pose, picture_grid
+from poseact.skeleton import PA17
+
+REPORT, PICTURE = "report.json", "samples.png"
+
+# Of each kind of labels, so many pictures are looked for.
+_LOOKED_FOR = 1000
+
+_SHOWN = 9
+_COLUMNS = 3
+_TILE = 320
+# More of the surroundings than a network sees.
+_MARGIN = 1.6
+# The data sets differ in which joints they have; all of the spine is worth a look.
+_SKELETON = PA17
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many of something are there.
+
+    Attributes:
+        what: Is counted.
+        found: Their number.
+        official: The official number; several where the data set grew, none if not known.
+    """
+
+    what: str
+    found: int
+    official: tuple[int, ...]
+
+    @property
+    def complete(self) -> bool | None:
+        """Whether it is an official number; None where that is not known."""
+        return self.found in self.official if self.official else None
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """What :func:`check_data` found.
+
+    Attributes:
+        name: The data set.
+        root: Its folder.
+        counts: Files, and what was read of them.
+        source: Where the official numbers come from.
+        problems: A sentence for everything that is missing or cannot be read.
+        remarks: Sentences on what was measured.
+        shown: Samples in the picture.
+        picture: Where it is; None if no picture could be read.
+    """
+
+    name: str
+    root: Path
+    counts: list[Count]
+    source: str
+    problems: list[str]
+    remarks: list[str]
+    shown: list[str]
+    picture: Path | None
+
+    @property
+    def readable(self) -> bool:
+        """Whether any labels could be read."""
+        return bool(self.shown)
+
+    def write_json(self, path: Path) -> None:
+        """Write the whole report.
+
+        Raises:
+            PoseActError: The file cannot be written.
+        """
+        content = dataclasses.asdict(self) | {"readable": self.readable}
+        counts = [
+            {**dataclasses.asdict(count), "complete": count.complete} for count in self.counts
+        ]
+        text = json.dumps(content | {"counts": counts}, indent=1, default=str)
+        atomic_write(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def check_data(
+    name: str,
+    root: Path,
+    out: Path = Path("poseact-data-check"),
+    *,
+    on_step: Callable[[str], None] = lambda _text: None,
+) -> DataReport:
+    """Look through the official distribution of a data set.
+
+    Args:
+        name: One of :data:`poseact.data.official.DISTRIBUTIONS`.
+        root: Its folder.
+        out: Folder for ``report.json`` and for ``samples.png``, nine samples with their joints.
+        on_step: Called with what is looked at next.
+
+    Returns:
+        What was found, also where nothing could be read.
+
+    Raises:
+        PoseActError: There is no such data set or folder, or the results cannot be written.
+    """
+    if name not in DISTRIBUTIONS:
+        raise PoseActError(
+            f"{name} was given, but what can be looked through are {', '.join(DISTRIBUTIONS)}; "
+            "give one of them."
+        )
+    if not root.is_dir():
+        raise PoseActError(f"{root} is not a folder; give that of the data set {name}.")
+    distribution = DISTRIBUTIONS[name]
+    look = _Look(root, on_step)
+    for files in distribution.files:
+        look.count(files)
+    for reading in distribution.readings:
+        look.read(reading)
+    look.measure(distribution.measure)
+    chosen = look.chosen()
+    tiles = look.tiles(chosen)
+    picture = out / PICTURE if tiles else None
+    if picture is not None:
+        write_image(picture, picture_grid(tiles, _COLUMNS))
+    report = DataReport(
+        name=name,
+        root=root,
+        counts=look.counts,
+        source=distribution.source,
+        problems=look.problems,
+        remarks=look.remarks,
+        shown=[sample.name for sample in chosen],
+        picture=picture,
+    )
+    report.write_json(out / REPORT)
+    return report
+
+
+class _Look:
+    """What is found on the way."""
+
+    def __init__(self, root: Path, on_step: Callable[[str], None]) -> None:
+        self.root = root
+        self.on_step = on_step
+        self.counts: list[Count] = []
+        self.problems: list[str] = []
+        self.remarks: list[str] = []
+        self._found: list[Labelled] = []
+
+    def count(self, files: Files) -> None:
+        """Count files, and say which are missing."""
+        self.on_step(files.what)
+        paths = {path for pattern in files.patterns for path in self.root.glob(pattern)}
+        self.counts.append(Count(files.what, len(paths), files.official))
+        if not paths:
+            places = " or ".join(files.patterns)
+            self.problems.append(f"{self.root} has no {places}, {files.what}: {files.advice}.")
+
+    def read(self, reading: Reading) -> None:
+        """Read labels whose files are there, and look for their pictures."""
+        if next(self.root.glob(reading.when), None) is None:
+            return
+        self.on_step(reading.name)
+        labelled: Labelled = []
+        with self._noting():
+            labelled = reading.read(self.root, _SKELETON)
+        self.counts.append(Count(reading.name, len(labelled), reading.official))
+        for part, official in reading.parts:
+            videos = sum(isinstance(v, LabelledVideo) and v.part == part for v in labelled)
+            self.counts.append(Count(f"{reading.name} to {part}", videos, (official,)))
+        if labelled:
+            self._found.append(labelled)
+            looked_at = evenly(labelled, _LOOKED_FOR)
+            there = sum(_picture_of(item).exists() for item in looked_at)
+            what = f"pictures or videos of {len(looked_at)} of these"
+            self.counts.append(Count(what, there, (len(looked_at),)))
+
+    def measure(self, measure: Callable[[Path], str | None]) -> None:
+        """Note what a measurement says."""
+        with self._noting():
+            remark = measure(self.root)
+            self.remarks += [] if remark is None else [remark]
+
+    def chosen(self) -> list[PoseSample]:
+        """Nine samples, evenly from everything that was read; of a video the middle frame."""
+        chosen = []
+        for part, labelled in enumerate(self._found):
+            share = _SHOWN // len(self._found) + (part < _SHOWN % len(self._found))
+            for item in evenly(labelled, share):
+                with self._noting():
+                    is_video = isinstance(item, LabelledVideo)
+                    chosen += item.samples([len(item) // 2]) if is_video else [item]
+        return chosen
+
+    def tiles(self, samples: Sequence[PoseSample]) -> list[np.ndarray]:
+        """Pictures of samples with their joints; those that cannot be read are left out."""
+        tiles = []
+        for sample in samples:
+            self.on_step(sample.name)
+            with self._noting():
+                tiles.append(_tile(sample))
+        return tiles
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """An error becomes one of the problems."""
+        try:
+            yield
+        except PoseActError as error:
+            self.problems.append(str(error))
+
+
+def _picture_of(item: PoseSample | LabelledVideo) -> ImageSource | FrameSource:
+    return item.frames if isinstance(item, LabelledVideo) else item.image
+
+
+def _tile(sample: PoseSample) -> np.ndarray:
+    window = person_window(sample.box, _MARGIN)
+    matrix = crop_matrix(window)
+    crop = warp_image(sample.image.read(), matrix, _TILE)
+    joints = transform_points(matrix, sample.joints[:, :2]) * _TILE
+    drawn = draw_pose(crop, joints, sample.valid.astype(float), sample.skeleton)
+    return draw_label(drawn, sample.name)

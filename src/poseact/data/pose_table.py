@@ -1,0 +1,458 @@
+"""The result tables: every joint of every person in every frame, as Parquet and as JSON.
+
+A photo, a folder of photos and a video give tables of the same columns, those of ``COLUMNS``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import groupby
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from poseact._utils.errors import PoseActError
+from poseact._utils.files import atomic_write
+from poseact.skeleton import Skeleton
+
+COLUMNS: dict[str, str] = {
+    "source": "File the frame is from, relative to the folder that was given.",
+    "frame": "Number of the frame in its file, in order of presentation, from 0; 0 for a photo.",
+    "time": "Seconds since the first frame of the file; 0 for a photo.",
+    "person": "Number of the person within the frame, from 0.",
+    "joint": "Name of the joint; left and right are the person's own.",
+    "x": "Across, in px of the source from its left edge; null where there is no estimate.",
+    "y": "Down, in px of the source from its upper edge; null where there is no estimate.",
+    "z": (
+        "Depth relative to the root joint, larger being further from the camera, in the table's "
+        "depth_unit; null where there is no estimate."
+    ),
+    "confidence": "From 0 to 1; for most weights, how surely the joint lies inside the crop.",
+    "visible": "Whether the joint lies inside the picture with a confidence of at least 0.5.",
+    "box_x0": "Left edge, in px of the source, of the crop the pose was read from.",
+    "box_y0": "Upper edge of that crop in px of the source.",
+    "box_x1": "Right edge of that crop in px of the source.",
+    "box_y1": "Lower edge of that crop in px of the source.",
+}
+"""What each column of the table holds, in one sentence each.
+
+In JSON the four columns of the crop are one list, ``box``.
+"""
+
+DEPTH_UNITS = ("mm", "relative")
+
+FORMAT = "poseact-table-1"
+
+_METADATA_KEY = b"poseact"
+
+_BOX = ("box_x0", "box_y0", "box_x1", "box_y1")
+
+_NAMES = pa.dictionary(pa.int32(), pa.string())
+
+_TYPES: dict[str, pa.DataType] = {
+    "source": _NAMES,
+    "frame": pa.int32(),
+    "time": pa.float64(),
+    "person": pa.int16(),
+    "joint": _NAMES,
+    "x": pa.float32(),
+    "y": pa.float32(),
+    "z": pa.float32(),
+    "confidence": pa.float32(),
+    "visible": pa.bool_(),
+    **dict.fromkeys(_BOX, pa.float32()),
+}
+
+# Poses that are turned into columns at a time, which bounds the memory that writing takes.
+_POSES_PER_BATCH = 8192
+
+# Decimals in JSON: a hundredth of a px and a tenth of a mm are below what a network can resolve.
+_PIXEL_DECIMALS = 2
+_DEPTH_DECIMALS = {"mm": 1, "relative": 4, None: 0}
+_CONFIDENCE_DECIMALS = 4
+_TIME_DECIMALS = 6
+
+
+@dataclass(frozen=True)
+class FramePose:
+    """One person in one frame.
+
+    Attributes:
+        frame: Number of the frame in its file, from 0.
+        time: Seconds since the first frame of the file.
+        person: Number of the person within the frame, from 0.
+        joints: ``(J, 2)`` x and y in px of the source, or ``(J, 3)`` with the depth relative to the
+            root joint in the table's unit; NaN where there is no estimate.
+        confidence: ``(J,)`` from 0 to 1.
+        visible: ``(J,)`` boolean.
+        box: x0, y0, x1, y1 in px of the source, the crop the pose was read from.
+    """
+
+    frame: int
+    time: float
+    person: int
+    joints: np.ndarray
+    confidence: np.ndarray
+    visible: np.ndarray
+    box: tuple[float, float, float, float]
+
+
+class PoseTable:
+    """The poses of one photo, one folder of photos or one video, in the order they are appended.
+
+    Numbers are held as float32, about 0.3 kB for a person of 16 joints.
+
+    Args:
+        source: Name of what was given: a file or a folder.
+        skeleton: Names the J joints.
+        fps: Average frames per second of a video, None for photos.
+        width: Width of the pictures in px, None where they differ.
+        height: Height of the pictures in px, None where they differ.
+        depth_unit: ``mm`` or ``relative``, with joints of 3 coordinates, or None, with joints of 2.
+        model: Where the poses come from: name, version, weights and the like, as JSON values.
+
+    Raises:
+        PoseActError: The depth unit is not a known one or the model's facts cannot be put in JSON.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        skeleton: Skeleton,
+        *,
+        fps: Fraction | float | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        depth_unit: str | None = None,
+        model: dict[str, Any] | None = None,
+    ) -> None:
+        if depth_unit is not None and depth_unit not in DEPTH_UNITS:
+            raise PoseActError(
+                f"The depth unit {depth_unit!r} was given for a result table; "
+                f"give one of {', '.join(DEPTH_UNITS)}, or None for joints without depth."
+            )
+        self.source = _text(source)
+        self.skeleton = skeleton
+        self.fps = None if fps is None else float(fps)
+        self.width = width
+        self.height = height
+        self.depth_unit = depth_unit
+        self.model = {} if model is None else model
+        try:
+            json.dumps(self.facts(), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise PoseActError(
+                f"The facts about a result table cannot be put in JSON ({error}); "
+                f"give numbers, texts, lists and dictionaries of them."
+            ) from error
+        self._source_numbers: dict[str, int] = {}
+        self._sources = array("i")
+        self._frames = array("i")
+        self._times = array("d")
+        self._persons = array("h")
+        self._joints = array("f")
+        self._confidence = array("f")
+        self._visible = array("B")
+        self._boxes = array("f")
+
+    def __len__(self) -> int:
+        """Number of poses."""
+        return len(self._frames)
+
+    def __iter__(self) -> Iterator[FramePose]:
+        for _, pose in self.items():
+            yield pose
+
+    def items(self) -> Iterator[tuple[str, FramePose]]:
+        """Every pose with the source it is from, in the order they were appended."""
+        names = list(self._source_numbers)
+        for start in range(0, len(self), _POSES_PER_BATCH):
+            batch = self._batch(start)
+            for k in range(len(batch["frame"])):
+                yield (
+                    names[batch["source"][k]],
+                    FramePose(
+                        frame=int(batch["frame"][k]),
+                        time=float(batch["time"][k]),
+                        person=int(batch["person"][k]),
+                        joints=batch["joints"][k],
+                        confidence=batch["confidence"][k],
+                        visible=batch["visible"][k],
+                        box=tuple(batch["box"][k].tolist()),
+                    ),
+                )
+
+    def append(self, pose: FramePose, source: str | None = None) -> None:
+        """Add a person of a frame.
+
+        Args:
+            pose: The pose; its arrays are copied.
+            source: The file it is from, relative to the folder that was given; None for the
+                table's own source.
+
+        Raises:
+            PoseActError: The arrays do not fit the skeleton or the depth unit.
+        """
+        count = len(self.skeleton)
+        shapes = (np.shape(pose.joints), np.shape(pose.confidence), np.shape(pose.visible))
+        expected = ((count, self._dimensions), (count,), (count,))
+        if shapes != expected or len(pose.box) != 4:
+            raise PoseActError(
+                f"A pose with joints, confidence and visible of shapes {shapes} and a box of "
+                f"{len(pose.box)} numbers was given to a table of skeleton {self.skeleton.name} "
+                f"with depth unit {self.depth_unit}; give shapes {expected} and 4 numbers."
+            )
+        name = self.source if source is None else _text(source)
+        self._frames.append(pose.frame)
+        self._times.append(pose.time)
+        self._persons.append(pose.person)
+        self._sources.append(self._source_numbers.setdefault(name, len(self._source_numbers)))
+        self._joints.frombytes(np.asarray(pose.joints, np.float32).tobytes())
+        self._confidence.frombytes(np.asarray(pose.confidence, np.float32).tobytes())
+        self._visible.frombytes(np.asarray(pose.visible, bool).tobytes())
+        self._boxes.extend(pose.box)
+
+    def facts(self) -> dict[str, Any]:
+        """What is known of the table as a whole, as JSON values."""
+        return {
+            "format": FORMAT,
+            "source": self.source,
+            "fps": self.fps,
+            "width": self.width,
+            "height": self.height,
+            "depth_unit": self.depth_unit,
+            "skeleton": {
+                "name": self.skeleton.name,
+                "joints": list(self.skeleton.joints),
+                "limbs": [list(limb) for limb in self.skeleton.limbs],
+            },
+            "model": self.model,
+        }
+
+    def write_parquet(self, path: Path) -> None:
+        """Write one row per joint, person and frame, with the columns of ``COLUMNS``.
+
+        The facts of the table are in the schema's metadata, as JSON under the key ``poseact``, and
+        each column's sentence is in its own metadata under ``description``.
+
+        Args:
+            path: The file to make or replace.
+
+        Raises:
+            PoseActError: The file cannot be written; a file that was there stays.
+        """
+        atomic_write(path, self._write_parquet)
+
+    def write_json(self, path: Path) -> None:
+        """Write one JSON object: the facts, ``columns`` (``COLUMNS``) and ``frames``.
+
+        ``frames`` has ``{source, frame, time, people}`` for every frame with a person in it, and
+        ``people`` has ``{person, box, joints}``, where joints gives ``{x, y, z, confidence,
+        visible}`` by name. Numbers are rounded to what they are good for. The file has one line
+        per frame.
+
+        Args:
+            path: The file to make or replace.
+
+        Raises:
+            PoseActError: The file cannot be written; a file that was there stays.
+        """
+
+        def write(partial: Path) -> None:
+            with partial.open("w", encoding="utf-8", newline="\n") as stream:
+                self._write_json(stream)
+
+        atomic_write(path, write)
+
+    @classmethod
+    def read_parquet(cls, path: Path) -> PoseTable:
+        """Read a table that ``write_parquet`` wrote.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The table, equal to the one written, numbers being those of float32.
+
+        Raises:
+            PoseActError: The file cannot be read or is not such a table.
+        """
+        try:
+            with pq.ParquetFile(path) as file:
+                return cls._read(file)
+        except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+            raise PoseActError(
+                f"The file {path} could not be read as a table of poses ({error}); "
+                f"give a Parquet file that PoseAct wrote."
+            ) from error
+
+    @property
+    def _dimensions(self) -> int:
+        return 2 if self.depth_unit is None else 3
+
+    def _batch(self, start: int) -> dict[str, np.ndarray]:
+        """Arrays of up to ``_POSES_PER_BATCH`` poses, copied, by the names of `FramePose`."""
+        count = len(self.skeleton)
+
+        def taken(values: array, dtype: type, *shape: int) -> np.ndarray:
+            each = math.prod(shape)
+            part = values[start * each : (start + _POSES_PER_BATCH) * each]
+            return np.frombuffer(part, dtype).reshape(-1, *shape)
+
+        return {
+            "source": taken(self._sources, np.int32),
+            "frame": taken(self._frames, np.int32),
+            "time": taken(self._times, np.float64),
+            "person": taken(self._persons, np.int16),
+            "joints": taken(self._joints, np.float32, count, self._dimensions),
+            "confidence": taken(self._confidence, np.float32, count),
+            "visible": taken(self._visible, np.bool_, count),
+            "box": taken(self._boxes, np.float32, 4),
+        }
+
+    def _schema(self) -> pa.Schema:
+        fields = [
+            pa.field(name, _TYPES[name], metadata={"description": sentence})
+            for name, sentence in COLUMNS.items()
+        ]
+        return pa.schema(fields, {_METADATA_KEY: json.dumps(self.facts()).encode()})
+
+    def _write_parquet(self, path: Path) -> None:
+        schema = self._schema()
+        names = pa.array(list(self._source_numbers), pa.string())
+        with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+            for start in range(0, len(self), _POSES_PER_BATCH):
+                columns = self._columns(self._batch(start), names)
+                writer.write_table(pa.table([columns[name] for name in COLUMNS], schema=schema))
+
+    def _columns(self, batch: dict[str, np.ndarray], names: pa.Array) -> dict[str, pa.Array]:
+        count, poses = len(self.skeleton), len(batch["frame"])
+        joint_numbers = np.tile(np.arange(count, dtype=np.int32), poses)
+        joints = batch["joints"].reshape(poses * count, -1)
+        z = joints[:, 2] if self.depth_unit else np.full(poses * count, np.nan, np.float32)
+        plain: dict[str, np.ndarray] = {
+            **{name: np.repeat(batch[name], count) for name in ("frame", "time", "person")},
+            "x": joints[:, 0],
+            "y": joints[:, 1],
+            "z": z,
+            "confidence": batch["confidence"].ravel(),
+            "visible": batch["visible"].ravel(),
+            **{name: np.repeat(batch["box"][:, k], count) for k, name in enumerate(_BOX)},
+        }
+        # from_pandas turns NaN into null.
+        columns = {
+            name: pa.array(values, _TYPES[name], from_pandas=True) for name, values in plain.items()
+        }
+        columns["source"] = pa.DictionaryArray.from_arrays(np.repeat(batch["source"], count), names)
+        columns["joint"] = pa.DictionaryArray.from_arrays(
+            joint_numbers, pa.array(self.skeleton.joints, pa.string())
+        )
+        return columns
+
+    def _write_json(self, stream: TextIO) -> None:
+        head = json.dumps({**self.facts(), "columns": COLUMNS}, ensure_ascii=False, indent=1)
+        stream.write(head.removesuffix("\n}") + ',\n "frames": [')
+        separator = "\n"
+        for (source, frame, time), poses in groupby(
+            self.items(), key=lambda item: (item[0], item[1].frame, item[1].time)
+        ):
+            record = {
+                "source": source,
+                "frame": frame,
+                "time": _number(time, _TIME_DECIMALS),
+                "people": [self._person(pose) for _, pose in poses],
+            }
+            stream.write(separator + "  " + json.dumps(record, ensure_ascii=False))
+            separator = ",\n"
+        stream.write("\n ]\n}\n")
+
+    def _person(self, pose: FramePose) -> dict[str, Any]:
+        depth_decimals = _DEPTH_DECIMALS[self.depth_unit]
+        joints = {}
+        for name, place, confidence, visible in zip(
+            self.skeleton.joints,
+            pose.joints.tolist(),
+            pose.confidence.tolist(),
+            pose.visible.tolist(),
+            strict=True,
+        ):
+            joints[name] = {
+                "x": _number(place[0], _PIXEL_DECIMALS),
+                "y": _number(place[1], _PIXEL_DECIMALS),
+                "z": _number(place[2], depth_decimals) if self.depth_unit else None,
+                "confidence": _number(confidence, _CONFIDENCE_DECIMALS),
+                "visible": visible,
+            }
+        return {
+            "person": pose.person,
+            "box": [_number(edge, _PIXEL_DECIMALS) for edge in pose.box],
+            "joints": joints,
+        }
+
+    @classmethod
+    def _read(cls, file: pq.ParquetFile) -> PoseTable:
+        metadata = file.schema_arrow.metadata or {}
+        if _METADATA_KEY not in metadata:
+            raise ValueError("it carries no facts of PoseAct")
+        facts = json.loads(metadata[_METADATA_KEY])
+        if facts["format"] != FORMAT:
+            raise ValueError(f"its format is {facts['format']}, not {FORMAT}")
+        skeleton = facts["skeleton"]
+        table = cls(
+            facts["source"],
+            Skeleton(
+                skeleton["name"],
+                tuple(skeleton["joints"]),
+                tuple((a, b) for a, b in skeleton["limbs"]),
+            ),
+            **{name: facts[name] for name in ("fps", "width", "height", "depth_unit", "model")},
+        )
+        # Whole poses: a batch of rows could end within one otherwise.
+        for rows in file.iter_batches(_POSES_PER_BATCH * len(table.skeleton)):
+            table._extend(rows)
+        return table
+
+    def _extend(self, rows: pa.RecordBatch) -> None:
+        count = len(self.skeleton)
+        if rows.column("joint").to_pylist() != list(self.skeleton.joints) * (len(rows) // count):
+            raise ValueError(f"its rows are not whole poses of skeleton {self.skeleton.name}")
+        names = rows.column("source").to_pylist()[::count]
+
+        def values(name: str) -> np.ndarray:
+            return rows.column(name).to_numpy(zero_copy_only=False).reshape(-1, count)
+
+        axes = "xyz"[: self._dimensions]
+        joints = np.stack([values(axis) for axis in axes], -1)
+        boxes = np.stack([values(name)[:, 0] for name in _BOX], -1).tolist()
+        frames, times, persons = (
+            values(name)[:, 0].tolist() for name in ("frame", "time", "person")
+        )
+        confidence, visible = values("confidence"), values("visible")
+        for k, name in enumerate(names):
+            pose = FramePose(
+                frame=frames[k],
+                time=times[k],
+                person=persons[k],
+                joints=joints[k],
+                confidence=confidence[k],
+                visible=visible[k],
+                box=tuple(boxes[k]),
+            )
+            self.append(pose, name)
+
+
+def _text(name: str) -> str:
+    """A file's name with ``?`` for bytes that are no text, which neither format can hold."""
+    return name.encode("utf-8", "replace").decode()
+
+
+def _number(value: float, decimals: int) -> float | None:
+    return round(value, decimals) if math.isfinite(value) else None

@@ -1,0 +1,54 @@
+"""Tables of poses that ``poseact predict`` wrote."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from poseact.actions.pose_sequence import PoseSequence
+from poseact.data.pose_table import FramePose, PoseTable
+from poseact.data.sequences.common import files_below, only_known, read_each
+
+_WHAT = "a table of poses that 'poseact predict' wrote"
+
+
+def read_tables(path: Path) -> list[PoseSequence]:
+    """Read ``poses.parquet``: a sequence for each person of each file that was predicted.
+
+    Depth in mm is kept; depth without a unit is left out.
+
+    Args:
+        path: A table, or a folder of them; those that cannot be read are left out with a warning.
+
+    Raises:
+        PoseActError: There is no such table.
+    """
+    files = files_below(path, (".parquet",), _WHAT)
+    return list(chain.from_iterable(read_each(path, files, _sequences)))
+
+
+def _sequences(name: str, file: Path) -> list[PoseSequence]:
+    table = PoseTable.read_parquet(file)
+    people: dict[tuple[str, int], list[FramePose]] = defaultdict(list)
+    for source, pose in table.items():
+        people[source, pose.person].append(pose)
+    sequences = []
+    for (source, person), poses in people.items():
+        joints = np.stack([pose.joints for pose in poses])
+        if table.depth_unit != "mm":
+            joints = joints[..., :2]
+        joints, confidence = only_known(joints, np.stack([pose.confidence for pose in poses]))
+        sequences.append(
+            PoseSequence(
+                name=f"{name}:{source}#{person}",
+                skeleton=table.skeleton,
+                times=np.array([pose.time for pose in poses], np.float64),
+                joints=joints,
+                confidence=confidence,
+                recording=source,
+            )
+        )
+    return sequences

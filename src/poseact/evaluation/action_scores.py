@@ -1,0 +1,177 @@
+"""How well actions were told apart: accuracies, their uncertainty, and their calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from poseact._utils.errors import PoseActError
+
+ECE_BINS = 15
+
+# Of a normal distribution, for an interval of 95 %.
+_Z95 = 1.959963984540054
+
+
+class StreamScores(NamedTuple):
+    """How well one stream told A actions apart.
+
+    Attributes:
+        accuracy: Share of the clips whose best action is the true one.
+        interval: Of the accuracy, see :func:`wilson_interval`.
+        balanced_accuracy: Mean of the accuracies of the classes that have clips.
+        per_class: Accuracy by class, of those that have clips.
+        confusion: ``(A, A)`` counts; the true class in rows, the answer in columns.
+        ece: Expected calibration error, see :func:`expected_calibration_error`.
+    """
+
+    accuracy: float
+    interval: tuple[float, float]
+    balanced_accuracy: float
+    per_class: dict[str, float]
+    confusion: np.ndarray
+    ece: float
+
+
+@dataclass(frozen=True)
+class ActionScores:
+    """The answers to N labelled clips, and what follows from them.
+
+    Attributes:
+        protocol: Everything needed to repeat the measurement, as one string.
+        labels: The A actions that were told apart.
+        clips: ``N`` names.
+        targets: ``(N,)`` the true actions as indices of the labels.
+        log_probabilities: ``(N, A)`` by stream.
+    """
+
+    protocol: str
+    labels: tuple[str, ...]
+    clips: tuple[str, ...]
+    targets: np.ndarray
+    log_probabilities: dict[str, np.ndarray]
+
+    @property
+    def majority(self) -> float:
+        """Accuracy of always answering the action that most of the clips have."""
+        return float(np.bincount(self.targets).max() / len(self.targets))
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Names of the streams; one alone is not named again as the fused answer that it is."""
+        alone = tuple(name for name in self.log_probabilities if name != "fused")
+        return alone if len(alone) == 1 else tuple(self.log_probabilities)
+
+    def stream(self, name: str = "fused") -> StreamScores:
+        """The scores of one stream.
+
+        Raises:
+            PoseActError: There is no such stream.
+        """
+        if name not in self.log_probabilities:
+            raise PoseActError(
+                f"The stream {name!r} was asked for; give one of "
+                f"{', '.join(self.log_probabilities)}."
+            )
+        answers = self.log_probabilities[name]
+        confusion = np.zeros((len(self.labels),) * 2, np.int64)
+        np.add.at(confusion, (self.targets, answers.argmax(1)), 1)
+        clips, hits = confusion.sum(1), confusion.diagonal()
+        per_class = {
+            label: float(hits[k] / clips[k]) for k, label in enumerate(self.labels) if clips[k]
+        }
+        return StreamScores(
+            float(hits.sum() / clips.sum()),
+            wilson_interval(int(hits.sum()), int(clips.sum())),
+            float(np.mean(list(per_class.values()))),
+            per_class,
+            confusion,
+            expected_calibration_error(answers, self.targets),
+        )
+
+    def means(self) -> dict[str, float]:
+        """The accuracy, and that of every stream where there are several."""
+        accuracies = {name: self.stream(name).accuracy for name in self.streams}
+        others = {
+            f"accuracy_{name}": value for name, value in accuracies.items() if name != "fused"
+        }
+        return {"accuracy": self.stream().accuracy} | (others if len(accuracies) > 1 else {})
+
+    def only(self, labels: Collection[str]) -> ActionScores:
+        """The same of the clips whose true action is one of some; the answers stay as they are.
+
+        Raises:
+            PoseActError: No clip is left.
+        """
+        kept = np.isin(self.targets, [k for k, label in enumerate(self.labels) if label in labels])
+        if not kept.any():
+            raise PoseActError(
+                f"None of the {len(self.clips)} clips shows one of {', '.join(labels)}; "
+                f"give some of {', '.join(self.labels)}."
+            )
+        return ActionScores(
+            f"{self.protocol}; only clips of {', '.join(labels)}",
+            self.labels,
+            tuple(np.array(self.clips)[kept].tolist()),
+            self.targets[kept],
+            {name: answers[kept] for name, answers in self.log_probabilities.items()},
+        )
+
+    def worst(self, count: int, stream: str = "fused") -> list[int]:
+        """The clips whose true action was given the least probability, that one first."""
+        of_truth = self.log_probabilities[stream][np.arange(len(self.targets)), self.targets]
+        return np.argsort(of_truth, kind="stable")[:count].tolist()
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values: the scores of every stream, and every clip's probabilities."""
+        content = asdict(self) | {"targets": self.targets.tolist(), "majority": self.majority}
+        content["streams"] = {
+            name: self.stream(name)._asdict() | {"confusion": self.stream(name).confusion.tolist()}
+            for name in self.streams
+        }
+        content["log_probabilities"] = {
+            name: np.round(answers, 4).tolist() for name, answers in self.log_probabilities.items()
+        }
+        return content
+
+
+def wilson_interval(hits: int, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson, JASA 1927): it stays in [0, 1] and holds for few.
+
+    Args:
+        hits: Of the count.
+        count: At least 1.
+    """
+    share, z2 = hits / count, _Z95**2
+    middle = share + z2 / (2 * count)
+    reach = _Z95 * np.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
+    low, high = (middle - reach) / (1 + z2 / count), (middle + reach) / (1 + z2 / count)
+    return max(float(low), 0.0), min(float(high), 1.0)
+
+
+def expected_calibration_error(
+    log_probabilities: np.ndarray,
+    targets: np.ndarray,
+    weights: np.ndarray | None = None,
+    bins: int = ECE_BINS,
+) -> float:
+    """How far, on average, the best action's probability is from how often it is right.
+
+    Over bins of equal width of that probability, |mean probability - accuracy| weighted by their
+    number of answers (Guo et al., ICML 2017, equation 5).
+
+    Args:
+        log_probabilities: ``(N, A)``.
+        targets: ``(N,)`` the true actions.
+        weights: ``(N,)`` how much each answer counts; None for all the same.
+        bins: Their number.
+    """
+    best = np.exp(log_probabilities.max(1))
+    right = log_probabilities.argmax(1) == targets
+    weights = np.ones(len(best)) if weights is None else weights
+    which = np.clip(np.ceil(best * bins).astype(int) - 1, 0, bins - 1)
+    gaps = np.bincount(which, weights * (best - right), bins)
+    return float(np.abs(gaps).sum() / weights.sum())

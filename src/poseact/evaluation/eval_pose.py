@@ -1,0 +1,163 @@
+"""The evaluation of weights on the validation data of a recipe, with everything it writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from poseact._utils.device import on_device
+from poseact._utils.errors import PoseActError
+from poseact._utils.files import atomic_write
+from poseact.data.sample import PoseSample
+from poseact.data.sources import SourceSpec
+from poseact.evaluation.pose_evaluation import describe_source, describe_testing, predict_samples
+from poseact.evaluation.pose_report import COLUMNS, people_grid, write_figure
+from poseact.evaluation.pose_results import PosePredictions, PoseScores
+from poseact.evaluation.pose_scores import person_errors, score_poses
+from poseact.media import write_image
+from poseact.models.base import Network
+from poseact.recipe import load_recipe
+from poseact.weights.checkpoint import load
+
+PICTURES = 2 * COLUMNS
+
+OnData = Callable[[str, int, int], None]
+"""Called with the name of the data, the people done and their total."""
+
+
+@dataclass
+class EvalReport:
+    """Where the results of an evaluation lie.
+
+    Attributes:
+        out: The folder.
+        json: ``scores.json``: everything, in numbers.
+        scores: By the name of the data.
+        pictures: Figures and pictures.
+    """
+
+    out: Path
+    json: Path
+    scores: dict[str, PoseScores] = field(default_factory=dict)
+    pictures: list[Path] = field(default_factory=list)
+
+
+def eval_pose(
+    weights: str | Path,
+    recipe: str | Path,
+    out: str | Path = "poseact-eval",
+    *,
+    flip: bool = False,
+    crops: int = 1,
+    num_blocks: int | None = None,
+    data: Sequence[str] = (),
+    device: str | None = None,
+    on_step: OnData | None = None,
+) -> EvalReport:
+    """Score weights on the validation data of a recipe.
+
+    Writes ``scores.json`` and for each data set ``NAME.png`` (bars per joint and curves),
+    ``NAME-worst.jpg`` and ``NAME-samples.jpg`` (label white, prediction coloured).
+
+    Args:
+        weights: Name of shipped weights, a fetched preset, or a checkpoint file.
+        recipe: A training recipe; its validation data are scored, read in the network's skeleton.
+        out: Folder for the results.
+        flip: Average with the mirrored crop.
+        crops: Average over so many crops, see ``poseact.evaluation.pose_evaluation.CROP_PLANS``.
+        num_blocks: Stop after this many prediction blocks.
+        data: Names of the validation data to score; all where none is given.
+        device: Where to run; by default CUDA where there is one.
+        on_step: Called as people are done.
+
+    Raises:
+        PoseActError: Weights, recipe or data cannot be read, more than 1 % of the pictures are
+            missing or damaged, or the results cannot be written.
+    """
+    sources = _chosen(load_recipe(Path(recipe)).validation, data, Path(recipe))
+    network = load(weights)
+    network = on_device(device, network.to)
+    size = network.config.image_size
+    testing = describe_testing(size, flip=flip, crops=crops, num_blocks=num_blocks)
+    report = EvalReport(Path(out), Path(out) / "scores.json")
+    for name, spec in sources.items():
+        samples = spec.read(network.config.skeleton)
+        predictions = predict_samples(
+            network,
+            samples,
+            size,
+            flip=flip,
+            crops=crops,
+            num_blocks=num_blocks,
+            on_step=_named_step(on_step, name),
+        )
+        report.scores[name] = score_poses(
+            predictions,
+            samples,
+            data=describe_source(name, spec),
+            testing=f"{testing}; weights {_weights_text(weights, network)}",
+        )
+        _write_pictures(report, name, samples, predictions)
+    options = {"flip": flip, "crops": crops, "num_blocks": num_blocks, "data": list(data)}
+    _write_json(report, {"weights": str(weights), "recipe": str(recipe), "options": options})
+    return report
+
+
+def _write_json(report: EvalReport, asked: dict[str, Any]) -> None:
+    """Write all scores, and what was asked for."""
+    scores = {name: scores.to_json() for name, scores in report.scores.items()}
+    content = {**asked, "version": version("poseact"), "data": scores}
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    atomic_write(report.json, lambda partial: partial.write_text(text))
+
+
+def _chosen(
+    sources: dict[str, SourceSpec], names: Sequence[str], recipe: Path
+) -> dict[str, SourceSpec]:
+    for name in names:
+        if name not in sources:
+            raise PoseActError(
+                f"{recipe} has no validation data {name!r}; "
+                f"choose from {', '.join(sources) or 'none'}."
+            )
+    chosen = {name: spec for name, spec in sources.items() if not names or name in names}
+    if not chosen:
+        raise PoseActError(f"{recipe} has no validation data; add some under data: validation.")
+    return chosen
+
+
+def _named_step(on_step: OnData | None, name: str) -> Callable[[int, int], None] | None:
+    if on_step is None:
+        return None
+    return lambda done, total: on_step(name, done, total)
+
+
+def _weights_text(weights: str | Path, network: Network) -> str:
+    """Which weights, for the protocol: their name, and averaged or not if they say so."""
+    origin: Any = network.card.provenance.get("weights")
+    return f"{Path(weights).name} ({origin})" if origin else Path(weights).name
+
+
+def _write_pictures(
+    report: EvalReport, name: str, samples: list[PoseSample], predictions: PosePredictions
+) -> None:
+    figure = report.out / f"{name}.png"
+    write_figure(figure, report.scores[name])
+    report.pictures.append(figure)
+    errors = person_errors(predictions, samples)
+    scored = np.flatnonzero(np.isfinite(errors))
+    worst = scored[np.argsort(-errors[scored], kind="stable")][:PICTURES]
+    if not len(scored):
+        return
+    evenly = scored[np.unique(np.linspace(0, len(scored) - 1, PICTURES).astype(int))]
+    for kind, chosen in (("worst", worst.tolist()), ("samples", evenly.tolist())):
+        captions = [f"{100 * errors[i]:.0f} % off {samples[i].name}" for i in chosen]
+        path = report.out / f"{name}-{kind}.jpg"
+        write_image(path, people_grid(samples, predictions, chosen, captions))
+        report.pictures.append(path)

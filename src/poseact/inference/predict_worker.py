@@ -1,0 +1,178 @@
+"""What a worker of a large prediction does: one file after the other, each told of by a record."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import socket
+import time
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+
+from poseact._utils.errors import PoseActError
+from poseact.actions.action_table import ActionTable
+from poseact.actions.answers import WindowReader
+from poseact.data.pose_table import PoseTable
+from poseact.inference.boxes import BoxesByFrame
+from poseact.inference.inputs import Photo, open_media
+from poseact.inference.loading import Readers, load_readers
+from poseact.inference.predict import pose_table
+from poseact.inference.records import FileRecord, JobFolder
+
+ATTEMPTS = 3
+"""A file that ends its worker this often within one run is given up by it."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WorkerJob:
+    """What workers need to know.
+
+    Attributes:
+        run: Tells this run from others on the same folder.
+        root: Folder of the files.
+        folder: Of the results.
+        weights: Name or file.
+        num_blocks: Prediction blocks to run, None for all.
+        device: Where to run.
+        threads: Threads of each worker.
+    """
+
+    run: str
+    root: Path
+    folder: JobFolder
+    weights: str
+    num_blocks: int | None
+    device: str
+    threads: int
+
+
+class FileWorker:
+    """A process that holds the network; Ray makes it, and makes it again when it dies.
+
+    Args:
+        job: What to do.
+    """
+
+    def __init__(self, job: WorkerJob) -> None:
+        self._job = job
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        torch.set_num_threads(job.threads)
+        cv2.setNumThreads(job.threads)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Predict a file.
+
+        Args:
+            row: ``item``, from :func:`packed_item`.
+
+        Returns:
+            ``error``: None, or what every further file would meet too.
+        """
+        try:
+            self._predict(*pickle.loads(row["item"]))
+        except PoseActError as error:
+            return {"error": str(error)}
+        return {"error": None}
+
+    @cached_property
+    def _readers(self) -> Readers:
+        job = self._job
+        return load_readers(job.weights, job.num_blocks, job.device)
+
+    def _predict(self, name: str, boxes: BoxesByFrame | None) -> None:
+        job, path = self._job, self._job.root / name
+        attempts = 1
+        former = job.folder.read(name)
+        if former is not None and former.run == job.run:
+            # A task that is tried again holds files that were finished the first time.
+            if former.status != "started":
+                return
+            attempts = former.attempts + 1
+        # The size of a file that has gone is 0; reading it tells what is wrong.
+        size = path.stat().st_size if path.is_file() else 0
+        record = FileRecord(name, "started", job.run, attempts, size, self._name)
+        if attempts > ATTEMPTS:
+            reason = (
+                f"Its worker was lost {ATTEMPTS} times while it was read; it may be damaged, or "
+                "too long for the memory."
+            )
+            job.folder.write(replace(record, status="failed", reason=reason))
+            return
+        readers = self._readers
+        job.folder.write(record)
+        began = time.perf_counter()
+        record = self._tried(record, readers, path, boxes)
+        job.folder.write(replace(record, seconds=time.perf_counter() - began))
+
+    def _tried(
+        self, record: FileRecord, readers: Readers, path: Path, boxes: BoxesByFrame | None
+    ) -> FileRecord:
+        """The record of a file after its tables were written, or what kept them from it."""
+        folder, name = self._job.folder, record.source
+        try:
+            poses, actions, frames = predict_file(readers, path, name, boxes)
+            if actions is not None:
+                actions.write_parquet(folder.actions(name))
+                actions.write_csv(folder.segments(name))
+            poses.write_parquet(folder.poses(name))
+        except PoseActError as error:
+            return replace(record, status="failed", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - one odd file must not stop a million others
+            _log.warning("%s could not be predicted", path, exc_info=error)
+            return replace(record, status="failed", reason=f"{type(error).__name__}: {error}")
+        return replace(record, status="done", frames=frames, actions=actions is not None)
+
+
+def packed_item(name: str, boxes: BoxesByFrame | None) -> dict[str, Any]:
+    """A file as a row for :class:`FileWorker`.
+
+    Args:
+        name: Relative to the folder of the files; it may hold bytes that are no text.
+        boxes: People's boxes by frame, None to follow one person.
+    """
+    return {"item": pickle.dumps((name, boxes))}
+
+
+def predict_file(
+    readers: Readers, path: Path, name: str, boxes: BoxesByFrame | None = None
+) -> tuple[PoseTable, ActionTable | None, int]:
+    """Poses and actions of one photo or video.
+
+    Args:
+        readers: Read it.
+        path: The file.
+        name: In the tables.
+        boxes: People's boxes by frame; None follows one person, and only then actions are told.
+
+    Returns:
+        The poses; the actions, None for a photo, with boxes, or if the weights know none; and the
+        number of frames.
+
+    Raises:
+        PoseActError: The file cannot be read, or a box lies outside of it.
+    """
+    predictor, network = readers
+    frames = 0
+    with open_media(path) as media:
+        poses = pose_table(name, predictor, media)
+        if network is None or boxes is not None or isinstance(media, Photo):
+            for _, people in predictor.video(media, boxes):
+                for pose in people:
+                    poses.append(pose)
+                frames += 1
+            return poses, None, frames
+        windows, actions = WindowReader(network, name), ActionTable(network)
+        for frame, reading in predictor.follow(media):
+            windows.add(frame.time, reading)
+            poses.append(reading.pose)
+            frames += 1
+        actions.append(name, windows.finish(), windows.end)
+    return poses, actions, frames

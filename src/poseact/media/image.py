@@ -1,0 +1,105 @@
+"""Pictures: read upright as RGB, written without losing a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from poseact._utils.errors import PoseActError
+from poseact._utils.files import atomic_write
+from poseact.media.quiet import quiet_opencv
+
+# How each picture format that `write_image` knows is asked of OpenCV.
+_ENCODER_FLAGS = {
+    ".jpeg": (cv2.IMWRITE_JPEG_QUALITY, 95),
+    ".jpg": (cv2.IMWRITE_JPEG_QUALITY, 95),
+    ".png": (),
+}
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Read a picture upright, its EXIF orientation applied.
+
+    Args:
+        path: A file of one of ``IMAGE_SUFFIXES``; grey, transparent and 16-bit ones are converted.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB.
+
+    Raises:
+        PoseActError: The file cannot be read or holds no intact picture.
+    """
+    path = Path(path)
+    try:
+        # Not cv2.imread: on Windows it cannot open every name.
+        content = path.read_bytes()
+    except OSError as error:
+        raise PoseActError(
+            f"The picture {path} could not be read ({error.strerror}); check the path."
+        ) from error
+    return decode_image(content, f"file {path}")
+
+
+def decode_image(content: bytes, name: str) -> np.ndarray:
+    """Decode the content of a picture file, upright.
+
+    Args:
+        content: The encoded picture.
+        name: What to call it in messages.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB.
+
+    Raises:
+        PoseActError: It is no intact picture.
+    """
+    data = np.frombuffer(content, np.uint8)
+    try:
+        with quiet_opencv():
+            image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error:
+        image = None
+    if image is None:
+        raise PoseActError(
+            f"The {name} is not a picture that can be decoded; "
+            f"it may be damaged, so replace it or leave it out."
+        )
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def write_image(path: Path, rgb: np.ndarray) -> None:
+    """Write a picture as PNG or JPEG, by the suffix of its name.
+
+    Args:
+        path: Where to; folders that are missing are made.
+        rgb: ``(H, W, 3)`` uint8 RGB.
+
+    Raises:
+        PoseActError: The suffix is another, the array is no picture, or the file cannot be
+            written; a file that was there stays.
+    """
+    path = Path(path)
+    flags = _ENCODER_FLAGS.get(path.suffix.lower())
+    if flags is None:
+        raise PoseActError(
+            f"A picture cannot be written as {path.name!r}; "
+            f"give a name with a suffix of {', '.join(_ENCODER_FLAGS)}."
+        )
+    require_picture(rgb)
+    _, data = cv2.imencode(path.suffix.lower(), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), flags)
+    atomic_write(path, lambda partial: partial.write_bytes(data.tobytes()))
+
+
+def require_picture(rgb: np.ndarray) -> None:
+    """Check that an array is a picture.
+
+    Raises:
+        PoseActError: It is not ``(H, W, 3)`` uint8 with at least one pixel.
+    """
+    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or not rgb.size:
+        raise PoseActError(
+            f"An array of shape {rgb.shape} and type {rgb.dtype} was given as a picture; "
+            f"give (height, width, 3) of uint8 RGB."
+        )

@@ -1,0 +1,162 @@
+"""Video, written as H.264 without losing a file."""
+
+from __future__ import annotations
+
+import math
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from av.video.stream import VideoStream
+
+from poseact._utils.errors import PoseActError
+from poseact._utils.files import replacing, unwritable
+from poseact.media.image import require_picture
+
+# Ticks per second of a written video, at least: the customary clock of video timing.
+_MIN_TICKS = 90_000
+
+
+class VideoWriter:
+    """Writes H.264 video (yuv420p, BT.709) into an MP4 that starts playing before it is loaded.
+
+    The file appears under its name when the ``with`` block ends well; when the block raises, a
+    file that was there stays as it was. Pictures of odd width or height are padded by one line,
+    a copy of the last, because the format halves the colour resolution.
+
+    Args:
+        path: The MP4 to make or replace; folders that are missing are made.
+        fps: Frames per second, for frames that are written without a time.
+        width: Width of the pictures in px.
+        height: Height of the pictures in px.
+
+    Raises:
+        PoseActError: The suffix is not ``.mp4``, or rate or size are not above 0; on entering or
+            leaving the block, the file cannot be written or no frame was.
+    """
+
+    def __init__(self, path: Path, fps: Fraction | float, width: int, height: int) -> None:
+        self.path = Path(path)
+        if self.path.suffix.lower() != ".mp4":
+            raise PoseActError(
+                f"A video cannot be written as {self.path.name!r}; give a name that ends in .mp4."
+            )
+        if not (math.isfinite(fps) and fps > 0 and width > 0 and height > 0):
+            raise PoseActError(
+                f"A video of {width} x {height} px at {float(fps):g} frames per second cannot be "
+                f"written; give a size and a rate above 0."
+            )
+        self.width, self.height = width, height
+        self._rate = max(Fraction(fps).limit_denominator(1001), Fraction(1, 1001))
+        # A whole number of ticks per frame, so that a constant rate is kept exactly.
+        ticks = self._rate.numerator * math.ceil(_MIN_TICKS / self._rate.numerator)
+        self._time_base = Fraction(1, ticks)
+        self._step = int(ticks / self._rate)
+        self._start: float | None = None
+        self._last = -self._step
+        self._stack = ExitStack()
+
+    def __enter__(self) -> VideoWriter:
+        with ExitStack() as stack:
+            try:
+                partial = stack.enter_context(replacing(self.path))
+                container = av.open(
+                    f"file:{partial}", "w", format="mp4", options={"movflags": "+faststart"}
+                )
+            except (OSError, FFmpegError) as error:
+                raise unwritable(self.path, error) from error
+            self._container = stack.enter_context(container)
+            self._stream = self._add_stream()
+            stack.push(self._finish)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        try:
+            return self._stack.__exit__(kind, error, trace)
+        except OSError as failure:  # FFmpeg's errors of the disk are OSErrors too
+            raise unwritable(self.path, failure) from failure
+
+    def write(self, rgb: np.ndarray, time: float | None = None) -> None:
+        """Append a frame.
+
+        Args:
+            rgb: ``(height, width, 3)`` uint8 RGB.
+            time: When it is shown, in seconds on any clock: the first frame written is at 0 in the
+                file. A time that is not later than the last frame's is put one tick after it. None
+                for one frame's duration after the last.
+
+        Raises:
+            PoseActError: The picture has another size or type, the time is not finite, or the file
+                cannot be written.
+        """
+        require_picture(rgb)
+        if rgb.shape[:2] != (self.height, self.width):
+            raise PoseActError(
+                f"A frame of {rgb.shape[1]} x {rgb.shape[0]} px was given for {self.path}, which "
+                f"has {self.width} x {self.height} px; give frames of that size."
+            )
+        if self.width % 2 or self.height % 2:
+            rgb = np.pad(rgb, ((0, self.height % 2), (0, self.width % 2), (0, 0)), mode="edge")
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24").reformat(
+            format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
+        )
+        frame.pts = self._last = self._stamp(time)
+        frame.time_base = self._time_base
+        frame.duration = self._step
+        self._encode(frame)
+
+    def _stamp(self, time: float | None) -> int:
+        if time is None:
+            return self._last + self._step
+        if not math.isfinite(time):
+            raise PoseActError(
+                f"The time {time} was given for a frame of {self.path}; give finite seconds."
+            )
+        if self._start is None:
+            self._start = time - float((self._last + self._step) * self._time_base)
+        return max(round((time - self._start) / self._time_base), self._last + 1)
+
+    def _add_stream(self) -> VideoStream:
+        # No B-frames: with them the file's own durations, and so its rate, are off where frames
+        # are unevenly spaced.
+        options = {"crf": "20", "preset": "veryfast", "bf": "0"}
+        stream = self._container.add_stream("libx264", rate=self._rate, options=options)
+        stream.width = self.width + self.width % 2
+        stream.height = self.height + self.height % 2
+        stream.pix_fmt = "yuv420p"
+        codec = stream.codec_context
+        stream.time_base = codec.time_base = self._time_base
+        codec.colorspace = codec.color_primaries = codec.color_trc = 1  # BT.709 in all three
+        codec.color_range = 1  # the limited range that players expect
+        return stream
+
+    def _encode(self, frame: av.VideoFrame | None) -> None:
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except FFmpegError as error:
+            raise unwritable(self.path, error) from error
+
+    def _finish(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,  # noqa: ARG002 - the signature of an exit callback
+        trace: TracebackType | None,  # noqa: ARG002
+    ) -> None:
+        if kind is not None:
+            return
+        if self._last < 0:
+            raise PoseActError(
+                f"No frame was given for the video {self.path}, so none was made; "
+                f"give at least one."
+            )
+        self._encode(None)

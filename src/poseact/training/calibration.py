@@ -1,0 +1,150 @@
+"""Probabilities that mean what they say, and when to say "unknown"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.optimize import fminbound
+
+from poseact.actions.clip_inputs import ActionNetwork
+from poseact.actions.pose_sequence import PoseSequence
+from poseact.evaluation.action_evaluation import ActionProtocol, clip_windows, targets_of
+from poseact.evaluation.action_scores import expected_calibration_error
+from poseact.models.base import Card
+
+KEPT = 0.95
+"""Share of the known motions that is named rather than called unknown."""
+
+TEMPERATURES = (0.05, 20.0)
+"""Range in which the temperature is sought."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was learnt from clips that no weights were trained on.
+
+    Attributes:
+        temperature: What the logits are divided by.
+        unknown_below: Probability of the best action under which a motion is called unknown.
+        kept: Share of the windows of known motions that this threshold was chosen to keep.
+        clips: How many clips it was learnt from.
+        ece_before: Expected calibration error of the windows without the temperature.
+        ece_after: And with it.
+        nll_before: Mean negative log-probability of the true action, in nats, without it.
+        nll_after: And with it.
+    """
+
+    temperature: float
+    unknown_below: float
+    kept: float
+    clips: int
+    ece_before: float
+    ece_after: float
+    nll_before: float
+    nll_after: float
+
+    def on(self, card: Card) -> Card:
+        """The card with this temperature and threshold."""
+        return replace(card, temperature=self.temperature, unknown_below=self.unknown_below)
+
+
+def calibrate(
+    network: ActionNetwork,
+    sequences: Sequence[PoseSequence],
+    *,
+    kept: float = KEPT,
+    background: str | None = None,
+) -> Calibration:
+    """Find the temperature and the threshold, and write them on the network's card.
+
+    Both are found on windows, as a live stream sees them; the windows of a clip together count as
+    one clip. A clip's own answer is the mean of its windows' log-probabilities, of which a common
+    temperature can be taken before or after.
+
+    Args:
+        network: Its card is replaced.
+        sequences: Labelled clips that it was not trained on.
+        kept: Share of the known motions to name.
+        background: Label of motions that are none of the actions; they have no say in the
+            threshold.
+
+    Raises:
+        PoseActError: A clip cannot be scored.
+    """
+    network.card = replace(network.card, temperature=1.0, unknown_below=None)
+    network.eval()
+    truth = targets_of(network, sequences)
+    per_clip = [clip_windows(network, s, ActionProtocol())["fused"] for s in sequences]
+    counts = np.array([len(windows) for windows in per_clip])
+    raw = np.concatenate(per_clip)
+    targets, weights = np.repeat(truth, counts), np.repeat(1 / counts, counts)
+    temperature = fit_temperature(raw, targets, weights)
+    calibrated = tempered(raw, temperature)
+    known = np.array([network.config.labels[k] != background for k in targets])
+    threshold = reject_threshold(calibrated[known], weights[known], kept) if known.any() else 0.0
+    found = Calibration(
+        temperature,
+        threshold,
+        kept,
+        len(sequences),
+        expected_calibration_error(raw, targets, weights),
+        expected_calibration_error(calibrated, targets, weights),
+        _mean_loss(raw, targets, weights),
+        _mean_loss(calibrated, targets, weights),
+    )
+    network.card = found.on(network.card)
+    return found
+
+
+def tempered(log_probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """``(N, A)`` log-probabilities divided by a temperature and normalised again."""
+    scaled = log_probabilities / temperature
+    return scaled - np.logaddexp.reduce(scaled, axis=1, keepdims=True)
+
+
+def fit_temperature(
+    log_probabilities: np.ndarray, targets: np.ndarray, weights: np.ndarray
+) -> float:
+    """The temperature of least cross-entropy (Guo et al., ICML 2017, temperature scaling).
+
+    The targets are smoothed as by Platt (1999): N right answers stand for a probability of
+    (N + 1) / (N + 2), so that a few clips that are all told right do not make it certain.
+
+    Args:
+        log_probabilities: ``(N, A)``.
+        targets: ``(N,)`` the true actions.
+        weights: ``(N,)`` how much each counts; their sum is taken for the number of answers.
+    """
+    count, actions = weights.sum(), log_probabilities.shape[1]
+    sure = (count + 1) / (count + 2)
+    smooth = np.full_like(log_probabilities, (1 - sure) / (actions - 1))
+    smooth[np.arange(len(targets)), targets] = sure
+
+    def loss(log_temperature: float) -> float:
+        answers = tempered(log_probabilities, float(np.exp(log_temperature)))
+        return float(-(weights[:, None] * smooth * answers).sum() / count)
+
+    low, high = np.log(TEMPERATURES)
+    return float(np.exp(fminbound(loss, low, high)))
+
+
+def reject_threshold(log_probabilities: np.ndarray, weights: np.ndarray, kept: float) -> float:
+    """The highest threshold that a share of the answers reaches.
+
+    Args:
+        log_probabilities: ``(N, A)``.
+        weights: ``(N,)`` how much each counts.
+        kept: Share of the answers whose best action shall be at least as probable.
+    """
+    best = np.exp(log_probabilities.max(1))
+    order = np.argsort(-best, kind="stable")
+    share = np.cumsum(weights[order]) / weights.sum()
+    reached = np.searchsorted(share, kept - 1e-12)
+    return float(best[order[min(reached, len(best) - 1)]])
+
+
+def _mean_loss(log_probabilities: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> float:
+    of_truth = log_probabilities[np.arange(len(targets)), targets]
+    return float(-np.average(of_truth, weights=weights))

@@ -1,0 +1,123 @@
+"""Sequences laid end to end, from which windows of many clips are gathered at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from poseact._utils.errors import PoseActError
+from poseact.actions.clip_inputs import ClipInputs
+from poseact.actions.pose_sequence import PoseSequence
+from poseact.models.action import sharpen
+from poseact.training.clip_augment import ClipAugment
+
+
+class ClipBank:
+    """Labelled sequences of one skeleton.
+
+    Args:
+        sequences: N of them.
+        labels: The A actions.
+        dims: D of the joints that are read.
+        with_appearance: Whether the features at the joints are read too.
+
+    Attributes:
+        names: Of the sequences.
+        targets: ``(N,)`` indices of the labels.
+
+    Raises:
+        PoseActError: A sequence has no such label, too few coordinates, or no appearance that is
+            asked for.
+    """
+
+    def __init__(
+        self,
+        sequences: Sequence[PoseSequence],
+        labels: Sequence[str],
+        dims: int,
+        with_appearance: bool,
+    ) -> None:
+        for sequence in sequences:
+            _check(sequence, labels, dims, with_appearance)
+        self.names = [sequence.name for sequence in sequences]
+        self.targets = torch.tensor([labels.index(str(s.label)) for s in sequences])
+        self._skeleton = sequences[0].skeleton
+        self._times = [sequence.times for sequence in sequences]
+        self._starts = np.cumsum([0, *(len(s) for s in sequences[:-1])])
+        self._joints = torch.from_numpy(
+            np.concatenate([s.network_joints()[..., :dims] for s in sequences])
+        )
+        confidence = np.concatenate([s.confidence for s in sequences])
+        self._confidence = sharpen(torch.from_numpy(confidence).float(), dims)
+        self._appearance = None
+        if with_appearance:
+            appearance = [s.appearance for s in sequences if s.appearance is not None]
+            self._appearance = torch.from_numpy(np.concatenate(appearance))
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.names)
+
+    def balanced_order(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """``(count,)`` clips in random order, every label and then every clip as often."""
+        targets = self.targets.numpy()
+        clips = [np.flatnonzero(targets == label) for label in rng.permutation(np.unique(targets))]
+        share = -(-count // len(clips))
+        drawn = []
+        for members in clips:
+            rounds = -(-share // len(members))
+            order = np.concatenate([rng.permutation(members) for _ in range(rounds)])
+            drawn.append(order[:share])
+        # Turn by turn, so that what is cut off at the end is one clip of a label at most.
+        return rng.permutation(np.stack(drawn, 1).ravel()[:count])
+
+    def random_windows(
+        self,
+        clips: np.ndarray,
+        frames: int,
+        fps: float,
+        augment: ClipAugment,
+        rng: np.random.Generator,
+    ) -> ClipInputs:
+        """One randomly changed window of T frames for each of ``(B,)`` clips."""
+        rows = np.stack(
+            [
+                self._starts[clip] + augment.window(self._times[clip], frames, fps, rng)
+                for clip in clips
+            ]
+        )
+        return augment.apply(self._gather(rows), self._skeleton, rng)
+
+    def contents(self) -> Iterator[bytes]:
+        """Everything that a training depends on, to be hashed."""
+        yield repr((self.names, self.targets.tolist(), self._skeleton.joints)).encode()
+        for times in self._times:
+            yield times.tobytes()
+        for features in (self._joints, self._confidence, self._appearance):
+            if features is not None:
+                yield features.numpy().tobytes()
+
+    def _gather(self, rows: np.ndarray) -> ClipInputs:
+        appearance = None if self._appearance is None else self._appearance[rows].float()
+        return ClipInputs(self._joints[rows], self._confidence[rows], appearance)
+
+
+def _check(
+    sequence: PoseSequence,
+    labels: Sequence[str],
+    dims: int,
+    with_appearance: bool,
+) -> None:
+    given = f"The sequence {sequence.name}"
+    if sequence.label not in labels:
+        raise PoseActError(
+            f"{given} has the label {sequence.label!r}; give one of {', '.join(labels)}."
+        )
+    if sequence.joints.shape[-1] < dims:
+        raise PoseActError(f"{given} has 2D joints for a 3D network; give depths, or train for 2D.")
+    if with_appearance and sequence.appearance is None:
+        raise PoseActError(
+            f"{given} has no appearance; extract it from the video, or train with streams='pose'."
+        )

@@ -1,0 +1,60 @@
+"""Weights that a training begins with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torch import Tensor
+
+from poseact._utils.errors import PoseActError
+from poseact.models.base import Network
+
+
+def begin_with(network: Network, first: Network, name: str) -> None:
+    """Take over the weights of another network.
+
+    A network with actions may begin with one without, or of other labels, and a network of K
+    prediction blocks with the first K of one that has more: what the other has no weights for stays
+    fresh.
+
+    Args:
+        network: Is changed.
+        first: Of the same joints and width.
+        name: Of the first network, for the message.
+
+    Raises:
+        PoseActError: The joints differ, or the other network lacks part of the pose model or has it
+            in another shape.
+    """
+    config, others = network.config, first.config
+    # Limbs are only drawn: an older file may list them in another order.
+    if config.skeleton.joints != others.skeleton.joints:
+        raise _other(name, f"the joints of {others.skeleton.name}, not of {config.skeleton.name}")
+    if replace(others, skeleton=config.skeleton) == config:
+        network.load_state_dict(first.state_dict())
+        return
+    own, given = network.state_dict(), first.state_dict()
+    fitting = {
+        key: value for key, value in given.items() if key in own and own[key].shape == value.shape
+    }
+    actions = {id(part) for part in network.action_parts()}
+    acting = {
+        f"{place}.{key}"
+        for place, part in network.named_modules()
+        if id(part) in actions
+        for key in part.state_dict()
+    }
+    for key in own.keys() - fitting.keys() - acting:
+        raise _other(name, f"{_shape(given.get(key))} for {key}, not {_shape(own[key])}")
+    network.load_state_dict({**own, **fitting})
+
+
+def _shape(value: Tensor | None) -> str:
+    return "nothing" if value is None else f"an array of shape {tuple(value.shape)}"
+
+
+def _other(name: str, what: str) -> PoseActError:
+    return PoseActError(
+        f"init: {name} is a network of another shape: it has {what}; give weights of the same "
+        "preset and joints, with at least as many prediction blocks."
+    )

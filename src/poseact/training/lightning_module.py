@@ -1,0 +1,152 @@
+"""The training step of the network."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from poseact._utils.errors import PoseActError
+from poseact.data.dataset import PoseBatch
+from poseact.evaluation.action_scores import ActionScores
+from poseact.evaluation.pose_evaluation import describe_source, evaluate
+from poseact.evaluation.pose_results import PoseScores
+from poseact.evaluation.video_evaluation import ClipProtocol, evaluate_videos
+from poseact.media.crop import to_frames
+from poseact.models.base import Network
+from poseact.models.outputs import Action, Pose, Prediction
+from poseact.recipe import Recipe
+from poseact.training.loaders import ValidationSet, ValidationVideos
+from poseact.training.optimisation import make_optimiser, rate_factor
+
+
+class MultitaskTraining(L.LightningModule):
+    """A network with its criterion and optimiser.
+
+    Where actions alone are learned, whatever they do not depend on stands still, its normalisation
+    statistics included.
+
+    Args:
+        network: The network to train.
+        recipe: The run.
+
+    Attributes:
+        terms: The loss and its named terms, summed over the steps since they were last taken.
+        scores: Of the last validation, by data set.
+        scored_at: Step of the last validation.
+    """
+
+    def __init__(self, network: Network, recipe: Recipe) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.recipe = recipe
+        self.criterion = recipe.loss.build(recipe.learn)
+        self.terms: dict[str, Tensor] = {}
+        self.scores: dict[str, PoseScores | ActionScores] = {}
+        self.scored_at = -1
+        if "pose" not in recipe.learn:
+            self.network.requires_grad_(False)
+            for part in self.network.action_parts():
+                part.requires_grad_(True)
+        # Lightning takes the modes as it finds them.
+        self.train()
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode; what stands still stays in eval mode."""
+        super().train(mode)
+        if mode and "pose" not in self.recipe.learn:
+            self.network.eval()
+            for part in self.network.action_parts():
+                part.train()
+        return self
+
+    def training_step(self, batch: PoseBatch, _: int) -> Tensor:
+        """Loss of a batch.
+
+        Raises:
+            PoseActError: The loss is not finite; the message names the samples.
+        """
+        rows, frames = batch.images.shape[:2]
+        crops = to_frames(batch.images.flatten(0, 1))
+        prediction = self.network(crops.squeeze(1).unflatten(0, (rows, frames)))
+        # Before the loss: a cross-entropy of what is no number ends the process on a GPU.
+        if not all(pose.confidence.isfinite().all() for pose in prediction.poses):
+            raise self._not_finite("prediction is not finite", batch)
+        # In full precision: a cross-entropy of half-precision numbers is refused or inexact.
+        with torch.autocast(self.device.type, enabled=False):
+            terms = self.criterion(
+                _in_full_precision(prediction), batch.targets, batch.actions, batch.has_action
+            )
+            loss = self.criterion.total(terms)
+        if not loss.isfinite():
+            raise self._not_finite(f"loss is {loss.item()}", batch)
+        for name, value in {"loss": loss, **terms}.items():
+            self.terms[name] = self.terms.get(name, 0) + value.detach()
+        return loss
+
+    def _not_finite(self, what: str, batch: PoseBatch) -> PoseActError:
+        names = ", ".join(name for row in batch.names for name in row)
+        return PoseActError(
+            f"The {what} at step {self.global_step}, in the batch of {names}; "
+            "look at these samples, or lower the learning rate."
+        )
+
+    def take_terms(self) -> dict[str, float]:
+        """The sums of the loss terms, which start anew."""
+        terms = {name: float(value) for name, value in self.terms.items()}
+        self.terms = {}
+        return terms
+
+    def validation_step(self, batch: ValidationSet | ValidationVideos, _: int) -> None:
+        """Score one validation set; under several processes, the first one does."""
+        if self.trainer.is_global_zero:
+            self.score(batch)
+
+    def score(self, data: ValidationSet | ValidationVideos) -> None:
+        """Score the weights as they are, averaged ones where the trainer has put them in."""
+        self.scored_at = self.global_step
+        averaged = "averaged weights" if self.recipe.optimiser.ema else "weights"
+        weights = f"{averaged} of step {self.global_step}"
+        described = describe_source(data.name, data.spec)
+        if isinstance(data, ValidationVideos):
+            self.scores[data.name] = evaluate_videos(
+                self.network,
+                data.videos,
+                ClipProtocol(stride=data.spec.stride),
+                frames=self.recipe.clip_length,
+                data=described,
+                weights=weights,
+            )
+            return
+        self.scores[data.name] = evaluate(
+            self.network, data.samples, self.recipe.image_size, data=described, weights=weights
+        )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the recipe with the state, so that a resumed run cannot be another one."""
+        checkpoint["recipe"] = self.recipe.model_dump(mode="json")
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """The recipe's optimiser and schedule."""
+        recipe = self.recipe
+        optimiser = make_optimiser(self.network, recipe.optimiser)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimiser, lambda step: rate_factor(step, recipe.steps, recipe.schedule)
+        )
+        return {
+            "optimizer": optimiser,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+def _in_full_precision(prediction: Prediction) -> Prediction:
+    """The same with what the criterion reads as 32-bit numbers."""
+    return prediction._replace(
+        poses=[Pose(*(value.float() for value in pose)) for pose in prediction.poses],
+        actions={
+            stream: [Action(*(value.float() for value in block)) for block in blocks]
+            for stream, blocks in prediction.actions.items()
+        },
+    )

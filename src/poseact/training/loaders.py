@@ -1,0 +1,180 @@
+"""The data sets of a recipe as loaders for Lightning."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+from typing import Any, NamedTuple
+
+import cv2
+import lightning as L
+import torch
+from torch.utils.data import DataLoader
+
+from poseact._utils.errors import PoseActError
+from poseact.data.dataset import (
+    PoseBatch,
+    PoseRows,
+    Source,
+    UnitSource,
+    VideoSource,
+    clips,
+    collate,
+    stills,
+)
+from poseact.data.mix import MixedBatches, MixedSource
+from poseact.data.sample import PoseSample
+from poseact.data.sources import SourceSpec
+from poseact.data.unreadable import UnreadableTally, existing
+from poseact.data.video import LabelledVideo, action_numbers
+from poseact.recipe import Recipe
+
+
+class ValidationVideos(NamedTuple):
+    """Videos whose actions are scored on the way."""
+
+    name: str
+    spec: SourceSpec
+    videos: list[LabelledVideo]
+
+
+class ValidationSet(NamedTuple):
+    """People that are scored on the way."""
+
+    name: str
+    spec: SourceSpec
+    samples: list[PoseSample]
+
+
+class PoseData(L.LightningDataModule):
+    """Mixed batches of a recipe's training sets, from the step that the trainer stands at.
+
+    Args:
+        recipe: Names the data sets.
+        workers: Processes that prepare batches; 0 to do it in the training process.
+
+    Attributes:
+        tally: The pictures that could not be read so far.
+    """
+
+    def __init__(self, recipe: Recipe, workers: int = 1) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.workers = workers
+        self.sources: list[Source] = []
+        self.validation: list[ValidationSet | ValidationVideos] = []
+        self.tally = UnreadableTally({})
+
+    def setup(self, stage: str) -> None:  # noqa: ARG002 - Lightning's signature
+        """Read the labels.
+
+        Raises:
+            PoseActError: A data set is missing or wrong, or too many of its pictures are missing.
+        """
+        if self.sources:
+            return
+        skeleton = self.recipe.skeleton
+        read = {
+            name: spec.read(skeleton) for name, spec in self.recipe.train.items() if not spec.filmed
+        }
+        pictures = {name: {str(s.image) for s in samples} for name, samples in read.items()}
+        filmed = {
+            name: self._videos(name) for name, spec in self.recipe.train.items() if spec.filmed
+        }
+        self.tally = UnreadableTally(
+            {name: len(found) for name, found in pictures.items()}
+            | {name: len(source) for name, source in filmed.items()}
+        )
+        for name, spec in self.recipe.train.items():
+            if name in filmed:
+                self.sources.append(filmed[name])
+                continue
+            samples = existing(name, read[name], self.tally)
+            units = clips(samples, self.recipe.clip_length) if spec.clips else stills(samples)
+            self.sources.append(UnitSource(name, units))
+        self.validation = [
+            ValidationVideos(name, spec, spec.read_videos(skeleton))
+            if spec.filmed
+            else ValidationSet(name, spec, spec.read(skeleton))
+            for name, spec in self.recipe.validation.items()
+        ]
+
+    def _videos(self, name: str) -> VideoSource:
+        recipe, spec = self.recipe, self.recipe.train[name]
+        videos = spec.read_videos(recipe.skeleton)
+        actions = None
+        if "action" in recipe.learn:
+            actions = action_numbers(videos, recipe.network.config.labels)
+        return VideoSource(name, videos, recipe.clip_length, spec.strides, actions)
+
+    def batches(self, first_step: int, rank: int = 0, world_size: int = 1) -> MixedBatches:
+        """The batches of one process from a step on."""
+        recipe = self.recipe
+        return MixedBatches(
+            sources=tuple(
+                MixedSource(len(source), recipe.clip_length // source.unit_length)
+                for source in self.sources
+            ),
+            # All batches of one step belong to one turn.
+            turns=tuple(
+                tuple(rows.get(source.name, 0) for source in self.sources)
+                for rows in recipe.rows
+                for _ in range(recipe.accumulate)
+            ),
+            seed=recipe.seed,
+            size_at=lambda batch: recipe.size_at(batch // recipe.accumulate),
+            first_batch=first_step * recipe.accumulate,
+            rank=rank,
+            world_size=world_size,
+        )
+
+    def loader(self, batches: MixedBatches) -> DataLoader[Any]:
+        """A loader of these batches."""
+        return DataLoader(
+            PoseRows(self.sources, self.recipe.augment, self.recipe.seed),
+            batch_sampler=batches,
+            collate_fn=collate,
+            num_workers=self.workers,
+            worker_init_fn=quiet_worker,
+            prefetch_factor=4 if self.workers else None,
+            # torch ends these at the exit of the program too, others only when they are collected.
+            persistent_workers=self.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Endless batches; they go on where a resumed run stopped."""
+        trainer = self.trainer
+        if trainer is None:
+            raise PoseActError("The loader belongs to a trainer; ask for batches() without one.")
+        return self.loader(
+            self.batches(trainer.global_step, trainer.global_rank, trainer.world_size)
+        )
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """The validation sets, each as one item."""
+        return DataLoader(self.validation, batch_size=None)  # pyright: ignore[reportArgumentType]
+
+    def transfer_batch_to_device(
+        self, batch: Any, device: torch.device, dataloader_idx: int
+    ) -> PoseBatch | ValidationSet | ValidationVideos:
+        """Training batches move; validation sets hold no tensors and stay."""
+        if isinstance(batch, ValidationSet | ValidationVideos):
+            return batch
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+
+def quiet_worker(_: int) -> None:
+    """Leave signals to the main process, and the cores to the network.
+
+    A terminal or a cluster signals all processes of a job, and the main one then still wants its
+    batches; whoever means the worker alone says SIGTERM twice.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _spare_once)
+    cv2.setNumThreads(0)
+
+
+def _spare_once(_number: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
