@@ -6,15 +6,15 @@ The archive holds one pickle, which is read without running anything that it nam
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from poseact._utils.errors import PoseActError
+from poseact.boundary import one_sentence, require_values
 from poseact.data.label_files import require_file
-from poseact.data.plain_pickle import DAMAGED_PICKLE, plain_pickle
+from poseact.data.npz_file import read_header
+from poseact.data.plain_pickle import plain_pickle
 
 _MEMBER = "positions_3d.npy"
 _MM_PER_M = 1000
@@ -36,33 +36,21 @@ def read_positions(path: Path, joints: int) -> dict[str, dict[str, np.ndarray]]:
     """
     what = f"VideoPose3D's positions_3d of {joints} joints by subject and action"
     require_file(path, what)
-    try:
+    with one_sentence(
+        f"{path} cannot be read as {what} ({{error}}); make it again by VideoPose3D's script."
+    ):
         with zipfile.ZipFile(path) as archive, archive.open(_MEMBER) as file:
-            _, _, numbers = _header(file)
+            require_values(archive.getinfo(_MEMBER).file_size // 8, path.stat().st_size)
+            _, _, numbers = read_header(file)
             if numbers.kind != "O":
                 raise ValueError(f"it is an array of {numbers}")
-            (content,) = plain_pickle(file, objects=True)
+            (content,) = plain_pickle(file.read(), objects=True)
         return {
             str(subject): {
                 str(action): _poses(poses, joints) for action, poses in by_action.items()
             }
             for subject, by_action in content.items()
         }
-    # Damaged archives and pickles fail in any of these ways.
-    except (
-        *(zipfile.BadZipFile, zlib.error, OSError, NotImplementedError, SyntaxError),
-        *DAMAGED_PICKLE,
-    ) as error:
-        raise PoseActError(
-            f"{path} cannot be read as {what} ({error}); make it again by VideoPose3D's script."
-        ) from error
-
-
-def _header(file: Any) -> tuple[Any, ...]:
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(file)
-    return np.lib.format.read_array_header_2_0(file)
 
 
 def _poses(found: Any, joints: int) -> np.ndarray:

@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from poseact._utils.errors import PoseActError
+from poseact.boundary import one_sentence, parse_json, reason_of
+from poseact.data.mat_file import load_variables
+from poseact.data.npz_file import load_arrays
 
 MATLAB_PIXEL_ORIGIN = 0.5
 """Labels that count pixels as MATLAB does have the first one's centre at 1; here it is at 0.5."""
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-
-# What the parsers of scipy and NumPy stumble over in a damaged file.
-_MAT_FAULTS = (
-    *(MatReadError, zlib.error, OSError, EOFError, MemoryError),
-    *(NotImplementedError, ValueError, TypeError, LookupError, OverflowError),
-)
-
-_NPZ_FAULTS = (
-    *(zipfile.BadZipFile, zlib.error, OSError, EOFError, MemoryError),
-    *(NotImplementedError, ValueError, TypeError, LookupError, OverflowError, RuntimeError),
-    *(AttributeError, SyntaxError),
-)
 
 
 def require_file(path: Path, what: str) -> None:
@@ -76,48 +63,46 @@ def read_mat_variables(path: Path, variables: Sequence[str], what: str) -> list[
             f"{path} was saved by MATLAB as version 7.3 (HDF5), but {what} is of version 7 or "
             "older; give the published file, or save it again with save(..., '-v7')."
         )
-    try:
-        content = loadmat(str(path), struct_as_record=False)
-    except _MAT_FAULTS as error:
-        raise PoseActError(
-            f"{path} is not a whole MATLAB file ({error}), but {what} was expected; "
-            "fetch the file again."
-        ) from error
+    with one_sentence(
+        f"{path} is not a whole MATLAB file ({{error}}), but {what} was expected; "
+        "fetch the file again."
+    ):
+        content = load_variables(path.read_bytes(), variables)
     for variable in variables:
         if variable not in content:
-            found = ", ".join(name for name in content if not name.startswith("__"))
+            found = ", ".join(name for name in content if name and not name.startswith("__"))
             raise PoseActError(
                 f"{path} holds no array {variable!r} but {found or 'nothing'}; give {what}."
             )
     return [content[variable] for variable in variables]
 
 
-def read_npz(path: Path, keys: tuple[str, ...], what: str) -> dict[str, np.ndarray]:
+def read_npz(
+    path: Path, keys: tuple[str, ...], what: str, optional: tuple[str, ...] = ()
+) -> dict[str, np.ndarray]:
     """Arrays of a NumPy archive; nothing in it is ever executed.
 
     Args:
         path: The file.
         keys: The arrays that are needed.
         what: What the file is, for messages.
+        optional: Arrays that are read where they are there.
 
     Raises:
         PoseActError: The file is missing, damaged, or lacks a key.
     """
     require_file(path, what)
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            missing = [key for key in keys if key not in archive.files]
-            if missing:
-                raise PoseActError(
-                    f"{path} lacks {', '.join(missing)} and holds {', '.join(archive.files)}; "
-                    f"give {what}."
-                )
-            return {key: archive[key] for key in keys}
-    except _NPZ_FAULTS as error:
+    with one_sentence(
+        f"{path} is not a whole NumPy archive of plain arrays ({{error}}), but {what} was "
+        "expected; fetch the file again."
+    ):
+        names, arrays = load_arrays(path, path.stat().st_size, keys + optional)
+    missing = [key for key in keys if key not in arrays]
+    if missing:
         raise PoseActError(
-            f"{path} is not a whole NumPy archive of plain arrays ({error}), but {what} was "
-            "expected; fetch the file again."
-        ) from error
+            f"{path} lacks {', '.join(missing)} and holds {', '.join(names)}; give {what}."
+        )
+    return arrays
 
 
 def require_shape(
@@ -154,17 +139,15 @@ def read_json(path: Path, what: str) -> Any:
     """
     require_file(path, what)
     try:
-        return json.loads(path.read_bytes())
+        return parse_json(path.read_bytes())
     except json.JSONDecodeError as error:
-        raise PoseActError(
-            f"{path} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}, "
-            f"but {what} was expected; correct that place."
-        ) from error
+        fault = f"is not JSON: {error.msg} in line {error.lineno}, column {error.colno}"
+        remedy = "correct that place"
     except UnicodeDecodeError as error:
-        raise PoseActError(
-            f"{path} is not text in UTF-8 ({error.reason}), but {what} was expected; "
-            "save it as UTF-8."
-        ) from error
+        fault, remedy = f"is not text in UTF-8 ({error.reason})", "save it as UTF-8"
+    except (ValueError, OSError) as error:
+        fault, remedy = f"cannot be read ({reason_of(error)})", "fetch the file again"
+    raise PoseActError(f"{path} {fault}, but {what} was expected; {remedy}.")
 
 
 def _is_hdf5(path: Path) -> bool:

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from poseact._utils.errors import PoseActError
+from poseact.boundary import one_sentence
 from poseact.data.camera import Camera
 from poseact.data.images import ImageFile
 from poseact.data.label_files import read_npz, require_file, require_shape
-from poseact.data.plain_pickle import DAMAGED_PICKLE, plain_pickle
+from poseact.data.plain_pickle import plain_pickle
 from poseact.data.sample import PoseSample, labelled_box
 from poseact.skeleton import Skeleton
 
@@ -123,14 +124,9 @@ def read_cameras(path: Path, *, extrinsic: bool = False) -> dict[Any, Camera]:
     """
     what = "the cameras packed for mmpose"
     require_file(path, what)
-    try:
-        with path.open("rb") as file:
-            content = plain_pickle(file)
+    with one_sentence(f"{path} cannot be read as {what} ({{error}}); fetch the file again."):
+        content = plain_pickle(path.read_bytes())
         return {key: _camera(values, extrinsic) for key, values in content.items()}
-    except DAMAGED_PICKLE as error:
-        raise PoseActError(
-            f"{path} cannot be read as {what} ({error}); fetch the file again."
-        ) from error
 
 
 def samples_3d(

@@ -2,38 +2,94 @@
 
 from __future__ import annotations
 
+import io
 import math
 import pickle
+import pickletools
+from collections.abc import Sequence
 from typing import IO, Any
 
 import numpy as np
 
+from poseact.boundary import require_bounded, values_allowed
+
 _NUMBERS = ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
 """Types that an array may have."""
 
+_LONGEST_EMPTY = 10**6
+_HEAVIEST_TUPLE = 10**5
 
-DAMAGED_PICKLE = (
-    *(pickle.UnpicklingError, EOFError, AttributeError, RuntimeError),
-    *(ValueError, TypeError, LookupError, MemoryError, OverflowError),
-)
-"""What a pickle that is damaged or asks for more raises."""
+_PUT = frozenset({"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"})
+_GET = frozenset({"GET", "BINGET", "LONG_BINGET"})
+_FIXED = frozenset({"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET"})
 
 
-def plain_pickle(file: IO[bytes], *, objects: bool = False) -> Any:
+def plain_pickle(content: bytes, *, objects: bool = False) -> Any:
     """What a pickle holds, of builtin containers, numbers, texts and arrays of numbers alone.
 
     A pickle is a program: opened by ``pickle.load`` it may call any function. Here the only names
     that it may ask for are those by which NumPy rebuilds an array or a number, and even they are
-    replaced by functions that check what they are given.
+    replaced by functions that check what they are given. Its instructions are looked through
+    before, for they say how much memory is set aside.
 
     Args:
-        file: At the start of the pickle.
+        content: The pickle.
         objects: Read arrays of objects too, each as the list of what it holds.
 
     Raises:
-        Exception: One of ``DAMAGED_PICKLE``.
+        Exception: Any; the pickle is damaged, asks for more, or claims more than it holds.
     """
-    return _values(_PlainUnpickler(file, objects).load())
+    _check_instructions(content)
+    raw = _PlainUnpickler(io.BytesIO(content), objects).load()
+    require_bounded(raw, values_allowed(len(content)), lambda value: getattr(value, "values", None))
+    return _values(raw)
+
+
+def _check_instructions(content: bytes) -> None:
+    """Follow the instructions of a pickle without carrying them out.
+
+    Memory for its memo is set aside by the largest number in it, and looking up a tuple takes as
+    long as writing out all that it holds, so both are refused where they are beyond its size.
+
+    Raises:
+        Exception: ValueError, or what a damaged pickle leads to.
+    """
+    stack: list[int | None] = []  # how much each value holds; None for a mark
+    memo: dict[int, int | None] = {}
+    for operation, argument, _ in pickletools.genops(io.BytesIO(content)):
+        name = operation.name
+        if name in _PUT:
+            place = len(memo) if name == "MEMOIZE" else argument
+            if not isinstance(place, int) or not 0 <= place <= len(content):
+                raise ValueError(f"it claims a memo of {place:,} entries")
+            memo[place] = stack[-1]
+        elif name in _GET:
+            stack.append(memo[argument])
+        elif name == "DUP":
+            stack.append(stack[-1])
+        else:
+            held = _take(stack, operation.stack_before)
+            weight = 1 + held if name in _FIXED else 1
+            if weight > _HEAVIEST_TUPLE:
+                raise ValueError(f"a tuple stands for more than {_HEAVIEST_TUPLE:,} values")
+            stack += [
+                None if kind is pickletools.markobject else weight for kind in operation.stack_after
+            ]
+
+
+def _take(stack: list[int | None], kinds: Sequence[pickletools.StackObject]) -> int:
+    """Take what an instruction takes, and tell how much it held."""
+    if pickletools.stackslice not in kinds:
+        taken = stack[len(stack) - len(kinds) :]
+        del stack[len(stack) - len(kinds) :]
+        return sum(weight or 0 for weight in taken)
+    held = 0
+    while (weight := stack.pop()) is not None:
+        held += weight
+    # What lies below the mark, such as the list that is added to.
+    for _ in range(kinds.index(pickletools.markobject)):
+        stack.pop()
+    return held
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -119,6 +175,8 @@ def _array(content: bytes, numbers: _Numbers, shape: Any, order: Any) -> np.ndar
     if not isinstance(numbers, _Numbers):
         raise pickle.UnpicklingError("it holds an array without a type")
     size = math.prod(shape)
+    if not size and max(shape, default=0) > _LONGEST_EMPTY:
+        raise pickle.UnpicklingError(f"it holds an array of shape {shape} without numbers")
     values = np.frombuffer(content, numbers.dtype, count=size) if size else np.empty(0)
     return values.reshape(shape, order=order)
 

@@ -44,10 +44,8 @@ def read_arrays(path: Path, *, fps: float | None = None) -> list[PoseSequence]:
 
 
 def _read(name: str, file: Path, fps: float | None) -> PoseSequence:
-    joints = read_npz(file, ("joints",), _WHAT)["joints"]
-    with np.load(file, allow_pickle=False) as archive:
-        present = tuple(key for key in _OPTIONAL if key in archive.files)
-    given = read_npz(file, present, _WHAT)
+    given = read_npz(file, ("joints",), _WHAT, optional=_OPTIONAL)
+    joints = given["joints"]
     if joints.dtype.kind not in "fiu" or joints.ndim != 3 or joints.shape[2] not in (2, 3):
         raise PoseActError(f"{file} holds 'joints' of shape {joints.shape}; give {_WHAT}.")
     confidence = given.get("confidence", np.ones(joints.shape[:2]))

@@ -12,8 +12,9 @@ import numpy as np
 from poseact._utils.errors import PoseActError
 from poseact._utils.left_out import LeftOut
 from poseact.actions.pose_sequence import PoseSequence
+from poseact.boundary import one_sentence
 from poseact.data.label_files import require_file
-from poseact.data.plain_pickle import DAMAGED_PICKLE, plain_pickle
+from poseact.data.plain_pickle import plain_pickle
 from poseact.data.sequences.common import (
     files_below,
     from_kinect,
@@ -80,14 +81,11 @@ def read_pyskl(
 
 def _plain(path: Path) -> Any:
     require_file(path, _WHAT)
-    try:
-        with path.open("rb") as file:
-            return plain_pickle(file)
-    except DAMAGED_PICKLE as error:
-        raise PoseActError(
-            f"{path} cannot be read as {_WHAT} of plain values and arrays ({error}); "
-            "get it from a source that you trust, or save it as NPZ files."
-        ) from error
+    with one_sentence(
+        f"{path} cannot be read as {_WHAT} of plain values and arrays ({{error}}); "
+        "get it from a source that you trust, or save it as NPZ files."
+    ):
+        return plain_pickle(path.read_bytes())
 
 
 def _sequence(

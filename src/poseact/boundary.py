@@ -1,0 +1,123 @@
+"""The boundary between the bytes of a file and the program.
+
+A parser of a damaged file raises nearly anything, and what a header claims may be a thousand times
+what the file holds. Here the first becomes one sentence, and the second is bounded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+import numpy as np
+
+from poseact._utils.errors import PoseActError
+
+_LEAST_VALUES = 2**22
+_VALUES_PER_BYTE = 16
+_REASON_LENGTH = 300
+
+
+@contextmanager
+def one_sentence(sentence: str) -> Iterator[None]:
+    """Turn what a parser raises into the sentence that tells of its file.
+
+    Only what parses belongs in the block: every exception in it counts as damage of the file.
+
+    Args:
+        sentence: With ``{error}`` in the place of what the parser says.
+
+    Raises:
+        PoseActError: The sentence, or one from within as it is.
+    """
+    try:
+        yield
+    except PoseActError:
+        raise
+    except Exception as error:
+        raise PoseActError(sentence.replace("{error}", reason_of(error))) from error
+
+
+def reason_of(error: Exception) -> str:
+    """What an exception says, in one line of limited length."""
+    said = "out of memory" if isinstance(error, MemoryError) else " ".join(str(error).split())
+    short = said if len(said) <= _REASON_LENGTH else f"{said[:_REASON_LENGTH]} …"
+    return short or type(error).__name__
+
+
+def parse_json(content: bytes | str) -> Any:
+    """The values of a JSON text.
+
+    Raises:
+        ValueError: It is no JSON, no UTF-8, nested too deeply, or holds a number of thousands of
+            digits.
+    """
+    try:
+        return json.loads(content)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def values_allowed(file_bytes: int) -> int:
+    """How many numbers a file of this size may unfold to.
+
+    Label files that are compressed hold a few numbers per byte; small ones may hold more.
+    """
+    return max(_LEAST_VALUES, _VALUES_PER_BYTE * file_bytes)
+
+
+def require_values(count: int, file_bytes: int) -> None:
+    """Refuse what unfolds to more than a file of its size may hold.
+
+    Raises:
+        ValueError: There are more than :func:`values_allowed`.
+    """
+    if count > values_allowed(file_bytes):
+        raise ValueError(
+            f"it claims {count:,} values, which a file of {file_bytes:,} bytes has not"
+        )
+
+
+def require_bounded(
+    content: Any, limit: int, held_by: Callable[[Any], Any] = lambda _: None
+) -> None:
+    """Refuse nested values that are many times as many once written out.
+
+    Parsers share what is named twice, so that a few lines stand for billions of values.
+
+    Args:
+        content: Lists, tuples, dictionaries, arrays and single values.
+        limit: How many values there may be, those of arrays among them.
+        held_by: What values of other types hold, None for nothing.
+
+    Raises:
+        ValueError: There are more, or something holds itself.
+    """
+    left, waiting = limit, [content]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += value
+            waiting += value.values()
+        elif isinstance(value, list | tuple | set | frozenset):
+            waiting += value
+        elif (held := held_by(value)) is not None:
+            waiting.append(held)
+        left -= value.size + 1 if isinstance(value, np.ndarray) else 1
+        if left < len(waiting):
+            raise ValueError(f"it stands for more than {limit:,} values")
+
+
+def inside(folder: Path, name: str) -> Path:
+    """A file that a label file names, which has to lie in the folder of its pictures.
+
+    Raises:
+        ValueError: The name leads elsewhere, or is none.
+    """
+    path = PureWindowsPath(name)  # knows the separators of all systems
+    if not name or path.anchor or ".." in path.parts or "\0" in name:
+        raise ValueError(f"the file name {name[:_REASON_LENGTH]!r} leads out of {folder}")
+    return folder / name
