@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from poseact.boundary import one_sentence, require_values
+from poseact._utils.boundary import one_sentence, require_values
 from poseact.data.label_files import require_file
 from poseact.data.npz_file import read_header
 from poseact.data.plain_pickle import plain_pickle

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from poseact._utils.boundary import one_sentence, parse_json, reason_of
 from poseact._utils.errors import PoseActError
-from poseact.boundary import one_sentence, parse_json, reason_of
 from poseact.data.mat_file import load_variables
 from poseact.data.npz_file import load_arrays
 

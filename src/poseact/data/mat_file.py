@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.io import loadmat
 
-from poseact.boundary import require_values, values_allowed
+from poseact._utils.boundary import require_values, values_allowed
 
 _HEADER = 128
 _MATRIX, _COMPRESSED = 14, 15

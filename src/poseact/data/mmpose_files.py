@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
-from poseact.boundary import one_sentence
 from poseact.data.camera import Camera
 from poseact.data.images import ImageFile
 from poseact.data.label_files import read_npz, require_file, require_shape

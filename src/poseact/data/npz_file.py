@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from poseact.boundary import require_values
+from poseact._utils.boundary import require_values
 
 _SUFFIX = ".npy"
 _LONGEST_EMPTY = 10**6

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from poseact.boundary import require_bounded, values_allowed
+from poseact._utils.boundary import require_bounded, values_allowed
 
 _NUMBERS = ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
 """Types that an array may have."""
