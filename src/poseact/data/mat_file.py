@@ -27,8 +27,13 @@ _NUMBERS = range(6, 16)
 _COMPLEX = 0x0800
 _MAX_DIMENSIONS, _MAX_DEPTH = 32, 32
 
+# Bytes of the header of a matrix of two dimensions without a name.
+_USUAL_HEADER = 40
+
 # What a small array weighs in memory, in numbers of 8 bytes.
 _ARRAY_VALUES = 16
+
+_Header = tuple[int, bool, tuple[int, ...]]
 
 
 def load_variables(content: bytes, variables: Sequence[str]) -> dict[str, np.ndarray]:
@@ -92,6 +97,7 @@ class _Tags:
         self.words = struct.Struct(f"{order}II")
         self.order = order
         self.place = self.values = 0
+        self.known: dict[bytes, _Header] = {}
 
     def name(self) -> str:
         """The name of the variable."""
@@ -105,7 +111,7 @@ class _Tags:
         Raises:
             ValueError: A tag makes no sense.
         """
-        kind, is_complex, shape, _ = self.header()
+        kind, is_complex, shape = self.known_header()
         count = math.prod(shape)
         self.values += _ARRAY_VALUES
         if kind in (_CELL, _STRUCT):
@@ -116,7 +122,8 @@ class _Tags:
                 self.child(depth)
             return
         self.values += count
-        require_values(self.values, self.file_bytes)
+        if count > 1:
+            require_values(self.values, self.file_bytes)
         if kind == _CHAR:
             self.element(_TEXT_TYPES, at_least=count)
         elif kind in _NUMBERS:
@@ -134,6 +141,19 @@ class _Tags:
             self.check(depth + 1)
         else:
             self.values += _ARRAY_VALUES
+
+    def known_header(self) -> _Header:
+        """Class, whether it is complex, and shape; millions of matrices have the same."""
+        usual = self.content[self.place : self.place + _USUAL_HEADER]
+        found = self.known.get(usual)
+        if found is None:
+            start = self.place
+            found = self.header()[:3]
+            if self.place == start + _USUAL_HEADER:
+                self.known[usual] = found
+            return found
+        self.place += _USUAL_HEADER
+        return found
 
     def header(self) -> tuple[int, bool, tuple[int, ...], str]:
         """Class, whether it is complex, shape and name."""

@@ -64,7 +64,7 @@ def _check_instructions(content: bytes) -> None:
                 raise ValueError(f"it claims a memo of {place:,} entries")
             memo[place] = stack[-1]
         elif name in _GET:
-            stack.append(memo[argument])
+            stack.append(memo[int(argument or 0)])
         elif name == "DUP":
             stack.append(stack[-1])
         else:
