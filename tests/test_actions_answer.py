@@ -25,6 +25,7 @@ from poseact.actions.answers import (
     recent_frames,
 )
 from poseact.actions.clip_inputs import window_answers
+from poseact.actions.frame_pose import FramePose, PersonReading
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.actions.timeline import (
     UNKNOWN_COLOUR,
@@ -33,9 +34,7 @@ from poseact.actions.timeline import (
     strip_height,
     timeline_picture,
 )
-from poseact.data.pose_table import FramePose
 from poseact.inference.predict import predict
-from poseact.inference.predictor import PersonReading
 from poseact.media import VideoReader, VideoWriter, read_image, write_image
 from poseact.models.sequence import SequenceConfig
 from poseact.skeleton import PA16, PA17

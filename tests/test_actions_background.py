@@ -12,6 +12,7 @@ import torch
 import action_networks
 import poseact
 from poseact.actions.clip_inputs import window_answers
+from poseact.actions.frame_pose import FramePose
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.clips.blanking import GREY, blank_outside, read_blanked
 from poseact.clips.extract import extract
@@ -95,9 +96,7 @@ def test_pixels_outside_the_box_change_nothing(predictor, frames, readings):
 
 def test_nobody_seen_leaves_the_box_of_all_joints(predictor, frames, readings):
     reading = readings[0]
-    pose = poseact.data.pose_table.FramePose(
-        **{**vars(reading.pose), "confidence": np.zeros_like(reading.pose.confidence)}
-    )
+    pose = FramePose(**{**vars(reading.pose), "confidence": np.zeros_like(reading.pose.confidence)})
     blanked = read_blanked(predictor, frames[0], reading._replace(pose=pose))
     assert np.isfinite(blanked.appearance).all()
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from poseact._utils.errors import PoseActError
-from poseact.clips.folder import BACKGROUND, Clip, clean_label, find_clips
+from poseact.actions.action_names import BACKGROUND, clean_label
+from poseact.clips.folder import Clip, find_clips
 from poseact.data.split import split_by_recording
 
 

@@ -12,7 +12,8 @@ import pytest
 from scipy.io import savemat
 
 from poseact._utils.errors import PoseActError
-from poseact.data.pose_table import FramePose, PoseTable
+from poseact.actions.frame_pose import FramePose
+from poseact.data.pose_table import PoseTable
 from poseact.data.sequences import read_sequences
 from poseact.data.sequences.bvh import LEG_MM
 from poseact.data.sequences.utd_mhad import UTD_MHAD

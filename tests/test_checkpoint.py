@@ -12,9 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import poseact
-from poseact.models.base import CHECKPOINT_NAME, Card, Network
+from poseact.models.base import Card
 from poseact.skeleton import PA16, Skeleton
 from poseact.weights.checkpoint import describe
+from poseact.weights.hub import CHECKPOINT_NAME, HubNetwork
 from test_networks import KINDS, clip, small
 
 
@@ -69,13 +70,13 @@ def test_the_depth_grid_is_part_of_the_weights(tmp_path):
 
 def test_hub_round_trip_on_disk(tmp_path):
     network = small("cvpr18-3d")
-    network.save_pretrained(tmp_path)
-    again = Network.from_pretrained(tmp_path, local_files_only=True)
+    HubNetwork(network).save_pretrained(tmp_path)
+    again = HubNetwork.from_pretrained(tmp_path, local_files_only=True).network
     assert type(again) is type(network)
     frames = clip()
     with torch.inference_mode():
         assert torch.equal(again(frames).pose.joints, network(frames).pose.joints)
-    again = type(network).from_pretrained(str(tmp_path))
+    again = HubNetwork.from_pretrained(str(tmp_path)).network
     assert again.config == network.config
     assert (tmp_path / CHECKPOINT_NAME).exists()
 
@@ -192,20 +193,18 @@ def test_hub_download_and_upload(tmp_path, monkeypatch):
     saved = poseact.save(network, tmp_path / "remote.safetensors")
     asked = {}
 
-    def download(repo, name, **options):
-        asked.update(options, repo=repo, name=name)
+    config = tmp_path / "config.json"
+    config.write_text("{}")
+
+    def download(repo_id, filename, **options):
+        if filename == config.name:
+            return str(config)
+        asked.update(options, repo=repo_id, name=filename)
         return str(saved)
 
-    monkeypatch.setattr("poseact.models.base.hf_hub_download", download)
+    monkeypatch.setattr("poseact.weights.hub.hf_hub_download", download)
     monkeypatch.setattr("huggingface_hub.hub_mixin.hf_hub_download", download)
-    again = Network._from_pretrained(
-        model_id="someone/weights",
-        revision="v2",
-        cache_dir=None,
-        force_download=False,
-        local_files_only=False,
-        token=None,
-    )
+    again = HubNetwork.from_pretrained("someone/weights", revision="v2").network
     assert again.config == network.config
     assert (asked["repo"], asked["name"]) == ("someone/weights", CHECKPOINT_NAME)
     assert asked["revision"] == "v2"
@@ -221,7 +220,7 @@ def test_hub_download_and_upload(tmp_path, monkeypatch):
             {path.name: path.read_bytes() for path in Path(folder_path).iterdir()}
         ),
     )
-    network.push_to_hub("someone/weights")
+    HubNetwork(network).push_to_hub("someone/weights")
     assert uploaded[CHECKPOINT_NAME] == saved.read_bytes()
 
 

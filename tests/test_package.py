@@ -22,16 +22,51 @@ import socket
 def refuse(*_, **__):
     raise AssertionError("import reached for the network")
 socket.socket.connect = socket.getaddrinfo = refuse
-import sys, poseact
-print(*(m for m in ("matplotlib", "scipy", "pandas", "tensorflow", "keras") if m in sys.modules))
+"""
+
+LAYERS_AND_MODELS = """
+import importlib, importlib.metadata, pkgutil
+find = importlib.metadata.distribution
+def refuse(name):
+    assert name != "poseact", "the metadata of poseact was asked for"
+    return find(name)
+importlib.metadata.distribution = refuse
+import poseact.layers, poseact.models
+for package in (poseact.layers, poseact.models):
+    for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        importlib.import_module(module.name)
 """
 
 
-def test_import_needs_no_network_and_no_optional_package():
-    command = [sys.executable, "-c", NO_NETWORK]
+def loaded_by(program: str, *names: str) -> set[str]:
+    """Those of the modules named that a program in a new interpreter has loaded."""
+    program += f"\nimport sys\nprint(*(set({names}) & set(sys.modules)))"
+    command = [sys.executable, "-c", program]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.split() == []
+    return set(result.stdout.split())
+
+
+def test_import_needs_no_network_and_no_optional_package():
+    program = f"{NO_NETWORK}\nfrom poseact import Predictor, Stream, create_model, load"
+    assert not loaded_by(program, "matplotlib", "scipy", "pandas", "tensorflow", "keras")
+
+
+@pytest.mark.parametrize("program", ["import poseact", "import poseact.cli"])
+def test_import_waits_with_torch_until_a_network_is_touched(program):
+    assert not loaded_by(program, "torch", "numpy", "cv2", "av", "pyarrow")
+
+
+def test_layers_and_models_need_neither_pictures_nor_metadata():
+    assert loaded_by(LAYERS_AND_MODELS, "torch", "cv2", "av", "pyarrow") == {"torch"}
+
+
+def test_every_public_name_can_be_imported():
+    for name in [*poseact.__all__, "__version__"]:
+        assert getattr(poseact, name) is not None
+        assert name in dir(poseact)
+    with pytest.raises(AttributeError, match="no attribute 'predictor_'"):
+        poseact.predictor_  # noqa: B018
 
 
 @pytest.mark.parametrize("name", shipped_weights())

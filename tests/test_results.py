@@ -5,8 +5,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from poseact._utils.errors import PoseActError
+from poseact.actions.frame_pose import FramePose
 from poseact.data import pose_table as results
-from poseact.data.pose_table import COLUMNS, FramePose, PoseTable
+from poseact.data.pose_table import COLUMNS, PoseTable
 from poseact.skeleton import LSP14, PA16
 
 

@@ -1,24 +1,28 @@
 """PoseAct: 2D/3D body pose and action recognition from one multitask network."""
 
 import os
-from importlib.metadata import version
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 # Read by torch's thread pool when it is first loaded: waiting threads that spin instead make small
 # networks many times slower on a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from poseact._utils.errors import PoseActError
-from poseact.inference.predictor import Predictor
-from poseact.inference.stream import Stream
-from poseact.models.base import Network
-from poseact.models.bn_folding import fused
-from poseact.models.outputs import Action, Pose, Prediction
-from poseact.models.presets import PRESETS, create_model
-from poseact.skeleton import SKELETONS, Skeleton
-from poseact.weights.checkpoint import load, save
-from poseact.weights.keras_import import import_keras
+if TYPE_CHECKING:
+    from poseact._utils.errors import PoseActError
+    from poseact.clips.train_actions import TrainPlan, train_actions
+    from poseact.data.sequences import read_sequences
+    from poseact.inference.predictor import Predictor
+    from poseact.inference.stream import Stream
+    from poseact.models.base import Network
+    from poseact.models.bn_folding import fused
+    from poseact.models.outputs import Action, Pose, Prediction
+    from poseact.models.presets import PRESETS, create_model
+    from poseact.skeleton import SKELETONS, Skeleton
+    from poseact.weights.checkpoint import load, save
+    from poseact.weights.keras_import import import_keras
 
-__version__ = version("poseact")
+    __version__: str
 
 __all__ = [
     "PRESETS",
@@ -31,9 +35,46 @@ __all__ = [
     "Predictor",
     "Skeleton",
     "Stream",
+    "TrainPlan",
     "create_model",
     "fused",
     "import_keras",
     "load",
+    "read_sequences",
     "save",
+    "train_actions",
 ]
+
+_MODULES = {
+    "PRESETS": "models.presets",
+    "SKELETONS": "skeleton",
+    "Action": "models.outputs",
+    "Network": "models.base",
+    "Pose": "models.outputs",
+    "PoseActError": "_utils.errors",
+    "Prediction": "models.outputs",
+    "Predictor": "inference.predictor",
+    "Skeleton": "skeleton",
+    "Stream": "inference.stream",
+    "TrainPlan": "clips.train_actions",
+    "create_model": "models.presets",
+    "fused": "models.bn_folding",
+    "import_keras": "weights.keras_import",
+    "load": "weights.checkpoint",
+    "read_sequences": "data.sequences",
+    "save": "weights.checkpoint",
+    "train_actions": "clips.train_actions",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562): torch takes seconds to load."""
+    if name == "__version__":
+        return import_module("importlib.metadata").version("poseact")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'poseact' has no attribute {name!r}")
+    return getattr(import_module(f"poseact.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__, "__version__"]

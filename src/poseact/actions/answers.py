@@ -6,18 +6,16 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from itertools import groupby, pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from poseact.actions.action_names import BACKGROUND
 from poseact.actions.clip_inputs import ActionNetwork, window_answers, window_fps
+from poseact.actions.frame_pose import PersonReading
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.actions.windows import window_ends
-from poseact.clips.folder import BACKGROUND
 from poseact.skeleton import Skeleton
-
-if TYPE_CHECKING:
-    from poseact.inference.predictor import PersonReading
 
 UNKNOWN = "unknown"
 """What a motion is called that is none of the actions, or not surely one."""

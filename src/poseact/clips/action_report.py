@@ -13,8 +13,8 @@ import numpy as np
 
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
+from poseact.actions.action_names import BACKGROUND
 from poseact.actions.pose_sequence import PoseSequence
-from poseact.clips.folder import BACKGROUND
 from poseact.evaluation.action_figures import CurvePoint, draw_confusion, draw_curve, filmstrip
 from poseact.evaluation.action_scores import ActionScores, wilson_interval
 from poseact.evaluation.document import Picture, Section, write_html, write_markdown

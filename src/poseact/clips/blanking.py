@@ -6,8 +6,9 @@ from typing import Literal
 
 import numpy as np
 
+from poseact.actions.frame_pose import PersonReading
 from poseact.inference.follow import SURE, person_box
-from poseact.inference.predictor import PersonReading, Predictor
+from poseact.inference.predictor import Predictor
 from poseact.media import Frame
 from poseact.media.crop import Box
 

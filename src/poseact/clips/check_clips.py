@@ -13,10 +13,11 @@ import numpy as np
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
 from poseact._utils.interrupt import StopRequest
+from poseact.actions.action_names import BACKGROUND
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.clips.copies import Copy, Thumbnails, find_copies
 from poseact.clips.extract import DEFAULT_CACHE, Finding, OnExtractStep, extract, no_frame
-from poseact.clips.folder import BACKGROUND, CLIPS_TABLE, Clip, find_clips
+from poseact.clips.folder import CLIPS_TABLE, Clip, find_clips
 from poseact.data.split import Labelled
 from poseact.inference.predictor import DEFAULT_WEIGHTS
 from poseact.media import VideoReader

@@ -156,7 +156,9 @@ def extract(
     found = {path: features for path in set(kept.values()) if (features := read_kept(path))}
     jobs = _jobs(kept, found.keys(), background)
     files = len({clip.path for clip in clips})
-    run = _Run(network, device, jobs, on_step or (lambda _: None), files - len(jobs), files)
+    run = _ExtractionRun(
+        network, device, jobs, on_step or (lambda _: None), files - len(jobs), files
+    )
     with nullcontext(stop) if stop is not None else StopRequest() as request:
         failed |= run.alone(request) if workers == 1 else run.together(request, workers)
         interrupted = bool(request)
@@ -294,7 +296,7 @@ def _read(
 
 
 @dataclass
-class _Run:
+class _ExtractionRun:
     """An extraction under way; both ways to run it return the videos that failed, and why."""
 
     network: Network

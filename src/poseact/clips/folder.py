@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import csv
 import math
-import re
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from poseact._utils.errors import PoseActError
+from poseact.actions.action_names import clean_label
 from poseact.inference.inputs import DRAWN
 from poseact.media import VIDEO_SUFFIXES
-
-BACKGROUND = "_other"
-"""Label of motions that are none of the actions."""
 
 CLIPS_TABLE = "clips.csv"
 """Table of the clips in a folder, which then need not lie in folders of actions."""
@@ -31,7 +27,7 @@ class Clip:
     Attributes:
         path: The video.
         name: Unique within its folder: the file relative to it, with the stretch if it has one.
-        label: Its action, cleaned by :func:`clean_label`.
+        label: Its action, cleaned by :func:`~poseact.actions.action_names.clean_label`.
         recording: What was filmed in one go; by default the file. Never split between training and
             test.
         start: Seconds since the first frame at which it starts.
@@ -77,21 +73,6 @@ def find_clips(folder: str | Path) -> list[Clip]:
             f"or a {CLIPS_TABLE} with the columns {', '.join(_REQUIRED)}."
         )
     return clips
-
-
-def clean_label(text: str) -> str:
-    """A label without what is easily mistyped: case, blanks, hyphens and forms of one character.
-
-    ``" Push-Ups"`` and ``"push ups"`` both become ``push_ups``; letters of any script are kept.
-
-    Raises:
-        PoseActError: Nothing is left.
-    """
-    plain = unicodedata.normalize("NFKC", text).strip().lower()
-    label = "".join(c for c in re.sub(r"[\s_-]+", "_", plain) if c.isprintable())
-    if not any(c.isalnum() for c in label):
-        raise PoseActError(f"{text!r} names no action; give a name with letters or digits.")
-    return label
 
 
 def _from_folders(folder: Path) -> list[Clip]:

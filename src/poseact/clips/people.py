@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from poseact.actions.frame_pose import PersonReading
 from poseact.inference.follow import closer_window
-from poseact.inference.predictor import PersonReading, Predictor
+from poseact.inference.predictor import Predictor
 from poseact.media.crop import Window
 
 # A person is sure where the heat maps are sharp and a closer look moves the joints little. Chosen

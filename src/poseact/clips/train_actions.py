@@ -15,6 +15,7 @@ from poseact._utils.device import on_device
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import unwritable
 from poseact._utils.interrupt import StopRequest
+from poseact.actions.action_names import BACKGROUND
 from poseact.actions.clip_inputs import ActionNetwork, window_fps
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.clips.action_data import (
@@ -33,7 +34,7 @@ from poseact.clips.action_report import Measured, ReportFiles, write_report
 from poseact.clips.check_clips import require_trainable
 from poseact.clips.copies import join_recordings
 from poseact.clips.extract import check_workers
-from poseact.clips.folder import BACKGROUND, find_clips
+from poseact.clips.folder import find_clips
 from poseact.data.filmed_clips import FilmedClip
 from poseact.data.split import check_share, split_by_recording
 from poseact.evaluation.action_evaluation import ActionProtocol, evaluate
@@ -193,7 +194,7 @@ def train_actions(
     report = TrainReport(out, out / "actions.safetensors", out / "split.csv")
     with StopRequest() as stop:
         reading = {"cache": Path(cache or out / "cache"), "workers": workers, "device": device}
-        run = _Run(source, report, plan, stop, on_stage or (lambda *_: None), reading)
+        run = _Workflow(source, report, plan, stop, on_stage or (lambda *_: None), reading)
         try:
             run.all(run.read())
         except _Stopped:
@@ -202,7 +203,7 @@ def train_actions(
 
 
 @dataclass
-class _Run:
+class _Workflow:
     """A training under way."""
 
     source: Path

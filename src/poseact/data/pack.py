@@ -92,7 +92,7 @@ def pack(
         shard_size=shard_size or (STILLS_PER_SHARD if videos is None else VIDEOS_PER_SHARD),
         names=hashlib.sha256("\n".join(item.name for item in items).encode()).hexdigest()[:16],
     )
-    run = _Run(Path(out), index, items)
+    run = _Packing(Path(out), index, items)
     _claim(run.out, index)
     run.work(workers, on_items or (lambda *_: None))
     return run.report()
@@ -122,7 +122,7 @@ class _Stopped(Exception):
 
 
 @dataclass
-class _Run:
+class _Packing:
     out: Path
     index: PackIndex
     items: Sequence[PoseSample] | Sequence[LabelledVideo]

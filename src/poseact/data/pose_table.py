@@ -9,7 +9,6 @@ import json
 import math
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
 from pathlib import Path
@@ -21,6 +20,7 @@ import pyarrow.parquet as pq
 
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
+from poseact.actions.frame_pose import FramePose
 from poseact.skeleton import Skeleton
 
 COLUMNS: dict[str, str] = {
@@ -79,30 +79,6 @@ _PIXEL_DECIMALS = 2
 _DEPTH_DECIMALS = {"mm": 1, "relative": 4, None: 0}
 _CONFIDENCE_DECIMALS = 4
 _TIME_DECIMALS = 6
-
-
-@dataclass(frozen=True)
-class FramePose:
-    """One person in one frame.
-
-    Attributes:
-        frame: Number of the frame in its file, from 0.
-        time: Seconds since the first frame of the file.
-        person: Number of the person within the frame, from 0.
-        joints: ``(J, 2)`` x and y in px of the source, or ``(J, 3)`` with the depth relative to the
-            root joint in the table's unit; NaN where there is no estimate.
-        confidence: ``(J,)`` from 0 to 1.
-        visible: ``(J,)`` boolean.
-        box: x0, y0, x1, y1 in px of the source, the crop the pose was read from.
-    """
-
-    frame: int
-    time: float
-    person: int
-    joints: np.ndarray
-    confidence: np.ndarray
-    visible: np.ndarray
-    box: tuple[float, float, float, float]
 
 
 class PoseTable:

@@ -119,7 +119,7 @@ def predict_distributed(
     waiting = folder.waiting(root, names)
     device = device or ("cuda" if gpus else "cpu")
     job = WorkerJob(uuid4().hex, root, folder, str(weights), num_blocks, device, cpus_per_worker)
-    run = _Run(job, len(names), len(names) - len(waiting), on_file or (lambda *_: None))
+    run = _DistributedJob(job, len(names), len(names) - len(waiting), on_file or (lambda *_: None))
     try:
         if waiting:
             run.predict([(name, people.get(name)) for name in waiting], workers, gpus)
@@ -131,7 +131,7 @@ def predict_distributed(
 
 
 @dataclass
-class _Run:
+class _DistributedJob:
     """A run under way."""
 
     job: WorkerJob

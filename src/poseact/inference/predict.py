@@ -18,8 +18,9 @@ from poseact._utils.files import unwritable
 from poseact._utils.interrupt import StopRequest
 from poseact.actions.action_table import ActionTable
 from poseact.actions.answers import WindowReader
+from poseact.actions.frame_pose import FramePose
 from poseact.actions.timeline import action_colours, timeline_picture
-from poseact.data.pose_table import FramePose, PoseTable
+from poseact.data.pose_table import PoseTable
 from poseact.inference.boxes import BoxesByFrame
 from poseact.inference.canvas import Canvas, with_strip
 from poseact.inference.inputs import Input, Photo, boxes_of, find_inputs, open_media
@@ -150,7 +151,7 @@ def predict(
     report = PredictReport(out, out / "poses.parquet", out / "poses.json")
     with StopRequest() as stop:
         actions = None if network is None else ActionTable(network)
-        run = _Run(source, predictor, people, side_view, report, stop, on_step, actions)
+        run = _PredictionJob(source, predictor, people, side_view, report, stop, on_step, actions)
         try:
             run.files(inputs)
         finally:
@@ -162,7 +163,7 @@ def predict(
 
 
 @dataclass
-class _Run:
+class _PredictionJob:
     """A prediction under way."""
 
     source: Path

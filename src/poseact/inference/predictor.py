@@ -12,7 +12,7 @@ import torch
 
 from poseact._utils.device import on_device
 from poseact._utils.errors import PoseActError
-from poseact.data.pose_table import FramePose
+from poseact.actions.frame_pose import FramePose, PersonReading
 from poseact.inference.follow import SURE, PersonFollower, closer_window
 from poseact.layers.softargmax import spread_2d, window_confidence
 from poseact.media import Frame, require_picture
@@ -61,22 +61,6 @@ class CropReading(NamedTuple):
 
     joints: np.ndarray
     confidence: np.ndarray
-    sharpness: np.ndarray
-    spread: np.ndarray
-    appearance: np.ndarray
-
-
-class PersonReading(NamedTuple):
-    """One person of a frame, with what an action network reads besides the pose.
-
-    Attributes:
-        pose: In px of the picture.
-        sharpness: ``(J,)`` as of :class:`CropReading`.
-        spread: ``(J, 2)`` as of :class:`CropReading`, in px of the picture.
-        appearance: ``(J, C)`` as of :class:`CropReading`.
-    """
-
-    pose: FramePose
     sharpness: np.ndarray
     spread: np.ndarray
     appearance: np.ndarray

@@ -15,7 +15,7 @@ from poseact._utils.device import single_thread
 from poseact._utils.errors import PoseActError
 from poseact.actions.answers import name_answer, recent_frames, window_span
 from poseact.actions.clip_inputs import window_answers
-from poseact.data.pose_table import FramePose
+from poseact.actions.frame_pose import FramePose
 from poseact.inference.follow import PersonFollower
 from poseact.inference.loading import load_action_readers
 from poseact.media import Frame, require_picture

@@ -159,7 +159,7 @@ def make_synthetic(
     ranges = spec.shards()
     missing = [s for s in range(len(ranges)) if not (out / spec.shard_name(s)).is_file()]
     before = spec.count - sum(len(ranges[s]) for s in missing)
-    run = _Run(out, spec, photos, missing, before, on_images or (lambda *_: None))
+    run = _Rendering(out, spec, photos, missing, before, on_images or (lambda *_: None))
     with StopRequest() as stop:
         run.alone(stop) if workers == 1 else run.together(stop, workers)
     finished = [s for s in range(len(ranges)) if (out / spec.shard_name(s)).is_file()]
@@ -170,7 +170,7 @@ def make_synthetic(
 
 
 @dataclass
-class _Run:
+class _Rendering:
     out: Path
     spec: SyntheticSpec
     photos: tuple[Path, ...]

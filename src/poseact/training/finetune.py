@@ -124,7 +124,9 @@ def finetune(
         )
     poses = PoseData(recipe, workers=0)
     poses.setup("fit")
-    run = _Run(copy.deepcopy(network), clips, poses, plan, out / "finetune.ckpt", workers, on_step)
+    run = _Finetuning(
+        copy.deepcopy(network), clips, poses, plan, out / "finetune.ckpt", workers, on_step
+    )
     finished = run.train()
     if not finished:
         return FinetuneReport(network, kept=False, finished=False)
@@ -161,7 +163,7 @@ def pose_scores(
     return found
 
 
-class _Run:
+class _Finetuning:
     def __init__(
         self,
         network: MultitaskNetwork,

@@ -14,7 +14,6 @@ import lightning as L
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 
-import poseact
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import unwritable
 from poseact.layers.synced import sync_norms
@@ -34,7 +33,7 @@ from poseact.training.initial_weights import begin_with
 from poseact.training.lightning_module import MultitaskTraining
 from poseact.training.loaders import PoseData
 from poseact.training.state import read_state
-from poseact.weights.checkpoint import save
+from poseact.weights.checkpoint import load, save
 
 CHECKPOINT = "last.ckpt"
 
@@ -301,7 +300,7 @@ def _network(recipe: Recipe) -> Network:
     L.seed_everything(recipe.seed, verbose=False)
     network = create_model(recipe.network.preset, **recipe.network.changes)
     if recipe.network.init is not None:
-        begin_with(network, poseact.load(recipe.network.init), recipe.network.init)
+        begin_with(network, load(recipe.network.init), recipe.network.init)
     if isinstance(network, SPNet) and "action" in recipe.learn:
         network.copy_pose_maps()
     return network

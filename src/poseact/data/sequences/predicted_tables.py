@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from poseact.actions.frame_pose import FramePose
 from poseact.actions.pose_sequence import PoseSequence
-from poseact.data.pose_table import FramePose, PoseTable
+from poseact.data.pose_table import PoseTable
 from poseact.data.sequences.common import files_below, only_known, read_each
 
 _WHAT = "a table of poses that 'poseact predict' wrote"

@@ -11,8 +11,8 @@ from typing import Any
 
 from poseact._utils.errors import PoseActError
 from poseact._utils.left_out import LeftOut
+from poseact.actions.action_names import clean_label
 from poseact.actions.pose_sequence import PoseSequence
-from poseact.clips.folder import clean_label
 from poseact.data.sequences.arrays import read_arrays
 from poseact.data.sequences.bvh import read_bvh
 from poseact.data.sequences.coco_tracks import read_coco_tracks

@@ -1,0 +1,26 @@
+"""Names of actions: how they are cleaned, and the one that stands for all other motions."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from poseact._utils.errors import PoseActError
+
+BACKGROUND = "_other"
+"""Label of motions that are none of the actions."""
+
+
+def clean_label(text: str) -> str:
+    """A label without what is easily mistyped: case, blanks, hyphens and forms of one character.
+
+    ``" Push-Ups"`` and ``"push ups"`` both become ``push_ups``; letters of any script are kept.
+
+    Raises:
+        PoseActError: Nothing is left.
+    """
+    plain = unicodedata.normalize("NFKC", text).strip().lower()
+    label = "".join(c for c in re.sub(r"[\s_-]+", "_", plain) if c.isprintable())
+    if not any(c.isalnum() for c in label):
+        raise PoseActError(f"{text!r} names no action; give a name with letters or digits.")
+    return label

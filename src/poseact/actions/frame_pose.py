@@ -1,0 +1,48 @@
+"""One person in one frame: the pose, and what is read with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class FramePose:
+    """One person in one frame.
+
+    Attributes:
+        frame: Number of the frame in its file, from 0.
+        time: Seconds since the first frame of the file.
+        person: Number of the person within the frame, from 0.
+        joints: ``(J, 2)`` x and y in px of the source, or ``(J, 3)`` with the depth relative to the
+            root joint in the table's unit; NaN where there is no estimate.
+        confidence: ``(J,)`` from 0 to 1.
+        visible: ``(J,)`` boolean.
+        box: x0, y0, x1, y1 in px of the source, the crop the pose was read from.
+    """
+
+    frame: int
+    time: float
+    person: int
+    joints: np.ndarray
+    confidence: np.ndarray
+    visible: np.ndarray
+    box: tuple[float, float, float, float]
+
+
+class PersonReading(NamedTuple):
+    """One person of a frame, with what an action network reads besides the pose.
+
+    Attributes:
+        pose: In px of the picture.
+        sharpness: ``(J,)`` in (0, 1], the share of a joint's heat map in its densest 2 x 2 cells.
+        spread: ``(J, 2)`` standard deviation of a joint's place along x and y, in px.
+        appearance: ``(J, C)`` visual features gathered at the joints by their heat maps.
+    """
+
+    pose: FramePose
+    sharpness: np.ndarray
+    spread: np.ndarray
+    appearance: np.ndarray
