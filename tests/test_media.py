@@ -1,4 +1,5 @@
 import logging
+import re
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -56,6 +57,43 @@ def write_noise(path, count=60):
     return path
 
 
+def encode(path, count=20, rate=25, aspect=None, without_times=False, moving=False):
+    """A video as other programs write them, with B-frames where the container has them."""
+    rng = np.random.default_rng(0)
+    options = {"movflags": "+faststart"} if path.suffix == ".mp4" else {}
+    with av.open(str(path), "w", options=options) as container:
+        bframes = "0" if without_times or path.suffix == ".avi" else "2"
+        stream = container.add_stream("libx264", rate=rate, options={"bf": bframes})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
+        for number in range(count):
+            image = rng.integers(0, 256, (48, 64, 3), np.uint8) if moving else quarters()
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, rate)
+            mux(container, stream.encode(frame), without_times)
+        mux(container, stream.encode(None), without_times)
+    return path
+
+
+def mux(container, packets, without_times):
+    for packet in packets:
+        if without_times:
+            packet.pts = packet.dts = None
+        container.mux(packet)
+
+
+def with_threads(count):
+    original = VideoReader._stream
+
+    def stream(reader, container):
+        found = original(reader, container)
+        found.codec_context.thread_count = count
+        return found
+
+    return stream
+
+
 def grey_levels(path):
     with VideoReader(path) as reader:
         return [float(frame.image.mean()) for frame in reader]
@@ -106,8 +144,84 @@ class TestFindMedia:
         with pytest.raises(PoseActError, match="no file or folder"):
             find_media(tmp_path / "none")
 
+    def test_links_to_folders_are_followed_and_loops_end(self, tmp_path):
+        source, other = tmp_path / "in", tmp_path / "elsewhere"
+        for path in (source / "real" / "a.mp4", other / "day1" / "b.mp4", other / ".x" / "c.mp4"):
+            path.parent.mkdir(parents=True)
+            path.touch()
+        (source / "day1").symlink_to(other / "day1")
+        (source / "again").symlink_to(source / "real")
+        (other / "day1" / "round").symlink_to(source)
+        (source / "real" / "up").symlink_to("..")
+        (source / "d.mp4").symlink_to(other / "day1" / "b.mp4")
+        (source / "e.mp4").symlink_to("nowhere.mp4")
+        found = [path.relative_to(source).as_posix() for path in find_media(source)]
+        assert found == ["d.mp4", "day1/b.mp4", "e.mp4", "real/a.mp4"]
+
+    def test_results_below_the_folder_are_left_out(self, tmp_path):
+        for name in ("a.png", "out/a_pose.png", "out/deep/b.png"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        assert [path.name for path in find_media(tmp_path, tmp_path / "out")] == ["a.png"]
+        assert len(find_media(tmp_path, tmp_path)) == 3
+        assert len(find_media(tmp_path / "out", tmp_path)) == 2
+
+    def test_files_of_other_kinds_are_named(self, tmp_path, caplog):
+        for name in ("a.png", "b.heic", "c.ts", "deep/d.avif", ".hidden"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).touch()
+        assert [path.name for path in find_media(tmp_path)] == ["a.png"]
+        assert "3 files" in caplog.text
+        for name in ("b.heic", "c.ts", "deep/d.avif"):
+            assert name in caplog.text
+        assert ".hidden" not in caplog.text
+
+
+def gradient(levels):
+    row = np.linspace(0, levels - 1, 64)
+    return np.tile(row[None, :, None], (16, 1, 3))
+
+
+def packed_tiff(image, bits):
+    """A TIFF of any number of bits, which OpenCV cannot write."""
+    height, width, channels = image.shape
+    numbers = image.reshape(height, -1).astype(int)
+    texts = ("".join(f"{number:0{bits}b}" for number in row) for row in numbers)
+    data = b"".join(int(t, 2).to_bytes(len(t) // 8) for t in texts)
+    tags = {256: width, 257: height, 259: 1, 262: 2, 277: channels, 278: height, 279: len(data)}
+    end = 8 + 2 + 12 * (len(tags) + 2) + 4
+    entries = {tag: struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items()}
+    entries[258] = struct.pack("<HHII", 258, 3, channels, end)
+    entries[273] = struct.pack("<HHII", 273, 4, 1, end + 2 * channels)
+    directory = b"".join(entries[tag] for tag in sorted(entries)) + bytes(4)
+    head = b"II*\0" + struct.pack("<IH", 8, len(entries))
+    return head + directory + struct.pack("<H", bits) * channels + data
+
 
 class TestImages:
+    @pytest.mark.parametrize("suffix", [".png", ".tiff"])
+    @pytest.mark.parametrize("bits", [12, 16])
+    @pytest.mark.parametrize("grey", [True, False])
+    def test_numbers_of_more_bits_keep_their_brightness(self, tmp_path, suffix, bits, grey):
+        image = gradient(2**bits).astype(np.uint16)
+        cv2.imwrite(str(tmp_path / f"a{suffix}"), image[..., 0] if grey else image)
+        np.testing.assert_allclose(read_image(tmp_path / f"a{suffix}"), gradient(256), atol=1)
+
+    @pytest.mark.parametrize("bits", [10, 12, 14])
+    def test_tiff_of_any_number_of_bits(self, tmp_path, bits):
+        (tmp_path / "a.tif").write_bytes(packed_tiff(gradient(2**bits), bits))
+        np.testing.assert_allclose(read_image(tmp_path / "a.tif"), gradient(256), atol=1)
+
+    def test_dim_picture_of_16_bits_stays_dim(self, tmp_path):
+        cv2.imwrite(str(tmp_path / "a.png"), np.full((8, 8, 3), 51 * 257, np.uint16))
+        assert (read_image(tmp_path / "a.png") == 51).all()
+
+    def test_floating_point_tiff(self, tmp_path):
+        image = (gradient(256) / 255).astype(np.float32)
+        image[0, 0] = np.nan
+        cv2.imwrite(str(tmp_path / "a.tiff"), image)
+        np.testing.assert_allclose(read_image(tmp_path / "a.tiff")[1:], gradient(256)[1:], atol=1)
+
     @pytest.mark.parametrize("name", ["a.png", "späße 写真.JPG", "new folder/x.jpeg"])
     def test_round_trip(self, tmp_path, name):
         write_image(tmp_path / name, quarters())
@@ -298,6 +412,66 @@ class TestReader:
         assert len(frames) == 12
         assert reader.frame_count in (None, 12)
         np.testing.assert_allclose([frame.time for frame in frames], np.arange(12) / 10, atol=0.002)
+
+    @pytest.mark.parametrize("fps", [240, 500, 1000])
+    @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.mov"])
+    def test_high_speed_rates_are_told_as_such(self, tmp_path, name, fps):
+        encode(tmp_path / name, rate=fps)
+        reader = VideoReader(tmp_path / name)
+        assert reader.fps == fps
+        np.testing.assert_allclose([frame.time for frame in reader], np.arange(20) / fps, atol=6e-4)
+
+    def test_frames_without_times_run_at_the_rate_of_the_pictures(self, tmp_path):
+        encode(tmp_path / "a.mp4", rate=25, without_times=True)
+        assert VideoReader(tmp_path / "a.mp4").fps == 25
+
+    @pytest.mark.parametrize(
+        ("aspect", "size"),
+        [
+            (Fraction(3, 2), (96, 48)),
+            (Fraction(2, 3), (64, 72)),
+            (Fraction(1), (64, 48)),
+            (Fraction(1, 99), (64, 48)),
+        ],
+    )
+    def test_pixels_become_square(self, tmp_path, aspect, size):
+        encode(tmp_path / "a.mp4", aspect=aspect)
+        reader = VideoReader(tmp_path / "a.mp4")
+        frames = list(reader)
+        assert (reader.width, reader.height) == size
+        assert {frame.image.shape for frame in frames} == {(size[1], size[0], 3)}
+        assert corners(frames[0].image) == [RED, GREEN, BLUE, BLACK]
+        assert next(iter(VideoReader(tmp_path / "a.mp4", square_pixels=False))).image.shape == (
+            *(48, 64, 3),
+        )
+
+    def test_pixels_of_a_turned_video_become_square(self, tmp_path):
+        encode(tmp_path / "a.mp4", aspect=Fraction(3, 2))
+        reader = VideoReader(with_matrix(tmp_path / "a.mp4", 0, 1, -1, 0))
+        assert (reader.width, reader.height) == (48, 96)
+
+    @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.flv", "a.avi"])
+    @pytest.mark.parametrize("share", [0.35, 0.5, 0.8])
+    def test_a_file_cut_in_half_gives_the_same_frames_on_any_number_of_cores(
+        self, tmp_path, caplog, monkeypatch, name, share
+    ):
+        path = encode(tmp_path / name, count=72, moving=True)
+        path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+        counts = {}
+        for threads in (1, 2, 3, 8):
+            monkeypatch.setattr(VideoReader, "_stream", with_threads(threads))
+            caplog.clear()
+            with caplog.at_level(logging.WARNING, "poseact.media"):
+                counts[threads] = len(list(VideoReader(path)))
+            # What FLV says of its length is only nearly right.
+            assert re.search(rf"\b{counts[threads]} of 7[24] frames", caplog.text)
+        assert len(set(counts.values())) == 1
+        assert 0 < counts[1] < 72
+
+    def test_a_whole_file_is_read_without_a_warning(self, tmp_path, caplog):
+        for name in ("a.mp4", "a.mkv", "a.flv", "a.avi"):
+            assert len(list(VideoReader(encode(tmp_path / name, count=72)))) == 72
+        assert not caplog.text
 
     def test_damaged_packets_are_skipped(self, tmp_path, caplog):
         path = write_noise(tmp_path / "a.mp4")

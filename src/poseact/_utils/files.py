@@ -2,12 +2,52 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 from poseact._utils.errors import PoseActError
+
+_log = logging.getLogger(__name__)
+
+
+def walk_files(folder: Path, leave_out: Path | None = None) -> list[Path]:
+    """All files in a folder and the folders below it, in the order of their paths.
+
+    Links to folders are followed. Each folder is read once, by its own path rather than by that of
+    a link, so that links that lead round in a circle end. Hidden files and folders are left out:
+    systems keep thumbnails and the like in them. Folders that cannot be read are told of.
+
+    Args:
+        folder: Where to look.
+        leave_out: A folder that is not read, such as that of the results.
+    """
+    found: list[Path] = []
+    # Where the folder itself is to be left out, all of it would be.
+    seen = {leave_out.resolve()} - {folder.resolve()} if leave_out is not None else set()
+    waiting = [folder]
+    while waiting:
+        links: list[Path] = []
+        for start in waiting:
+            for place, names, files in os.walk(start, onerror=_tell_unreadable):
+                here, real = Path(place), Path(place).resolve()
+                if real in seen:
+                    names.clear()
+                    continue
+                seen.add(real)
+                names[:] = [name for name in names if not name.startswith(".")]
+                links += [here / name for name in names if (here / name).is_symlink()]
+                found += [here / name for name in files if not name.startswith(".")]
+        waiting = sorted(links)
+    # A link that leads nowhere is kept: whoever reads it says so.
+    return sorted(path for path in found if path.is_file() or path.is_symlink())
+
+
+def _tell_unreadable(error: OSError) -> None:
+    _log.warning("The folder %s is left out: %s", error.filename, error.strerror)
 
 
 @contextmanager

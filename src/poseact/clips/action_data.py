@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from poseact._utils.errors import PoseActError
-from poseact._utils.files import atomic_write
+from poseact._utils.files import atomic_write, walk_files
 from poseact._utils.interrupt import StopRequest
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.clips.blanking import Background
@@ -52,7 +52,7 @@ def is_filmed(source: Path) -> bool:
     if not source.is_dir():
         return False
     return (source / CLIPS_TABLE).is_file() or any(
-        path.suffix.lower() in VIDEO_SUFFIXES for path in source.rglob("*")
+        path.suffix.lower() in VIDEO_SUFFIXES for path in walk_files(source)
     )
 
 

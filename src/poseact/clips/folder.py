@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from poseact._utils.errors import PoseActError
+from poseact._utils.files import walk_files
 from poseact.actions.action_names import clean_label
 from poseact.inference.inputs import DRAWN
 from poseact.media import VIDEO_SUFFIXES
+from poseact.media.find import tell_skipped
 
 CLIPS_TABLE = "clips.csv"
 """Table of the clips in a folder, which then need not lie in folders of actions."""
@@ -76,13 +78,10 @@ def find_clips(folder: str | Path) -> list[Clip]:
 
 
 def _from_folders(folder: Path) -> list[Clip]:
-    files = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    videos = [
-        file
-        for file in files
-        if file.suffix.lower() in VIDEO_SUFFIXES
-        and not any(part.startswith(".") for part in file.parts)
-    ]
+    files = walk_files(folder)
+    videos = [path.relative_to(folder) for path in files if _is_video(path)]
+    if videos:
+        tell_skipped(folder, [path for path in files if not _is_video(path)])
     originals = {video.with_suffix("") for video in videos}
     # What 'poseact predict' drew beside its originals would be tested against them.
     videos = [
@@ -102,6 +101,10 @@ def _from_folders(folder: Path) -> list[Clip]:
         Clip(folder / video, video.as_posix(), labels[video.parts[0]], video.as_posix())
         for video in videos
     ]
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def _labels(names: Iterable[str]) -> dict[str, str]:

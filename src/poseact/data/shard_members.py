@@ -98,7 +98,7 @@ def _decoded(video: FrameVideo, numbers: Sequence[int]) -> dict[int, _Picture]:
     """Those of the frames that the file has, in one pass and without keeping them decoded."""
     wanted, last = set(numbers), max(numbers)
     found = {}
-    with VideoReader(video.path) as frames:
+    with VideoReader(video.path, square_pixels=False) as frames:
         for number, frame in enumerate(frames):
             if number in wanted:
                 found[number] = _jpeg(frame.image)

@@ -84,7 +84,8 @@ class FrameVideo:
         """See :class:`FrameSource`."""
         wanted, last = set(numbers), max(numbers)
         found: dict[int, np.ndarray] = {}
-        with VideoReader(self.path) as video:
+        # Labels are in px of the pictures as they are stored.
+        with VideoReader(self.path, square_pixels=False) as video:
             for number, frame in enumerate(video):
                 if number in wanted:
                     found[number] = frame.image

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from poseact._utils.errors import PoseActError
+from poseact._utils.files import walk_files
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 VIDEO_SUFFIXES = frozenset(
@@ -17,13 +20,19 @@ VIDEO_SUFFIXES = frozenset(
 
 _KNOWN = ", ".join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))
 
+# Of the files that are no media, so many are named.
+_NAMED = 10
+
+_log = logging.getLogger(__name__)
+
 
 def find_media(source: Path, leave_out: Path | None = None) -> list[Path]:
     """The pictures and videos that a path stands for.
 
     Args:
-        source: A file, or a folder that is searched with all folders below it. Hidden files and
-            folders are left out: systems keep thumbnails and the like in them.
+        source: A file, or a folder that is searched with all folders below it, as
+            :func:`~poseact._utils.files.walk_files` does. Files of other kinds are named in a
+            warning.
         leave_out: A folder below ``source`` that is not searched, such as that of the results.
 
     Returns:
@@ -42,16 +51,11 @@ def find_media(source: Path, leave_out: Path | None = None) -> list[Path]:
             f"The path {source} cannot be looked up ({error.strerror}); check it."
         ) from error
     if is_dir:
-        inner = None if leave_out is None else leave_out.resolve()
-        skipped = inner if inner != source.resolve() else None
-        found = [
-            path
-            for path in source.rglob("*")
-            if path.suffix.lower() in known
-            and not any(part.startswith(".") for part in path.relative_to(source).parts)
-            and (skipped is None or skipped not in path.resolve().parents)
-            and path.is_file()
-        ]
+        found: list[Path] = []
+        others: list[Path] = []
+        for path in walk_files(source, leave_out):
+            (found if path.suffix.lower() in known else others).append(path)
+        tell_skipped(source, others)
         if not found:
             raise PoseActError(
                 f"The folder {source} holds no picture or video; "
@@ -66,6 +70,18 @@ def find_media(source: Path, leave_out: Path | None = None) -> list[Path]:
             f"give one with a suffix of {_KNOWN}."
         )
     return [source]
+
+
+def tell_skipped(folder: Path, files: Sequence[Path]) -> None:
+    """Warn of the files of a folder that are not read because of their suffix."""
+    if not files:
+        return
+    names = ", ".join(file.relative_to(folder).as_posix() for file in files[:_NAMED])
+    more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+    _log.warning(
+        "%d files of %s are left out, for files with such suffixes are not read: %s%s",
+        *(len(files), folder, names, more),
+    )
 
 
 def _natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:

@@ -18,12 +18,19 @@ _ENCODER_FLAGS = {
     ".png": (),
 }
 
+# Without ANYDEPTH, OpenCV refuses TIFFs of 10, 12 and 14 bits.
+_AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+
+_TWELVE_BITS = 2**12
+
 
 def read_image(path: Path) -> np.ndarray:
     """Read a picture upright, its EXIF orientation applied.
 
     Args:
-        path: A file of one of ``IMAGE_SUFFIXES``; grey, transparent and 16-bit ones are converted.
+        path: A file of one of ``IMAGE_SUFFIXES``; grey and transparent ones are converted. Of more
+            than 8 bits the highest are kept; 16-bit numbers all below 4096 are taken for 12-bit
+            ones, as many cameras write them, and floating-point ones run from 0 to 1.
 
     Returns:
         ``(H, W, 3)`` uint8 RGB.
@@ -58,7 +65,7 @@ def decode_image(content: bytes, name: str) -> np.ndarray:
     data = np.frombuffer(content, np.uint8)
     try:
         with quiet_opencv():
-            image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+            image = cv2.imdecode(data, _AS_STORED) if data.size else None
     except cv2.error:
         image = None
     if image is None:
@@ -66,7 +73,15 @@ def decode_image(content: bytes, name: str) -> np.ndarray:
             f"The {name} is not a picture that can be decoded; "
             f"it may be damaged, so replace it or leave it out."
         )
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(_in_8_bits(image), cv2.COLOR_BGR2RGB)
+
+
+def _in_8_bits(image: np.ndarray) -> np.ndarray:
+    if image.dtype == np.uint16:
+        return (image >> (4 if image.max() < _TWELVE_BITS else 8)).astype(np.uint8)
+    if image.dtype.kind == "f":
+        return (255 * np.clip(np.nan_to_num(image), 0, 1)).round().astype(np.uint8)
+    return image
 
 
 def write_image(path: Path, rgb: np.ndarray) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Generator, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 from weakref import WeakSet
@@ -23,7 +25,18 @@ from poseact._utils.errors import PoseActError
 # A stream that states no rate at all (some GIFs and screen recordings) is taken to run at this one.
 _FALLBACK_RATE = Fraction(25)
 
-_MAX_RATE = 300
+# No camera is faster; a file whose frames carry no times claims to play them all at once.
+_MAX_RATE = 10_000
+
+# Above it a rate is believed only where the pictures' own is not far lower.
+_USUAL_RATE = 300
+
+# Pixels that are further from square than film has them are a mistake.
+_MAX_PIXEL_ASPECT = 4
+
+# A file that gives fewer of its frames than this was cut short, even if no frame is damaged: what
+# it says of their number may be an estimate.
+_WHOLE = 0.95
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +60,13 @@ class VideoReader:
     """The frames of a video, upright and in presentation order.
 
     Each iteration starts at the first frame. That frame is decoded on construction too, so a file
-    without any picture is refused at once.
+    without any picture is refused at once. A warning tells when a file that was read to its end
+    gave fewer frames than it should have.
+
+    Args:
+        path: The file.
+        square_pixels: Stretch pictures whose pixels are not square, so that nobody looks squeezed;
+            without, they are as stored.
 
     Attributes:
         path: The file.
@@ -63,25 +82,26 @@ class VideoReader:
         PoseActError: The file is no video, has sound only, or not one frame can be decoded.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, square_pixels: bool = True) -> None:
         self.path = Path(path)
+        self._told = False
         self._running: WeakSet[Generator[Frame, None, None]] = WeakSet()
         with self._open() as container:
             stream = self._stream(container)
-            rates = (stream.average_rate, stream.guessed_rate, _FALLBACK_RATE)
-            # A file whose frames carry no times claims to play them all at once.
-            self.fps = next(rate for rate in rates if rate and rate <= _MAX_RATE)
+            self.fps = _rate(stream)
             self.frame_count = _estimate_count(container, stream, self.fps)
-            first = next(self._decode(container, stream), None)
-            if first is None:
-                raise PoseActError(
-                    f"The video {self.path} holds no frame that can be decoded; "
-                    f"it may be damaged, so record or export it again."
-                )
-        self._stored_size = first.width, first.height
+            aspect = stream.sample_aspect_ratio
+        with closing(self._decode()) as frames:
+            first = next(frames, None)
+        if first is None:
+            raise PoseActError(
+                f"The video {self.path} holds no frame that can be decoded; "
+                f"it may be damaged, so record or export it again."
+            )
+        self._decoded_size = _square_size(first, aspect if square_pixels else None)
         self.rotation, self.mirrored = _orientation(first)
         turned = self.rotation % 180 != 0
-        self.width, self.height = self._stored_size[::-1] if turned else self._stored_size
+        self.width, self.height = self._decoded_size[::-1] if turned else self._decoded_size
 
     def __enter__(self) -> VideoReader:
         return self
@@ -101,26 +121,24 @@ class VideoReader:
         return frames
 
     def _frames(self) -> Generator[Frame, None, None]:
-        width, height = self._stored_size
+        width, height = self._decoded_size
         step = 1 / self.fps
         start, time = None, -step
-        with self._open() as container:
-            frames = self._decode(container, self._stream(container))
-            for index, frame in enumerate(frames):
-                if frame.pts is None or frame.time_base is None:
-                    time += step
-                else:
-                    stamp = frame.pts * frame.time_base
-                    # Where the first frames lack a stamp, the first that has one keeps its place.
-                    start = stamp - time - step if start is None else start
-                    # Frames that stand still in time are spread at the average rate.
-                    time = stamp - start if stamp - start > time else time + step
-                # A stream may change its size half way; its result tables and copies cannot.
-                # PyAV 15 and 16 make pale pictures unless told that RGB has the full range.
-                image = frame.to_ndarray(
-                    format="rgb24", width=width, height=height, dst_color_range="JPEG"
-                )
-                yield Frame(index, float(time), self._upright(image))
+        for index, frame in enumerate(self._decode()):
+            if frame.pts is None or frame.time_base is None:
+                time += step
+            else:
+                stamp = frame.pts * frame.time_base
+                # Where the first frames lack a stamp, the first that has one keeps its place.
+                start = stamp - time - step if start is None else start
+                # Frames that stand still in time are spread at the average rate.
+                time = stamp - start if stamp - start > time else time + step
+            # A stream may change its size half way; its result tables and copies cannot.
+            # PyAV 15 and 16 make pale pictures unless told that RGB has the full range.
+            image = frame.to_ndarray(
+                format="rgb24", width=width, height=height, dst_color_range="JPEG"
+            )
+            yield Frame(index, float(time), self._upright(image))
 
     def _upright(self, image: np.ndarray) -> np.ndarray:
         image = np.rot90(image, -self.rotation // 90)
@@ -149,27 +167,88 @@ class VideoReader:
             f"give a file with pictures."
         )
 
-    def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+    def _decode(self) -> Generator[av.VideoFrame, None, None]:
+        """The frames, on all cores up to the first damage, and on one from there on.
+
+        What is decoded ahead on several cores when a packet turns out to be damaged is lost, the
+        more the more cores there are.
+        """
+        done = discarded = 0
+        with suppress(FFmpegError), self._open() as container:
+            for packet in container.demux(self._stream(container)):
+                if packet.is_corrupt:
+                    break
+                # A file may have frames that are not to be shown.
+                discarded += packet.is_discard
+                for frame in _pictures(packet):
+                    yield frame
+                    done += 1
+            else:
+                self._tell(done + discarded, 0)
+                return
+        with self._open() as container:
+            stream = self._stream(container)
+            stream.thread_type = "NONE"
+            yield from islice(self._decode_damaged(container, stream), done, None)
+
+    def _decode_damaged(
+        self, container: InputContainer, stream: VideoStream
+    ) -> Iterator[av.VideoFrame]:
+        done = damaged = 0
         packets = container.demux(stream)
-        damaged = 0
         while True:
             try:
                 packet = next(packets, None)
             except FFmpegError as error:
                 _log.warning("%s ends early: %s", self.path, error.strerror)
+                damaged += 1
                 break
             if packet is None:
                 break
             try:
-                frames = packet.decode()
+                frames = _pictures(packet)
             except FFmpegError:
                 damaged += 1
                 continue
             for frame in frames:
-                if isinstance(frame, av.VideoFrame):
-                    yield frame
+                yield frame
+                done += 1
+        self._tell(done, damaged)
+
+    def _tell(self, done: int, damaged: int) -> None:
+        """Warn once of what a file that was read to its end should have had."""
+        if self._told:
+            return
+        self._told = True
         if damaged:
             _log.warning("%s: %d damaged packets were skipped", self.path, damaged)
+        stated = self.frame_count or 0
+        if done < stated * (1 if damaged else _WHOLE):
+            _log.warning(
+                "%d of %d frames of %s could be read; it is cut short or damaged",
+                *(done, stated, self.path),
+            )
+
+
+def _pictures(packet: av.Packet) -> list[av.VideoFrame]:
+    return [frame for frame in packet.decode() if isinstance(frame, av.VideoFrame)]
+
+
+def _rate(stream: VideoStream) -> Fraction:
+    """Average frames per second, where it can be believed."""
+    average, guessed = stream.average_rate, stream.guessed_rate
+    if average and guessed and average > _USUAL_RATE and guessed < average / 2:
+        average = guessed
+    rates = (average, guessed, _FALLBACK_RATE)
+    return next(rate for rate in rates if rate and rate <= _MAX_RATE)
+
+
+def _square_size(frame: av.VideoFrame, aspect: Fraction | None) -> tuple[int, int]:
+    """Width and height at which the pixels are square; no side becomes shorter."""
+    width, height = frame.width, frame.height
+    if not aspect or not 1 / _MAX_PIXEL_ASPECT <= aspect <= _MAX_PIXEL_ASPECT:
+        return width, height
+    return round(width * max(aspect, 1)), round(height / min(aspect, 1))
 
 
 class _Orientation(NamedTuple):

@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from poseact._utils.errors import PoseActError
+from poseact._utils.files import walk_files
 from poseact._utils.left_out import LeftOut
 from poseact.skeleton import SKELETONS, Skeleton
 
@@ -21,8 +22,8 @@ MM_PER_METRE = 1000.0
 def files_below(path: Path, suffixes: tuple[str, ...], what: str) -> dict[str, Path]:
     """The file itself, or the files of a folder and its sub-folders, in the order of their names.
 
-    Hidden files and those in hidden folders are left out. The names are those of the files without
-    their suffix, relative to the folder.
+    The folder is searched as :func:`~poseact._utils.files.walk_files` does. The names are those of
+    the files without their suffix, relative to the folder.
 
     Args:
         path: A file or a folder.
@@ -36,13 +37,7 @@ def files_below(path: Path, suffixes: tuple[str, ...], what: str) -> dict[str, P
         return {path.stem: path}
     if not path.is_dir():
         raise PoseActError(f"{path} does not exist; give {what}, or a folder of them.")
-    found = sorted(
-        file
-        for file in path.rglob("*")
-        if file.suffix.lower() in suffixes
-        and not any(part.startswith(".") for part in file.relative_to(path).parts)
-        and file.is_file()
-    )
+    found = [file for file in walk_files(path) if file.suffix.lower() in suffixes]
     if not found:
         raise PoseActError(
             f"{path} holds no file {' or '.join(f'*{suffix}' for suffix in suffixes)}; "

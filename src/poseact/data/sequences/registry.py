@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from poseact._utils.errors import PoseActError
+from poseact._utils.files import walk_files
 from poseact._utils.left_out import LeftOut
 from poseact.actions.action_names import clean_label
 from poseact.actions.pose_sequence import PoseSequence
@@ -128,9 +129,8 @@ def read_folders(path: Path, **options: Any) -> list[PoseSequence]:
     files = [
         (folder, file)
         for folder in folders
-        for file in sorted(folder.rglob("*"))
+        for file in walk_files(folder)
         if _kind_of_file(file) in _IN_FOLDERS
-        and not any(part.startswith(".") for part in file.relative_to(path).parts)
     ]
     if not files:
         raise PoseActError(
