@@ -9,12 +9,12 @@ import torch
 from poseact.layers.conv import Conv2d, SeparableConv2d, SeparableResidual
 from poseact.layers.pooling import global_max_min_pool, max_min_pool, max_pool
 from poseact.layers.softargmax import (
+    gather_at_joints,
     soft_argmax_1d,
     soft_argmax_2d,
     spatial_softmax,
     window_confidence,
 )
-from poseact.models.action import gather_at_joints
 from poseact.models.pose import PoseHead, PredictionBlock
 
 rng = np.random.default_rng(7)

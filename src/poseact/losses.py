@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from poseact._utils.errors import PoseActError
+from poseact.metrics import torso_indices
 from poseact.models.outputs import Action, Pose, Prediction
+from poseact.skeleton import Skeleton
 
 # Far below any probability that matters, far above where float32 loses precision.
 MIN_PROBABILITY = 1e-12
@@ -44,7 +46,9 @@ class PoseCriterion(nn.Module):
     - ``joints``: elastic net ``|d| + d^2`` per valid coordinate x, y (the authors'
       ``pose_regression_loss``);
     - ``depth``: the same for z, 0 for a 2D network;
-    - ``confidence``: binary cross-entropy against "inside the crop" over the known joints;
+    - ``confidence``: binary cross-entropy over the known joints, against "inside the crop" or, with
+      a skeleton, against "right": within ``RIGHT_WITHIN`` of the torso's diagonal, where a torso is
+      known;
     - ``heatmap``: cross-entropy of the heat map against a Gaussian around the valid joint. The
       authors have no such term; it tells every cell of the map at once where the joint is, where
       the soft-argmax alone only pulls at the mean, and makes short trainings from scratch better.
@@ -52,6 +56,7 @@ class PoseCriterion(nn.Module):
     Args:
         weights: Factor of each term; the defaults where a term is not named.
         sigma: Width of the Gaussian in cells of the heat map.
+        skeleton: Joints of a network whose confidence means that a joint is right.
 
     Raises:
         PoseActError: A weight's name is unknown or its value negative, or sigma is not positive.
@@ -64,8 +69,17 @@ class PoseCriterion(nn.Module):
         "heatmap": 0.5,
     }
 
-    def __init__(self, weights: Mapping[str, float] | None = None, sigma: float = 1.0) -> None:
+    RIGHT_WITHIN = 0.2
+    """Share of the torso's diagonal, as in the PCK of Leeds Sports Pose."""
+
+    def __init__(
+        self,
+        weights: Mapping[str, float] | None = None,
+        sigma: float = 1.0,
+        skeleton: Skeleton | None = None,
+    ) -> None:
         super().__init__()
+        self.diagonals = [] if skeleton is None else torso_indices(skeleton)
         for name, weight in (weights or {}).items():
             if name not in self.DEFAULT_WEIGHTS or weight < 0:
                 raise PoseActError(
@@ -107,14 +121,29 @@ class PoseCriterion(nn.Module):
             depth = elastic_net(predicted[..., 2], expected[..., 2], targets.depth_valid & valid)
         else:
             depth = torch.zeros_like(plane)
-        inside = valid.to(pose.confidence.dtype)
-        confidence = F.binary_cross_entropy(pose.confidence, inside, reduction="none")
+        right, judged = self.rightness(predicted, targets)
+        confidence = F.binary_cross_entropy(
+            pose.confidence, right.to(pose.confidence.dtype), reduction="none"
+        )
         return {
             "joints": plane,
             "depth": depth,
-            "confidence": clip_mean(confidence, targets.known),
+            "confidence": clip_mean(confidence, judged),
             "heatmap": self.heatmap_term(pose.heatmaps, expected, valid),
         }
+
+    def rightness(self, predicted: Tensor, targets: PoseTargets) -> tuple[Tensor, Tensor]:
+        """What the confidence should say of every joint, and where that is known: ``(B, T, J)``."""
+        if not self.diagonals:
+            return targets.valid, targets.known
+        plane, known = targets.joints[..., :2], targets.known
+        torso = torch.full_like(plane[..., 0, 0], torch.nan)  # (B, T)
+        for hip, shoulder in reversed(self.diagonals):
+            length = (plane[..., hip, :] - plane[..., shoulder, :]).norm(dim=-1)
+            torso = torch.where(known[..., hip] & known[..., shoulder], length, torso)
+        distance = (predicted.detach()[..., :2] - plane).norm(dim=-1)
+        right = targets.valid & (distance <= self.RIGHT_WITHIN * torso.unsqueeze(-1))
+        return right, known & torso.isfinite().unsqueeze(-1)
 
     def heatmap_term(self, heatmaps: Tensor, joints: Tensor, valid: Tensor) -> Tensor:
         """Cross-entropy of ``(B, T, J, H, W)`` maps against Gaussians around the joints."""

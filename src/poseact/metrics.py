@@ -162,6 +162,11 @@ def scored_in_plane(skeleton: Skeleton) -> np.ndarray:
     return np.array([joint not in PCKH_LEAVES_OUT for joint in skeleton.joints])
 
 
+def torso_indices(skeleton: Skeleton) -> list[tuple[int, int]]:
+    """The ends of the torso's diagonals, hip and shoulder, the preferred one first."""
+    return [(skeleton.index(hip), skeleton.index(shoulder)) for hip, shoulder in TORSO_DIAGONALS]
+
+
 def torso_size(joints: np.ndarray, valid: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     """Length of the torso's diagonal, the scale of PCK on Leeds Sports Pose.
 
@@ -177,8 +182,7 @@ def torso_size(joints: np.ndarray, valid: np.ndarray, skeleton: Skeleton) -> np.
         ``(N,)`` in the units of the joints; NaN where neither diagonal is labelled.
     """
     size = np.full(joints.shape[0], np.nan)
-    for ends in reversed(TORSO_DIAGONALS):
-        hip, shoulder = (skeleton.index(end) for end in ends)
+    for hip, shoulder in reversed(torso_indices(skeleton)):
         labelled = valid[:, hip] & valid[:, shoulder]
         lengths = np.linalg.norm(joints[:, hip] - joints[:, shoulder], axis=-1)
         size[labelled] = lengths[labelled]

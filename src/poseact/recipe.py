@@ -33,6 +33,9 @@ class NetworkSpec(_Part):
     """Fields of the preset to change, such as ``{num_blocks: 4}``."""
     init: str | None = None
     """Weights to start from, a shipped name or a file; None for fresh ones."""
+    stem: str | None = None
+    """A converted MoveNet whose trunk and joint maps the network begins with, instead of ``init``;
+    ``${NAME:-default}`` comes from the environment."""
 
     @property
     def config(self) -> NetworkConfig:
@@ -55,10 +58,12 @@ class LossSpec(_Part):
     action: float = Field(default=1.0, gt=0)
     """Factor of :class:`poseact.losses.ActionCriterion` beside the pose losses."""
 
-    def build(self, learn: Sequence[str] = ("pose",)) -> MultitaskCriterion:
-        """The criterion of some tasks."""
+    def build(
+        self, learn: Sequence[str] = ("pose",), judged: Skeleton | None = None
+    ) -> MultitaskCriterion:
+        """The criterion of some tasks; ``judged`` as in :class:`poseact.losses.PoseCriterion`."""
         return MultitaskCriterion(
-            PoseCriterion(self.weights, self.sigma) if "pose" in learn else None,
+            PoseCriterion(self.weights, self.sigma, judged) if "pose" in learn else None,
             ActionCriterion() if "action" in learn else None,
             self.action,
         )
@@ -72,6 +77,11 @@ class OptimiserSpec(_Part):
     ``rmsprop`` with the settings of Keras; ``muon`` is :class:`poseact.training.muon.Muon`."""
     lr: float = Field(default=2e-3, gt=0)
     """Of ``rmsprop`` and ``adamw``, and of what ``muon`` leaves to Adam."""
+    stem_lr: float | None = Field(default=None, gt=0)
+    """Of the published part of a pyramid stem, with ``adamw``; None for ``lr``."""
+    frozen_stages: int = Field(default=0, ge=0)
+    """First stages of a pyramid stem's backbone that stay as they are, the first convolution
+    included; what they compute is general, and without them a step takes two thirds of the time."""
     matrix_lr: float = Field(default=0.02, gt=0)
     """Of ``muon``'s matrices."""
     momentum: float = Field(default=0.98, ge=0, lt=1)

@@ -55,6 +55,10 @@ class AugmentRanges:
     """Probability that one rectangle of one colour is painted over the crop."""
     occlusion_side: tuple[float, float] = (0.1, 0.35)
     """Its sides as fractions of the crop."""
+    spin: float = 0.0
+    """Probability of a rotation by any angle, for people upside down."""
+    degrade: float = 0.0
+    """Probability of each of: a low resolution, motion blur, strong JPEG compression."""
 
     def __post_init__(self) -> None:
         for name in ("scale", "wide_scale", "power", "brightness", "occlusion_side"):
@@ -71,7 +75,7 @@ class AugmentRanges:
         for name in ("rotation_deg", "translation"):
             if getattr(self, name) < 0:
                 raise PoseActError(f"{name}={getattr(self, name)} was given; give 0 or more.")
-        for name in ("flip", "occlusion", "beside", "wide"):
+        for name in ("flip", "occlusion", "beside", "wide", "spin", "degrade"):
             if not 0 <= getattr(self, name) <= 1:
                 raise PoseActError(
                     f"{name}={getattr(self, name)} was given; give a probability from 0 to 1."
@@ -87,7 +91,7 @@ class AugmentRanges:
         if rng.random() < self.beside:
             angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 1.2) * scale
             shift_x, shift_y = distance * np.cos(angle), distance * np.sin(angle)
-        return Augmentation(
+        augmentation = Augmentation(
             scale=scale,
             shift=(float(shift_x), float(shift_y)),
             rotation_deg=rng.uniform(-self.rotation_deg, self.rotation_deg),
@@ -95,6 +99,19 @@ class AugmentRanges:
             powers=rng.uniform(*self.power, 3),
             brightness=rng.uniform(*self.brightness),
             occluder=self._occluder(rng),
+        )
+        if rng.random() < self.spin:
+            augmentation = augmentation._replace(rotation_deg=rng.uniform(-180, 180))
+        return augmentation._replace(damage=self._damage(rng))
+
+    def _damage(self, rng: np.random.Generator) -> Damage:
+        shrink, blur, quality = rng.uniform(0.15, 0.6), rng.integers(3, 10), rng.integers(8, 40)
+        angle = rng.uniform(0, np.pi)
+        chosen = rng.random(3) < self.degrade
+        return Damage(
+            float(shrink) if chosen[0] else None,
+            (int(blur), float(angle)) if chosen[1] else None,
+            int(quality) if chosen[2] else None,
         )
 
     def _occluder(self, rng: np.random.Generator) -> Occluder | None:
@@ -113,6 +130,20 @@ class Occluder(NamedTuple):
     colour: tuple[int, int, int]
 
 
+class Damage(NamedTuple):
+    """What a poor camera does to a picture; None leaves a part out.
+
+    Attributes:
+        shrink: Factor on the resolution.
+        blur: Length in px of 128 and angle in radians of a movement.
+        quality: Of JPEG, from 1 to 100.
+    """
+
+    shrink: float | None = None
+    blur: tuple[int, float] | None = None
+    quality: int | None = None
+
+
 class Augmentation(NamedTuple):
     """One choice of all random changes.
 
@@ -124,6 +155,7 @@ class Augmentation(NamedTuple):
         powers: ``(3,)`` exponents of the colour channels.
         brightness: Factor on all channels.
         occluder: What is painted over the crop.
+        damage: What is lost of the picture.
     """
 
     scale: float
@@ -133,6 +165,7 @@ class Augmentation(NamedTuple):
     powers: np.ndarray
     brightness: float
     occluder: Occluder | None
+    damage: Damage = Damage()
 
 
 class Crop(NamedTuple):
@@ -206,7 +239,8 @@ def augmented_crop(
     )
     crop = make_crop(image, sample, matrix, size)
     recoloured = _recolour(crop.image, augmentation)
-    return crop._replace(image=_occlude(recoloured, augmentation.occluder))
+    occluded = _occlude(recoloured, augmentation.occluder)
+    return crop._replace(image=_damage(occluded, augmentation.damage))
 
 
 def _recolour(image: np.ndarray, augmentation: Augmentation) -> np.ndarray:
@@ -219,4 +253,23 @@ def _occlude(image: np.ndarray, occluder: Occluder | None) -> np.ndarray:
     if occluder is not None:
         x0, y0, x1, y1 = np.rint(np.multiply(occluder.box, image.shape[0])).astype(int)
         image[y0:y1, x0:x1] = occluder.colour
+    return image
+
+
+def _damage(image: np.ndarray, damage: Damage) -> np.ndarray:
+    size = image.shape[0]
+    if damage.blur is not None:
+        length, angle = damage.blur
+        reach = max(1, round(length * size / 256))
+        kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
+        ends = np.rint(reach * np.array((np.cos(angle), np.sin(angle)))).astype(int)
+        cv2.line(kernel, (reach - ends).tolist(), (reach + ends).tolist(), 1.0)
+        image = cv2.filter2D(image, -1, kernel / kernel.sum())
+    if damage.shrink is not None:
+        small = max(8, round(size * damage.shrink))
+        image = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
+        image = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
+    if damage.quality is not None:
+        _, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, damage.quality])
+        image = cv2.imdecode(packed, cv2.IMREAD_COLOR)
     return image

@@ -14,7 +14,7 @@ from poseact._utils.device import on_device
 from poseact._utils.errors import PoseActError
 from poseact.actions.frame_pose import FramePose, PersonReading
 from poseact.inference.follow import SURE, PersonFollower, closer_window
-from poseact.layers.softargmax import spread_2d, window_confidence
+from poseact.layers.softargmax import gather_at_joints, spread_2d, window_confidence
 from poseact.media import Frame, require_picture
 from poseact.media.crop import (
     DEPTH_RANGE_MM,
@@ -27,7 +27,6 @@ from poseact.media.crop import (
     warp_image,
     whole_window,
 )
-from poseact.models.action import gather_at_joints
 from poseact.models.base import Network
 from poseact.models.bn_folding import fused
 from poseact.models.config import checked_blocks

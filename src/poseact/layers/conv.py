@@ -1,13 +1,14 @@
 """Convolutions with the padding, normalisation and initialisation of the reference networks.
 
-All of them are bias-free and use "same" padding as TensorFlow defines it: for an even size and
-stride 2 the extra row and column lie *after* the image, one pixel off from ``padding=1``.
+They use "same" padding as TensorFlow defines it: for an even size and stride 2 the extra row and
+column lie *after* the image, one pixel off from ``padding=1``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -19,7 +20,7 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 
 
 class Conv2d(nn.Conv2d):
-    """Bias-free convolution with TensorFlow "same" padding; ``(N, C, H, W)`` in and out.
+    """Convolution with TensorFlow "same" padding; ``(N, C, H, W)`` in and out.
 
     Asymmetric padding needs no padded copy of the input: the image is padded symmetrically inside
     the convolution by the next amount that hits the same sampling grid, and the surplus first rows
@@ -33,23 +34,32 @@ class Conv2d(nn.Conv2d):
         kernel: int | tuple[int, int],
         stride: int = 1,
         groups: int = 1,
+        bias: bool = False,
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel, stride, groups=groups, bias=False)
+        super().__init__(in_channels, out_channels, kernel, stride, groups=groups, bias=bias)
         nn.init.xavier_uniform_(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.stride == (1, 1):
             # PyTorch means the same by "same" here, in far less time for small maps.
             return F.conv2d(x, self.weight, self.bias, padding="same", groups=self.groups)
-        padding, first, size = [], [], []
+        padding, first, size, pads = [], [], [], []
         for axis, kernel, stride in zip((2, 3), self.kernel_size, self.stride, strict=True):
             before, after = same_padding(x.shape[axis], kernel, stride)
+            pads.append((before, after))
             pad = before
             while pad < after:
                 pad += stride
             padding.append(pad)
             first.append((pad - before) // stride)
             size.append(-(-x.shape[axis] // stride))
+        if torch.is_grad_enabled():
+            # The gradient of a view would lie channels first, and the convolution's be slow.
+            (top, bottom), (left, right) = pads
+            x = F.pad(x, (left, right, top, bottom))
+            return F.conv2d(x, self.weight, self.bias, self.stride, groups=self.groups)
         y = F.conv2d(x, self.weight, self.bias, self.stride, tuple(padding), groups=self.groups)
         return y[:, :, first[0] : first[0] + size[0], first[1] : first[1] + size[1]]
 
@@ -141,3 +151,12 @@ def upsample_to(x: Tensor, size: Sequence[int]) -> Tensor:
     it undoes a 2x2 pooling with "same" padding.
     """
     return F.interpolate(x, size=tuple(size), mode="nearest")
+
+
+def upsample_bilinear(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Bilinear doubling of ``(N, C, h, w)`` with half-pixel centres, cut to ``size``.
+
+    The size differs from twice the map's own where that map came from an odd one.
+    """
+    doubled = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+    return doubled[:, :, : size[0], : size[1]]

@@ -43,6 +43,18 @@ def soft_argmax_1d(logits: Tensor, grid: Tensor) -> Tensor:
     return torch.einsum("ndj,d->nj", logits.softmax(1), grid)
 
 
+def gather_at_joints(heatmaps: Tensor, features: Tensor) -> Tensor:
+    """Visual features weighted by each joint's probability map.
+
+    ``(N, J, H, W)`` and ``(N, C, h, w)`` to ``(N, J, C)``: one contraction over the map, without
+    the tiled Kronecker product that defines it (CVPR 2018, appearance-based recognition). Finer
+    heat maps are first summed over the cells of the features.
+    """
+    if heatmaps.shape[2:] != features.shape[2:]:
+        heatmaps = F.avg_pool2d(heatmaps, 2, ceil_mode=True, divisor_override=1)
+    return heatmaps.flatten(2) @ features.flatten(2).transpose(1, 2)
+
+
 def window_confidence(probabilities: Tensor) -> Tensor:
     """Largest sum of probability in a 2x2 window: ``(N, J, H, W)`` to ``(N, J)`` in (0, 1].
 

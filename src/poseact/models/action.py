@@ -34,15 +34,6 @@ MARGIN = 1.25
 """How much larger than the person's box its square is."""
 
 
-def gather_at_joints(heatmaps: Tensor, features: Tensor) -> Tensor:
-    """Visual features weighted by each joint's probability map.
-
-    ``(N, J, H, W)`` and ``(N, C, H, W)`` to ``(N, J, C)``: one contraction over the map, without
-    the tiled Kronecker product that defines it (CVPR 2018, appearance-based recognition).
-    """
-    return heatmaps.flatten(2) @ features.flatten(2).transpose(1, 2)
-
-
 def sharpen(confidence: Tensor, dims: int) -> Tensor:
     """Confidence as the action streams read it: logits scaled by 4 in 2D, by 2 in 3D."""
     power = 4 if dims == 2 else 2

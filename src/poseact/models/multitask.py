@@ -9,15 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from poseact._utils.errors import PoseActError
+from poseact.layers.softargmax import gather_at_joints
 from poseact.layers.time_folding import fold_time, unfold_time
-from poseact.models.action import STREAMS, ActionModel, gather_at_joints, to_person_square
+from poseact.models.action import STREAMS, ActionModel, to_person_square
 from poseact.models.base import Network
 from poseact.models.config import NetworkConfig, check_streams, checked_blocks, checked_frames
 from poseact.models.outputs import Action, Pose, Prediction
 from poseact.models.pose import HeadOutput, PoseModel
+from poseact.models.pyramid_stem import PyramidEntry
 from poseact.models.stem import LightStem, MultitaskStem
 
-STEMS = {"multitask": MultitaskStem, "light": LightStem}
+STEMS = ("multitask", "light", "pyramid")
 
 MAP_STRIDE = 8
 """Pixels of the image per cell of the heat maps."""
@@ -33,7 +35,9 @@ class MultitaskConfig(NetworkConfig):
     """Depth maps per joint; 1 gives 2D poses, more give 3D."""
     context_maps: int = 0
     """Context maps per joint."""
-    stem: Literal["multitask", "light"] = "multitask"
+    stem: Literal["multitask", "light", "pyramid"] = "multitask"
+    stem_width: float = 1.0
+    """Factor on the channels of the pyramid's backbone; see :class:`PyramidStem`."""
     channels: int = 576
     """Width of the features."""
     low_channels: int = 288
@@ -58,6 +62,10 @@ class MultitaskConfig(NetworkConfig):
         check_streams(self.streams)
         if self.stem not in STEMS:
             raise PoseActError(f"stem={self.stem!r} was given; give one of {', '.join(STEMS)}.")
+        if not isinstance(self.stem_width, int | float) or not 0.25 <= self.stem_width <= 4:
+            raise PoseActError(
+                f"stem_width={self.stem_width!r} was given; give a number from 0.25 to 4."
+            )
 
     def lowest(self) -> dict[str, int]:
         """Smallest value of the numbers whose smallest is not 1."""
@@ -78,6 +86,12 @@ class MultitaskConfig(NetworkConfig):
         return MultitaskNetwork(self)
 
 
+def _stem(config: MultitaskConfig) -> MultitaskStem | LightStem | PyramidEntry:
+    if config.stem == "pyramid":
+        return PyramidEntry(config.channels, config.stem_width, config.num_joints)
+    return {"multitask": MultitaskStem, "light": LightStem}[config.stem](config.channels)
+
+
 class MultitaskNetwork(Network):
     """Pose and action from one set of features (CVPR 2018).
 
@@ -89,7 +103,7 @@ class MultitaskNetwork(Network):
     def __init__(self, config: MultitaskConfig) -> None:
         super().__init__(config)
         self.config = config
-        self.stem = STEMS[config.stem](config.channels)
+        self.stem = _stem(config)
         self.pose_model = PoseModel(
             config.num_joints,
             config.depth_maps,
@@ -98,7 +112,12 @@ class MultitaskNetwork(Network):
             config.channels,
             config.low_channels,
             config.kernel,
+            judges=config.stem == "pyramid",
         )
+        if config.stem == "pyramid":
+            # The blocks begin by changing nothing of what the published head knows.
+            for block in self.pose_model.blocks:
+                nn.init.zeros_(block.to_maps.weight)
         self.action_model = (
             ActionModel(
                 config.dims,

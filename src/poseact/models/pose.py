@@ -14,11 +14,19 @@ from poseact.layers.conv import (
     ActSeparableConvBN,
     Conv2d,
     SeparableResidual,
+    upsample_bilinear,
     upsample_to,
 )
 from poseact.layers.modules import ModuleList
 from poseact.layers.pooling import max_pool
-from poseact.layers.softargmax import soft_argmax_1d, soft_argmax_2d, spatial_softmax
+from poseact.layers.softargmax import (
+    gather_at_joints,
+    soft_argmax_1d,
+    soft_argmax_2d,
+    spatial_softmax,
+    spread_2d,
+)
+from poseact.models.stem import StemOutput
 
 
 class Hourglass(nn.Module):
@@ -86,11 +94,17 @@ class PoseHead(nn.Module):
         """Number of maps that the head reads."""
         return (self.depth_maps + self.context_maps) * self.num_joints
 
-    def forward(self, logits: Tensor) -> HeadOutput:
-        """``(N, channels, H, W)`` logits to joints, confidence and heat maps."""
+    def forward(self, logits: Tensor, known: Tensor | None = None) -> HeadOutput:
+        """``(N, channels, H, W)`` logits to joints, confidence and heat maps.
+
+        Logits that a stem already knows, ``(N, J, 2 H, 2 W)``, are refined by the block's and give
+        the heat maps their finer grid.
+        """
         specialised = self.depth_maps * self.num_joints
         volume = logits[:, :specialised].unflatten(1, (self.depth_maps, self.num_joints))
         plane = volume.mean(1)  # (N, J, H, W)
+        if known is not None:
+            plane = known + upsample_bilinear(plane, known.shape[2:])
         heatmaps = spatial_softmax(plane)
         joints = soft_argmax_2d(heatmaps)  # (N, J, 2)
         peak = plane.amax((2, 3))  # (N, J)
@@ -112,6 +126,43 @@ class PoseHead(nn.Module):
         peaks = logits.amax((2, 3)).unflatten(1, shape)
         weights = F.logsigmoid(peaks).softmax(-1).unsqueeze(-1)
         return (weights * positions).sum(2)
+
+
+class ConfidenceHead(nn.Module):
+    """Probability that each joint is right, from the looks of its map and the features there.
+
+    A small network reads for all joints together how high and how narrow their maps are and what
+    is seen at them; a joint is right if it lies within 0.2 of the torso's diagonal of the truth.
+    It learns from a pose that it does not change. ``calibration`` is what a
+    logit is multiplied by and what is added then, set on people who were not learned from.
+    """
+
+    SEEN_CHANNELS = 8
+    HIDDEN = 64
+
+    def __init__(self, num_joints: int, channels: int) -> None:
+        super().__init__()
+        self.seen = nn.Linear(channels, self.SEEN_CHANNELS)
+        self.hidden = nn.Linear(num_joints * (3 + self.SEEN_CHANNELS), self.HIDDEN)
+        self.out = nn.Linear(self.HIDDEN, num_joints)
+        self.calibration: Tensor
+        self.register_buffer("calibration", torch.tensor((1.0, 0.0)))
+
+    def forward(self, head: HeadOutput, visual: Tensor) -> Tensor:
+        """``(N, J)`` logits from one block's pose and ``(N, C, H, W)`` features."""
+        heatmaps, visual = head.heatmaps.detach(), visual.detach()
+        at_joints = self.seen(gather_at_joints(heatmaps, visual))  # (N, J, 8)
+        looks = torch.stack(
+            (
+                head.peak.detach() / 10,
+                heatmaps.amax((2, 3)).clamp_min(1e-6).log() / 3,
+                spread_2d(heatmaps).sum(-1).clamp_min(1e-6).log(),
+            ),
+            -1,
+        )
+        read = torch.cat((looks, at_joints), -1).flatten(1)
+        scale, shift = self.calibration
+        return self.out(F.relu(self.hidden(read))) * scale + shift
 
 
 class BlockOutput(NamedTuple):
@@ -156,7 +207,7 @@ class PredictionBlock(nn.Module):
 class PoseModel(nn.Module):
     """K prediction blocks with one head in common.
 
-    ``forward`` takes the stem's ``(N, C, H, W)`` features and runs the first ``num_blocks`` blocks;
+    ``forward`` takes what the stem gives and runs the first ``num_blocks`` blocks;
     what comes after is not computed.
     """
 
@@ -169,9 +220,11 @@ class PoseModel(nn.Module):
         channels: int,
         low_channels: int,
         kernel: int,
+        judges: bool = False,
     ) -> None:
         super().__init__()
         self.head = PoseHead(num_joints, depth_maps, context_maps)
+        self.confidence = ConfidenceHead(num_joints, channels) if judges else None
         self.blocks: ModuleList[PredictionBlock] = ModuleList(
             PredictionBlock(
                 channels, low_channels, self.head.channels, kernel, last=k == num_blocks - 1
@@ -179,13 +232,25 @@ class PoseModel(nn.Module):
             for k in range(num_blocks)
         )
 
-    def forward(self, features: Tensor, num_blocks: int) -> tuple[list[HeadOutput], Tensor]:
+    def forward(self, stem: StemOutput, num_blocks: int) -> tuple[list[HeadOutput], Tensor]:
         """Returns the head output of every block that ran and block 1's visual features."""
         blocks = list(self.blocks)[:num_blocks]
-        output = blocks[0](features)
-        visual = output.visual
-        heads = [self.head(output.logits)]
+        outputs = [blocks[0](stem.features)]
         for previous, block in pairwise(blocks):
-            output = block(previous.reinject(output))
-            heads.append(self.head(output.logits))
-        return heads, visual
+            outputs.append(block(previous.reinject(outputs[-1])))
+        return [self.read(output, stem.maps) for output in outputs], outputs[0].visual
+
+    def read(self, output: BlockOutput, known: Tensor | None) -> HeadOutput:
+        """The pose that one block sees, in full precision: half has too few digits for places."""
+        with torch.autocast(output.logits.device.type, enabled=False):
+            head = self.head(
+                at_least_float(output.logits), None if known is None else at_least_float(known)
+            )
+            if self.confidence is None:
+                return head
+            return head._replace(peak=self.confidence(head, at_least_float(output.refined)))
+
+
+def at_least_float(x: Tensor) -> Tensor:
+    """Half-precision numbers as float32, others as they are."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

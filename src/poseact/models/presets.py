@@ -13,7 +13,7 @@ from poseact.models.base import Card, Network
 from poseact.models.labels import NTU60, PENN_ACTION
 from poseact.models.multitask import MultitaskConfig
 from poseact.models.pyramid import SPNetConfig
-from poseact.skeleton import PA16, PA17, PA20, SKELETONS, Skeleton
+from poseact.skeleton import PA16, PA17, PA20, PA21, SKELETONS, Skeleton
 
 
 def cvpr18_mpii() -> MultitaskConfig:
@@ -90,6 +90,27 @@ def tiny() -> MultitaskConfig:
     )
 
 
+def small() -> MultitaskConfig:
+    """2D pose, depth and actions on MoveNet Lightning's stem at 192 px; the network of the demo."""
+    return MultitaskConfig(
+        skeleton=PA21,
+        image_size=192,
+        num_blocks=2,
+        depth_maps=8,
+        stem="pyramid",
+        channels=128,
+        low_channels=160,
+        kernel=3,
+        pose_width=28,
+        appearance_channels=48,
+    )
+
+
+def base() -> MultitaskConfig:
+    """The same on Thunder's stem at 256 px: four times the work, better poses."""
+    return replace(small(), image_size=256, stem_width=1.75)
+
+
 PRESETS: dict[str, Callable[[], MultitaskConfig | SPNetConfig]] = {
     "cvpr18-mpii": cvpr18_mpii,
     "cvpr18-h36m": cvpr18_h36m,
@@ -98,6 +119,8 @@ PRESETS: dict[str, Callable[[], MultitaskConfig | SPNetConfig]] = {
     "spnet-penn": spnet_penn,
     "spnet-ntu": spnet_ntu,
     "tiny": tiny,
+    "small": small,
+    "base": base,
 }
 
 

@@ -13,9 +13,14 @@ from poseact._utils.errors import PoseActError
 from poseact.layers.conv import BatchNorm2d, Conv2d, SeparableConv2d, upsample_to
 from poseact.layers.modules import ModuleList
 from poseact.layers.pooling import max_min_pool, max_pool
-from poseact.layers.softargmax import soft_argmax_2d, spatial_softmax, window_confidence
+from poseact.layers.softargmax import (
+    gather_at_joints,
+    soft_argmax_2d,
+    spatial_softmax,
+    window_confidence,
+)
 from poseact.layers.time_folding import fold_time, unfold_time
-from poseact.models.action import classify, gather_at_joints
+from poseact.models.action import classify
 from poseact.models.base import Network
 from poseact.models.config import NetworkConfig, checked_blocks, checked_frames
 from poseact.models.multitask import MAP_STRIDE

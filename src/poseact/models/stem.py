@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from poseact.layers.conv import ConvBN, ConvBNAct, SeparableResidual
 from poseact.layers.pooling import max_pool
+
+
+class StemOutput(NamedTuple):
+    """What an entry flow gives the prediction blocks.
+
+    Attributes:
+        features: ``(N, C, H / 8, W / 8)``, shared by pose and action.
+        maps: ``(N, J, H / 4, W / 4)`` logits of heat maps that a pretrained stem already knows.
+    """
+
+    features: Tensor
+    maps: Tensor | None = None
 
 
 class MultitaskStem(nn.Module):
@@ -33,12 +47,12 @@ class MultitaskStem(nn.Module):
         self.down2 = ConvBN(192, 192, 3, stride=2)
         self.residual = SeparableResidual(384, out_channels, 3)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> StemOutput:
         x = self.conv3(self.conv2(self.conv1(x)))
         x = torch.cat((self.down1(x), max_pool(x, kernel=3)), 1)
         x = torch.cat((self.short(x), self.long(x)), 1)
         x = torch.cat((self.down2(F.relu(x)), max_pool(x)), 1)
-        return self.residual(x)
+        return StemOutput(self.residual(x))
 
 
 class LightStem(nn.Module):
@@ -58,5 +72,5 @@ class LightStem(nn.Module):
             SeparableResidual(96, out_channels, 3), SeparableResidual(out_channels, out_channels, 3)
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.residual(self.down(self.conv3(self.conv2(self.conv1(x)))))
+    def forward(self, x: Tensor) -> StemOutput:
+        return StemOutput(self.residual(self.down(self.conv3(self.conv2(self.conv1(x))))))

@@ -70,6 +70,18 @@ PA20 = Skeleton(
     (*_BODY_LIMBS, *_both(("wrist", "hand"), ("ankle", "foot"))),
 )
 
+# PA16 and the face of COCO, so that both are subsets by name.
+PA21 = Skeleton(
+    "pa21",
+    (*PA16.joints, "nose", *(mirrored(joint) for joint in _sided("eye", "ear"))),
+    (
+        *(limb for limb in _BODY_LIMBS if limb != ("neck", "head")),
+        *(("neck", "nose"), ("nose", "head")),
+        *_from_centre(("nose", "eye")),
+        *_both(("eye", "ear")),
+    ),
+)
+
 # Andriluka et al., 2014; order of the data set's documentation.
 MPII16 = Skeleton(
     "mpii16",
@@ -262,7 +274,7 @@ BLAZEPOSE33 = Skeleton(
 SKELETONS = {
     skeleton.name: skeleton
     for skeleton in (
-        *(PA16, PA17, PA20, MPII16, LSP14, COCO17, H36M17, H36M32, H36M32_PAPER),
+        *(PA16, PA17, PA20, PA21, MPII16, LSP14, COCO17, H36M17, H36M32, H36M32_PAPER),
         *(MPI3DHP17, NTU25, NTU25_PAPER, KINECT20, PENN13, PENN13_PAPER, JHMDB15, BLAZEPOSE33),
     )
 }

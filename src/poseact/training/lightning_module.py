@@ -17,9 +17,11 @@ from poseact.evaluation.video_evaluation import ClipProtocol, evaluate_videos
 from poseact.media.crop import to_frames
 from poseact.models.base import Network
 from poseact.models.outputs import Action, Pose, Prediction
+from poseact.models.pose import PoseModel
 from poseact.recipe import Recipe
+from poseact.skeleton import Skeleton
 from poseact.training.loaders import ValidationSet, ValidationVideos
-from poseact.training.optimisation import make_optimiser, rate_factor
+from poseact.training.optimisation import freeze_stages, make_optimiser, rate_factor
 
 
 class MultitaskTraining(L.LightningModule):
@@ -42,7 +44,7 @@ class MultitaskTraining(L.LightningModule):
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.recipe = recipe
-        self.criterion = recipe.loss.build(recipe.learn)
+        self.criterion = recipe.loss.build(recipe.learn, _judged(network))
         self.terms: dict[str, Tensor] = {}
         self.scores: dict[str, PoseScores | ActionScores] = {}
         self.scored_at = -1
@@ -50,6 +52,7 @@ class MultitaskTraining(L.LightningModule):
             self.network.requires_grad_(False)
             for part in self.network.action_parts():
                 part.requires_grad_(True)
+        freeze_stages(self.network, recipe.optimiser.frozen_stages)
         # Lightning takes the modes as it finds them.
         self.train()
 
@@ -139,6 +142,13 @@ class MultitaskTraining(L.LightningModule):
             "optimizer": optimiser,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+
+def _judged(network: Network) -> Skeleton | None:
+    """The joints of a network whose confidence means that a joint is right."""
+    pose_model = getattr(network, "pose_model", None)
+    judges = isinstance(pose_model, PoseModel) and pose_model.confidence is not None
+    return network.config.skeleton if judges else None
 
 
 def _in_full_precision(prediction: Prediction) -> Prediction:

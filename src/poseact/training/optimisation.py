@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from poseact._utils.errors import PoseActError
+from poseact.models.pyramid_stem import PyramidEntry
 from poseact.recipe import OptimiserSpec, ScheduleSpec
 from poseact.training.muon import Muon
 
@@ -21,13 +23,38 @@ def make_optimiser(network: nn.Module, spec: OptimiserSpec) -> torch.optim.Optim
         )
     if spec.name == "muon":
         return Muon(network, spec.lr, spec.matrix_lr, weight_decay=spec.weight_decay)
-    kernels = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": kernels, "weight_decay": spec.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=spec.lr)
+    published = {id(p) for part in published_parts(network) for p in part.parameters()}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for parameter in network.parameters():
+        lr = (spec.stem_lr or spec.lr) if id(parameter) in published else spec.lr
+        decay = spec.weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((lr, decay), []).append(parameter)
+    return torch.optim.AdamW(
+        [{"params": part, "lr": lr, "weight_decay": d} for (lr, d), part in groups.items()]
+    )
+
+
+def freeze_stages(network: nn.Module, count: int) -> None:
+    """Let the first stages of a pyramid stem stand still.
+
+    Raises:
+        PoseActError: The network has no pyramid stem, or not as many stages.
+    """
+    if count == 0:
+        return
+    stem = getattr(network, "stem", None)
+    if not isinstance(stem, PyramidEntry) or count > len(stem.trunk.stages):
+        raise PoseActError(
+            f"frozen_stages={count} was given; give 0, or up to 7 for a network with a pyramid stem."
+        )
+    for part in (stem.trunk.conv, *list(stem.trunk.stages)[:count]):
+        part.requires_grad_(False)
+
+
+def published_parts(network: nn.Module) -> list[nn.Module]:
+    """The modules of a pyramid stem that begin with published weights."""
+    stem = getattr(network, "stem", None)
+    return [stem.trunk, stem.head] if isinstance(stem, PyramidEntry) else []
 
 
 def rate_factor(step: int, steps: int, spec: ScheduleSpec) -> float:

@@ -16,6 +16,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import unwritable
+from poseact.data.sources import expand_variables
 from poseact.layers.synced import sync_norms
 from poseact.models.base import Card, Network
 from poseact.models.presets import create_model
@@ -34,6 +35,7 @@ from poseact.training.lightning_module import MultitaskTraining
 from poseact.training.loaders import PoseData
 from poseact.training.state import read_state
 from poseact.weights.checkpoint import load, save
+from poseact.weights.movenet import begin_with_stem
 
 CHECKPOINT = "last.ckpt"
 
@@ -299,6 +301,8 @@ def _checkpoint(recipe: Recipe, out: Path, resume: bool) -> tuple[Path | None, i
 def _network(recipe: Recipe) -> Network:
     L.seed_everything(recipe.seed, verbose=False)
     network = create_model(recipe.network.preset, **recipe.network.changes)
+    if recipe.network.stem is not None:
+        begin_with_stem(network, expand_variables(recipe.network.stem))
     if recipe.network.init is not None:
         begin_with(network, load(recipe.network.init), recipe.network.init)
     if isinstance(network, SPNet) and "action" in recipe.learn:
