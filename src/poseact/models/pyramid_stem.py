@@ -1,7 +1,7 @@
 """MobileNetV2 with a feature pyramid: the network of MoveNet, as a stem and as a person detector.
 
-Sandler et al., 2018 (inverted residuals); the layout and the published weights are MoveNet's (Google,
-Apache-2.0), in which batch normalisation is folded into biases.
+Sandler et al., 2018 (inverted residuals); the layout and the published weights, in which batch
+normalisation is folded into biases, are MoveNet's (Google, Apache-2.0).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HEAD_CHANNELS = 96
 
 
 def scaled(channels: int, width: float) -> int:
-    """Channels times the width, rounded to the nearest multiple of 8, never down by over a tenth."""
+    """Channels times the width, rounded to the nearest multiple of 8, down by at most a tenth."""
     rounded = max(8, int(channels * width + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * channels * width else rounded
 
@@ -167,8 +167,8 @@ class PyramidEntry(nn.Module):
     """The pyramid as the entry flow of a pose network, with maps that it already knows.
 
     The features are the stages and levels of strides 8 to 32 and the known maps, each through a 1x1
-    convolution, added at stride 8. The known maps are those of MoveNet's joint head at stride 4; the
-    prediction blocks refine them, so that a network begins with what the published weights know.
+    convolution, added at stride 8. The known maps are those of MoveNet's joint head at stride 4.
+    The prediction blocks refine them, so a network begins with what the published weights know.
 
     Args:
         out_channels: Width of the features.

@@ -45,7 +45,7 @@ def freeze_stages(network: nn.Module, count: int) -> None:
     stem = getattr(network, "stem", None)
     if not isinstance(stem, PyramidEntry) or count > len(stem.trunk.stages):
         raise PoseActError(
-            f"frozen_stages={count} was given; give 0, or up to 7 for a network with a pyramid stem."
+            f"frozen_stages={count} was given; give 0, or 1 to 7 for a network with a pyramid stem."
         )
     for part in (stem.trunk.conv, *list(stem.trunk.stages)[:count]):
         part.requires_grad_(False)
