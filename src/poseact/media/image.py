@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import warnings
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
@@ -22,6 +25,17 @@ _ENCODER_FLAGS = {
 _AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
 
 _TWELVE_BITS = 2**12
+
+# What OpenCV decodes, by Pillow's names.
+_FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "SUN", "TIFF", "WEBP")
+
+MAX_PIXELS = 2**25
+"""Of a frame of video, and of a small picture: more than 8K television has."""
+
+_PIXELS_PER_BYTE = 16
+
+# Pillow warns of large pictures and of odd metadata, of which there are good ones.
+warnings.filterwarnings("ignore", module="PIL")
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -60,8 +74,9 @@ def decode_image(content: bytes, name: str) -> np.ndarray:
         ``(H, W, 3)`` uint8 RGB.
 
     Raises:
-        PoseActError: It is no intact picture.
+        PoseActError: It is no intact picture, or it has too many pixels for its size.
     """
+    _check_size(content, name)
     data = np.frombuffer(content, np.uint8)
     try:
         with quiet_opencv():
@@ -80,8 +95,32 @@ def _in_8_bits(image: np.ndarray) -> np.ndarray:
     if image.dtype == np.uint16:
         return (image >> (4 if image.max() < _TWELVE_BITS else 8)).astype(np.uint8)
     if image.dtype.kind == "f":
-        return (255 * np.clip(np.nan_to_num(image), 0, 1)).round().astype(np.uint8)
+        np.nan_to_num(image, copy=False)
+        np.clip(image, 0, 1, out=image)
+        return np.rint(np.multiply(image, 255, out=image), out=image).astype(np.uint8)
     return image
+
+
+def _check_size(content: bytes, name: str) -> None:
+    """Refuse pictures that take much more memory than their file, before they are decoded."""
+    try:
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
+            width, height = picture.size
+        limit = max(MAX_PIXELS, _PIXELS_PER_BYTE * len(content))
+        refused = f"has {width} x {height} px in {len(content):,} bytes"
+        fits = width * height <= limit
+    except Image.DecompressionBombError:
+        fits, limit = False, 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        refused = "is larger than any camera's picture"
+    except Exception as error:
+        raise PoseActError(
+            f"The {name} is not a picture that can be decoded; "
+            f"it may be damaged, so replace it or leave it out."
+        ) from error
+    if not fits:
+        raise PoseActError(
+            f"The {name} {refused}, but at most {limit:,} px are decoded; make it smaller."
+        )
 
 
 def write_image(path: Path, rgb: np.ndarray) -> None:

@@ -21,6 +21,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from poseact._utils.errors import PoseActError
+from poseact.media.image import MAX_PIXELS
 
 # A stream that states no rate at all (some GIFs and screen recordings) is taken to run at this one.
 _FALLBACK_RATE = Fraction(25)
@@ -37,6 +38,16 @@ _MAX_PIXEL_ASPECT = 4
 # A file that gives fewer of its frames than this was cut short, even if no frame is damaged: what
 # it says of their number may be an estimate.
 _WHOLE = 0.95
+
+# Decoders hold several frames, so that those of small files are to be smaller than 8K.
+_SMALL_PIXELS = 2**24
+_PIXELS_PER_BYTE = 32
+
+# FFmpeg also reads lists that name other files, which a video must not.
+_CONTAINERS = (
+    "mov,avi,matroska,mpegts,mpeg,mpegvideo,m4v,h264,hevc,mjpeg,flv,live_flv,gif,ogg,asf,asf_o,"
+    "ivf,dv,mxf,nut,apng"
+)
 
 _log = logging.getLogger(__name__)
 
@@ -149,7 +160,7 @@ class VideoReader:
             raise PoseActError(f"There is no video file {self.path}; check the path.")
         try:
             # The prefix keeps a name with a colon from being taken for a network address.
-            return av.open(f"file:{self.path}")
+            return av.open(f"file:{self.path}", options={"format_whitelist": _CONTAINERS})
         except FFmpegError as error:
             raise PoseActError(
                 f"The file {self.path} is not a video that can be opened ({error.strerror}); "
@@ -160,6 +171,16 @@ class VideoReader:
         for stream in container.streams.video:
             # The cover picture of a song is a video stream too.
             if not stream.disposition & Disposition.attached_pic:
+                codec = stream.codec_context
+                limit = min(MAX_PIXELS, max(_SMALL_PIXELS, _PIXELS_PER_BYTE * container.size))
+                if codec.width * codec.height > limit:
+                    raise PoseActError(
+                        f"The video {self.path} has {codec.width} x {codec.height} px in "
+                        f"{container.size:,} bytes, but at most {limit:,} px are decoded; make it "
+                        "smaller."
+                    )
+                # The size may change on the way.
+                codec.options = {"max_pixels": str(limit)}
                 stream.thread_type = "AUTO"
                 return stream
         raise PoseActError(
