@@ -19,25 +19,27 @@ from poseact._utils.errors import PoseActError
 _LEAST_VALUES = 2**22
 _VALUES_PER_BYTE = 16
 _REASON_LENGTH = 300
+_LEVELS = 100
 
 
 @contextmanager
-def one_sentence(sentence: str) -> Iterator[None]:
+def one_sentence(sentence: str, *, around: bool = False) -> Iterator[None]:
     """Turn what a parser raises into the sentence that tells of its file.
 
     Only what parses belongs in the block: every exception in it counts as damage of the file.
 
     Args:
         sentence: With ``{error}`` in the place of what the parser says.
+        around: Put a :class:`PoseActError` from within into the sentence too.
 
     Raises:
         PoseActError: The sentence, or one from within as it is.
     """
     try:
         yield
-    except PoseActError:
-        raise
     except Exception as error:
+        if isinstance(error, PoseActError) and not around:
+            raise
         raise PoseActError(sentence.replace("{error}", reason_of(error))) from error
 
 
@@ -94,21 +96,21 @@ def require_bounded(
         held_by: What values of other types hold, None for nothing.
 
     Raises:
-        ValueError: There are more, or something holds itself.
+        ValueError: There are more, or they are nested in more than 100 levels.
     """
-    left, waiting = limit, [content]
+    left, waiting = limit, [(content, 0)]
     while waiting:
-        value = waiting.pop()
+        value, level = waiting.pop()
         if isinstance(value, dict):
-            waiting += value
-            waiting += value.values()
+            held = [*value, *value.values()]
         elif isinstance(value, list | tuple | set | frozenset):
-            waiting += value
-        elif (held := held_by(value)) is not None:
-            waiting.append(held)
+            held = value
+        else:
+            held = () if (one := held_by(value)) is None else (one,)
         left -= value.size + 1 if isinstance(value, np.ndarray) else 1
-        if left < len(waiting):
-            raise ValueError(f"it stands for more than {limit:,} values")
+        if left < len(waiting) + len(held) or level > _LEVELS:
+            raise ValueError(f"it is nested too deeply or stands for more than {limit:,} values")
+        waiting += [(inner, level + 1) for inner in held]
 
 
 def inside(folder: Path, name: str) -> Path:

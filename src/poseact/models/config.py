@@ -11,6 +11,17 @@ from poseact.models.action import STREAMS
 from poseact.models.base import Network
 from poseact.skeleton import Skeleton
 
+_HIGHEST = 2**14
+"""Of numbers that no other limit is known for; ten times what any network here has."""
+
+_HIGHEST_OF = {
+    **dict.fromkeys(("num_blocks", "action_blocks", "pyramids"), 64),
+    "levels": 10,
+    "kernel": 31,
+    "image_size": 1024,
+    "frames": 1024,
+}
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -50,11 +61,13 @@ class NetworkConfig:
             if not isinstance(value, bool):
                 raise PoseActError(f"{name}={value!r} was given; give True or False.")
             return
-        lowest = self.lowest().get(name, 1)
+        lowest, highest = self.lowest().get(name, 1), _HIGHEST_OF.get(name, _HIGHEST)
         if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
             raise PoseActError(
                 f"{name}={value!r} was given; give a whole number, {lowest} or more."
             )
+        if value > highest:
+            raise PoseActError(f"{name}={value!r} was given; give {highest} or less.")
 
     def lowest(self) -> dict[str, int]:
         """Smallest value of the numbers whose smallest is not 1."""

@@ -54,12 +54,16 @@ class Skeleton:
             PoseActError: There is no joint of this name.
         """
         try:
-            return self.joints.index(joint)
-        except ValueError:
+            return self._places[joint]
+        except KeyError:
             raise PoseActError(
                 f"Skeleton {self.name} has no joint {joint!r}; "
                 f"its joints are {', '.join(self.joints)}."
             ) from None
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {joint: place for place, joint in enumerate(self.joints)}
 
     @cached_property
     def limb_indices(self) -> tuple[tuple[int, int], ...]:
@@ -124,8 +128,8 @@ class Skeleton:
 
     def _sources(self, joint: str) -> tuple[str, ...]:
         """Joints of this skeleton whose mean is the given one; empty if there are none."""
-        ends = (joint,) if joint in self.joints else MIDPOINTS.get(joint, ())
-        return ends if all(end in self.joints for end in ends) else ()
+        ends = (joint,) if joint in self._places else MIDPOINTS.get(joint, ())
+        return ends if all(end in self._places for end in ends) else ()
 
     @classmethod
     def generic(cls, num_joints: int) -> Skeleton:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save as serialise
 
+from poseact._utils.boundary import one_sentence, parse_json, require_bounded
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
 from poseact.models.base import Card, Network
@@ -29,6 +31,9 @@ CONFIGS = {config.__name__: config for config in (MultitaskConfig, SPNetConfig, 
 
 _LATER = frozenset({"temperature", "unknown_below", "pose_weights"})
 """What files of earlier versions do not say of their weights."""
+
+_MOST_FACTS = 10**5
+_MOST_FPS = 1000
 
 PREPROCESSING = {"colour": "RGB", "range": [-1, 1], "outside": -1}
 """What every network here expects of its frames, besides their size."""
@@ -84,25 +89,12 @@ def load(path_or_name: str | Path) -> Network:
     if published is not None:
         return import_keras(published, str(path_or_name))
     path = _find(path_or_name)
-    header, state = _read(path)
+    header = _header(path)
+    # Without memory for its numbers, until the file is known to hold them.
+    with torch.device("meta"):
+        expected = _network(path, header).state_dict()
+    state = _state(path, expected, half=header.get("stored") == HALF)
     network = _network(path, header)
-    expected = network.state_dict()
-    missing, unexpected = expected.keys() - state.keys(), state.keys() - expected.keys()
-    if missing or unexpected:
-        raise PoseActError(
-            f"{path} does not fit its own header: {len(missing)} tensors missing, "
-            f"{len(unexpected)} unexpected ({', '.join(sorted(missing | unexpected)[:3])} …); "
-            "write it again with this version of poseact."
-        )
-    if header.get("stored") == HALF:
-        state = {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
-    for name, tensor in state.items():
-        if tensor.shape != expected[name].shape or tensor.dtype != expected[name].dtype:
-            raise PoseActError(
-                f"{path} holds {name} as {tensor.dtype} with shape {tuple(tensor.shape)}, but its "
-                f"header asks for {expected[name].dtype} with shape "
-                f"{tuple(expected[name].shape)}; write it again with this version of poseact."
-            )
     network.load_state_dict(state)
     return network.eval()
 
@@ -171,16 +163,17 @@ def _find(path_or_name: str | Path) -> Path:
 
 
 def _header(path: Path) -> dict[str, Any]:
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise PoseActError(
-            f"{path} is not a safetensors file or is cut off ({error}); "
+    with (
+        one_sentence(
+            f"{path} is not a safetensors file or is cut off ({{error}}); "
             "give a checkpoint written by poseact."
-        ) from error
+        ),
+        safe_open(path, "pt") as file,
+    ):
+        metadata = file.metadata() or {}
     try:
-        header = dict(json.loads(metadata[HEADER_KEY]))
+        header = dict(parse_json(metadata[HEADER_KEY]))
+        require_bounded(header, _MOST_FACTS)
     except (KeyError, ValueError, TypeError):
         raise PoseActError(
             f"{path} has no PoseAct header; give a checkpoint written by poseact, "
@@ -194,15 +187,45 @@ def _header(path: Path) -> dict[str, Any]:
     return header
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    header = _header(path)
-    with safe_open(path, "pt") as file:
-        return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+def _state(path: Path, expected: dict[str, torch.Tensor], half: bool) -> dict[str, torch.Tensor]:
+    """The tensors of a file, which have to be those expected."""
+    sentence = f"{path} cannot be read as a checkpoint ({{error}}); write it again."
+    with one_sentence(sentence), safe_open(path, "pt") as file:
+        stored = set(file.keys())
+        missing, unexpected = expected.keys() - stored, stored - expected.keys()
+        if missing or unexpected:
+            raise PoseActError(
+                f"{path} does not fit its own header: {len(missing)} tensors missing, "
+                f"{len(unexpected)} unexpected ({', '.join(sorted(missing | unexpected)[:3])} …); "
+                "write it again with this version of poseact."
+            )
+        state = {}
+        for name, wanted in expected.items():
+            tensor = file.get_tensor(name)
+            if half and tensor.is_floating_point():
+                tensor = tensor.float()
+            if tensor.shape != wanted.shape or tensor.dtype != wanted.dtype:
+                raise PoseActError(
+                    f"{path} holds {name} as {tensor.dtype} with shape {tuple(tensor.shape)}, but "
+                    f"its header asks for {wanted.dtype} with shape {tuple(wanted.shape)}; write "
+                    "it again with this version of poseact."
+                )
+            if not tensor.isfinite().all():
+                raise PoseActError(
+                    f"{path} holds numbers in {name} that are not finite, so that it predicts "
+                    "nothing; give weights of a training that went well."
+                )
+            state[name] = tensor
+    return state
 
 
 def _network(path: Path, header: dict[str, Any]) -> Network:
     """The network that a header describes, with fresh weights."""
-    try:
+    with one_sentence(
+        f"The header of {path} does not describe a network ({{error}}); "
+        "write it again with this version of poseact.",
+        around=True,
+    ):
         config = CONFIGS[header["architecture"]]
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
@@ -214,14 +237,9 @@ def _network(path: Path, header: dict[str, Any]) -> Network:
             skeleton["name"], tuple(joints), tuple((a, b) for a, b in limbs)
         )
         names = [f.name for f in fields(Card) if f.name in header or f.name not in _LATER]
-        card = Card(**{name: header[name] for name in names})
+        card = _checked(Card(**{name: header[name] for name in names}))
         network = config(**values).build()
         stated = header["preprocessing"]
-    except (KeyError, TypeError, ValueError, AttributeError, PoseActError) as error:
-        raise PoseActError(
-            f"The header of {path} does not describe a network ({error}); "
-            "write it again with this version of poseact."
-        ) from error
     if stated != preprocessing_of(network):
         raise PoseActError(
             f"The header of {path} asks for another preprocessing ({stated}); this version knows "
@@ -229,3 +247,23 @@ def _network(path: Path, header: dict[str, Any]) -> Network:
         )
     network.card = card
     return network
+
+
+def _checked(card: Card) -> Card:
+    """A card whose facts are of their types.
+
+    Raises:
+        ValueError, TypeError: One is not.
+    """
+    texts = (card.preset, card.licence, *([] if card.pose_weights is None else [card.pose_weights]))
+    numbers = [card.temperature, *(n for n in (card.fps, card.unknown_below) if n is not None)]
+    if not all(isinstance(text, str) for text in texts) or not isinstance(card.provenance, dict):
+        raise TypeError("preset, licence or provenance are of another type")
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise TypeError(f"{number!r} is no number")
+        if not (math.isfinite(number) and 0 <= number <= _MOST_FPS):
+            raise ValueError(f"fps, temperature or unknown_below is {number}")
+    if card.temperature == 0 or card.fps == 0:
+        raise ValueError("fps or temperature is 0")
+    return card
