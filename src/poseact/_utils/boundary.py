@@ -78,9 +78,7 @@ def require_values(count: int, file_bytes: int) -> None:
         ValueError: There are more than :func:`values_allowed`.
     """
     if count > values_allowed(file_bytes):
-        raise ValueError(
-            f"it claims {count:,} values, which a file of {file_bytes:,} bytes has not"
-        )
+        raise ValueError(f"it claims {count:,} values in {file_bytes:,} bytes")
 
 
 def require_bounded(

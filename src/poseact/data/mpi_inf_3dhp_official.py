@@ -10,11 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import h5py
 import numpy as np
 from pydantic import PositiveInt
 
+from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
+from poseact._utils.hdf5 import Hdf5File
 from poseact.data.camera import Camera, Row
 from poseact.data.images import ImageFile, ImageSource
 from poseact.data.label_files import read_mat_variables, require_file
@@ -176,7 +177,7 @@ def _read_training(path: Path, universal: bool) -> dict[int, _Labels]:
     what = f"MPI-INF-3DHP's annot.mat of {len(MPI3DHP28)} joints"
     third = "univ_annot3" if universal else "annot3"
     pixels, points, cameras = read_mat_variables(path, ("annot2", third, "cameras"), what)
-    try:
+    with one_sentence(f"{path} is not {what} ({{error}}); fetch the file again."):
         shape = (-1, len(MPI3DHP28))
         out = {}
         by_camera = zip(cameras.ravel().tolist(), pixels.ravel(), points.ravel(), strict=True)
@@ -184,8 +185,6 @@ def _read_training(path: Path, universal: bool) -> dict[int, _Labels]:
             px = np.asarray(flat, np.float64).reshape(*shape, 2)
             mm = np.asarray(deep, np.float64).reshape(*shape, 3)
             out[int(camera)] = _Labels(px, mm, np.arange(1, _same_length(px, mm) + 1))
-    except (ValueError, TypeError) as error:
-        raise PoseActError(f"{path} is not {what} ({error}); fetch the file again.") from error
     return out
 
 
@@ -194,10 +193,10 @@ def _read_test(path: Path, universal: bool) -> tuple[_Labels, Camera]:
     what = f"MPI-INF-3DHP's annot_data.mat of {len(MPI3DHP17)} joints"
     third = "univ_annot3" if universal else "annot3"
     require_file(path, what)
-    try:
-        with h5py.File(path) as file:
+    with one_sentence(f"{path} is not {what} ({{error}}); fetch the file again."):
+        with Hdf5File(path) as file:
             valid, pixels, points, deep = (
-                np.asarray(file[name], np.float64)
+                file.array(name).astype(np.float64)
                 for name in ("valid_frame", "annot2", "annot3", third)
             )
         px = pixels.reshape(-1, len(MPI3DHP17), 2)
@@ -205,8 +204,6 @@ def _read_test(path: Path, universal: bool) -> tuple[_Labels, Camera]:
         chosen = np.flatnonzero(valid.ravel()[: _same_length(px, mm)])
         camera = fitted_camera(mm[chosen], px[chosen])
         mm = deep.reshape(mm.shape)
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise PoseActError(f"{path} is not {what} ({error}); fetch the file again.") from error
     return _Labels(px[chosen], mm[chosen], chosen + 1), camera
 
 
@@ -246,7 +243,7 @@ def read_calibration(path: Path) -> dict[int, Camera]:
     require_file(path, what)
     cameras: dict[int, Camera] = {}
     name, lens = -1, np.eye(4)
-    try:
+    with one_sentence(f"{path} is not {what} ({{error}}); fetch the file again."):
         for line in path.read_text("utf-8").splitlines():
             key, *values = line.split() or [""]
             if key == "name":
@@ -255,8 +252,6 @@ def read_calibration(path: Path) -> dict[int, Camera]:
                 lens = np.array(values, float).reshape(4, 4)
             elif key == "extrinsic":
                 cameras[name] = _camera(lens, np.array(values, float).reshape(4, 4))
-    except (ValueError, IndexError) as error:
-        raise PoseActError(f"{path} is not {what} ({error}); fetch the file again.") from error
     if not cameras:
         raise PoseActError(f"{path} names no camera, but {what} was expected; fetch it again.")
     return cameras

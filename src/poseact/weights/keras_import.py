@@ -11,7 +11,9 @@ import h5py
 import numpy as np
 import torch
 
+from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
+from poseact._utils.hdf5 import Hdf5File
 from poseact.models.base import Card, Network
 from poseact.models.presets import PRESETS, create_model
 from poseact.models.pyramid import SPNet
@@ -147,29 +149,25 @@ def read_arrays(path: Path) -> list[StoredArray]:
         raise PoseActError(f"There is no file {path}; give a Keras .h5 weights file.")
     if not h5py.is_hdf5(path):
         raise PoseActError(f"{path} is not an HDF5 file; give a Keras .h5 weights file.")
-    try:
-        with h5py.File(path, "r") as file:
-            root = file.get("model_weights", file)
-            if not isinstance(root, h5py.Group) or "layer_names" not in root.attrs:
-                raise PoseActError(
-                    f"{path} is an HDF5 file without Keras weights (no attribute 'layer_names'); "
-                    "give a Keras .h5 weights file."
-                )
-            return [
-                StoredArray(layer, name, np.asarray(root[f"{layer}/{name}"], np.float32))
-                for layer in _names(root, "layer_names")
-                for name in _names(root[layer], "weight_names")
-            ]
-    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise PoseActError(
-            f"{path} is cut off or damaged ({error}); download it again and compare its md5 with "
+    with (
+        one_sentence(
+            f"{path} is cut off or damaged ({{error}}); download it again and compare its md5 with "
             "'poseact weights list'."
-        ) from error
-
-
-def _names(group: Any, attribute: str) -> list[str]:
-    names = np.asarray(group.attrs[attribute]).tolist()
-    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+        ),
+        Hdf5File(path) as file,
+    ):
+        root = "model_weights" if file.has("model_weights") else ""
+        layers = file.names(root, "layer_names")
+        if layers is None:
+            raise PoseActError(
+                f"{path} is an HDF5 file without Keras weights (no attribute 'layer_names'); "
+                "give a Keras .h5 weights file."
+            )
+        return [
+            StoredArray(layer, name, file.array(f"{root}/{layer}/{name}").astype(np.float32))
+            for layer in layers
+            for name in file.names(f"{root}/{layer}", "weight_names") or ()
+        ]
 
 
 def _fits(array: KerasArray, found: StoredArray) -> bool:

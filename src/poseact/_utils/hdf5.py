@@ -1,0 +1,89 @@
+"""HDF5 files, read without following what leads out of them or claims more than they hold."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from types import TracebackType
+
+import h5py
+import numpy as np
+
+from poseact._utils.boundary import require_values
+
+_MOST_NAMES = 10_000
+_MOST_BYTES_OF_NAMES = 2**20
+
+
+class Hdf5File:
+    """An HDF5 file of arrays of numbers; use it in a ``with`` block.
+
+    Every method raises what h5py does, or ValueError where the file asks for more than it holds.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._bytes = path.stat().st_size
+        self._values = self._names = 0
+        self._file = h5py.File(path, "r")
+
+    def __enter__(self) -> Hdf5File:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def has(self, name: str) -> bool:
+        """Whether there is a member of this name at the top."""
+        return name in self._file
+
+    def array(self, name: str) -> np.ndarray:
+        """An array by its path.
+
+        What is read in all is compared with the size of the file, for one array may have many
+        names, and an array that was never written takes no place.
+        """
+        found = self._member(name)
+        if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "fiub":
+            raise TypeError(f"{name} is no array of numbers")
+        if found.external or found.is_virtual:
+            raise ValueError(f"{name} lies in another file")
+        if found.size is None:
+            raise ValueError(f"{name} is empty")
+        self._values += found.size
+        # A whole chunk is read, however small the array is.
+        require_values(max(self._values, math.prod(found.chunks or ())), self._bytes)
+        return np.asarray(found)
+
+    def names(self, group: str, attribute: str) -> list[str] | None:
+        """Texts that a group has as an attribute; None where it has none."""
+        found = self._member(group)
+        if not isinstance(found, h5py.Group) or attribute not in found.attrs:
+            return None
+        stored = found.attrs.get_id(attribute)
+        count = int(np.prod(stored.shape))
+        self._names += count
+        if self._names > _MOST_NAMES or count * stored.dtype.itemsize > _MOST_BYTES_OF_NAMES:
+            raise ValueError(f"{group} has {count:,} {attribute}")
+        names = np.asarray(found.attrs[attribute]).ravel().tolist()
+        return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+
+    def _member(self, path: str) -> h5py.Group | h5py.Dataset:
+        found: object = self._file
+        for part in path.split("/"):
+            if not part:
+                continue
+            if not isinstance(found, h5py.Group):
+                raise KeyError(path)
+            if type(found.get(part, getlink=True)) is not h5py.HardLink:
+                raise ValueError(f"{path} leads elsewhere or is not there")
+            found = found[part]
+        assert isinstance(found, h5py.Group | h5py.Dataset)
+        return found
