@@ -45,8 +45,13 @@ def one_sentence(sentence: str, *, around: bool = False) -> Iterator[None]:
 
 def reason_of(error: Exception) -> str:
     """What an exception says, in one line of limited length."""
-    said = "out of memory" if isinstance(error, MemoryError) else " ".join(str(error).split())
-    short = said if len(said) <= _REASON_LENGTH else f"{said[:_REASON_LENGTH]} …"
+    said = "out of memory" if isinstance(error, MemoryError) else str(error)
+    faults = getattr(error, "errors", None)
+    if callable(faults):  # pydantic's, which tells every fault with its address on the web
+        fault = faults()[0]
+        said = f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+    said = "".join(c if c.isprintable() else " " for c in said)
+    short = " ".join(said[: 2 * _REASON_LENGTH].split())[:_REASON_LENGTH]
     return short or type(error).__name__
 
 

@@ -62,14 +62,21 @@ class ShardMember:
         """Whether the shard exists and is long enough."""
         return self.shard.is_file() and self.shard.stat().st_size >= self.offset + self.size
 
-    def read(self) -> np.ndarray:
-        """See :class:`ImageSource`."""
+    def content(self, start: int = 0, size: int | None = None) -> bytes:
+        """The bytes of the member, or some of them.
+
+        Raises:
+            PoseActError: The shard cannot be read.
+        """
         try:
             with self.shard.open("rb") as file:
-                file.seek(self.offset)
-                content = file.read(self.size)
+                file.seek(self.offset + start)
+                return file.read(self.size if size is None else size)
         except OSError as error:
             raise PoseActError(
                 f"{self} cannot be read ({error.strerror}); check the shard."
             ) from error
-        return decode_image(content, str(self))
+
+    def read(self) -> np.ndarray:
+        """See :class:`ImageSource`."""
+        return decode_image(self.content(), str(self))

@@ -10,21 +10,32 @@ set names, by its name, so that one pack serves all skeletons.
 from __future__ import annotations
 
 import io
-import json
-import tarfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
+from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
+from poseact._utils.left_out import LeftOut
 from poseact.data.camera import Camera
 from poseact.data.images import ShardMember
 from poseact.data.label_files import require_file
+from poseact.data.npz_file import load_arrays
 from poseact.data.sample import PoseSample
+from poseact.data.tar_file import members_of
 from poseact.data.video import LabelledVideo, VideoPoses
 from poseact.data.video_labels import Part, of_part
 from poseact.media import decode_image
@@ -40,7 +51,10 @@ EVERY_JOINT = Skeleton(
 
 _PLACES = {joint: place for place, joint in enumerate(EVERY_JOINT.joints)}
 
-_FAULTS = (tarfile.TarError, OSError, ValueError, LookupError, TypeError, AttributeError)
+_DAMAGED = (
+    "{shard} is damaged or no shard of poseact data pack ({error}); "
+    "remove it and pack the data set again."
+)
 
 Kind = Literal["stills", "videos"]
 
@@ -106,12 +120,10 @@ def read_packed(root: Path, skeleton: Skeleton = PA16) -> list[PoseSample]:
     Raises:
         PoseActError: The folder is of another kind, a shard is missing or damaged.
     """
-    samples = []
+    left, samples = LeftOut(root, "samples"), []
     for shard in _shards(Path(root), "stills"):
-        try:
-            samples += _stills(_items(shard), skeleton)
-        except _FAULTS as error:
-            raise _damaged(shard, error) from error
+        samples += _stills(_items(shard, StillLabels, left), skeleton)
+    left.finish(samples)
     return samples
 
 
@@ -129,12 +141,12 @@ def read_packed_videos(
         PoseActError: The folder is of another kind, a shard is missing or damaged, or no video is
             of the part.
     """
-    videos = []
+    left, videos = LeftOut(root, "videos"), []
     for shard in _shards(Path(root), "videos"):
-        try:
-            videos += [_video(item, skeleton) for item in _items(shard)]
-        except _FAULTS as error:
-            raise _damaged(shard, error) from error
+        for item in _items(shard, VideoLabels, left):
+            with left.entry():
+                videos.append(_video(item, skeleton))
+    left.finish(videos)
     return of_part(videos, part, Path(root))
 
 
@@ -162,12 +174,11 @@ class PackedFrames:
 
     def read(self, numbers: Sequence[int]) -> list[np.ndarray]:
         """See :class:`~poseact.data.video.FrameSource`."""
-        ends = np.cumsum(self.sizes)
+        ends = np.cumsum(self.sizes, dtype=np.int64)
         found = {}
         for number in sorted(set(numbers)):
             size = int(self.sizes[number])
-            start = self.member.offset + int(ends[number]) - size
-            content = _content(self.member.shard, start, size)
+            content = self.member.content(int(ends[number]) - size, size)
             found[number] = decode_image(content, f"{self}:{number}")
         return [found[number] for number in numbers]
 
@@ -180,32 +191,77 @@ class PackedPoses:
         member: The archive of labels.
         joints: Names the joints there.
         skeleton: The skeleton to convert to.
+        frames: N, the pictures of the video.
     """
 
     member: ShardMember
     joints: tuple[str, ...]
     skeleton: Skeleton
+    frames: int
 
     def load(self) -> VideoPoses:
         """See :class:`~poseact.data.video.PoseSource`."""
-        content = _content(self.member.shard, self.member.offset, self.member.size)
-        try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-                poses = VideoPoses(**archive)
+        content = self.member.content()
+        with one_sentence(_DAMAGED.replace("{shard}", str(self.member))):
+            keys = [field.name for field in fields(VideoPoses)]
+            poses = VideoPoses(**load_arrays(io.BytesIO(content), len(content), keys)[1])
+            flags, count = (self.frames, len(self.joints)), poses.joints.shape[2:]
+            if count not in ((2,), (3,)) or poses.joints.shape[:2] != flags:
+                raise ValueError(f"joints of shape {poses.joints.shape}, not {flags}")
             source = Skeleton("packed", self.joints)
             joints, valid = source.convert(poses.joints, poses.valid, self.skeleton)
             _, visible = source.convert(poses.joints, poses.visible, self.skeleton)
             _, depth_valid = source.convert(poses.joints, poses.depth_valid, self.skeleton)
-        except (*_FAULTS, EOFError) as error:
-            raise _damaged(self.member.shard, error) from error
-        return VideoPoses(joints, valid, visible, depth_valid, poses.boxes)
+            boxes = poses.boxes.reshape(self.frames, 4)
+        return VideoPoses(joints, valid, visible, depth_valid, boxes)
 
 
-class _Item(NamedTuple):
-    """Members of one still or video by what follows the first dot, and its JSON."""
+class StillLabels(BaseModel):
+    """What a shard has of the labels of a still, see :class:`~poseact.data.sample.PoseSample`."""
+
+    name: str
+    dims: Literal[2, 3]
+    joints: dict[str, list[FiniteFloat]]
+    hidden: list[str]
+    no_depth: list[str]
+    box: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]
+    camera: Camera | None
+    window: tuple[FiniteFloat, FiniteFloat, FiniteFloat] | None
+    root_depth_mm: float | None
+    head_px: float | None
+    area_px: float | None
+    sequence: str | None
+    frame: int | None
+
+    @model_validator(mode="after")
+    def _known(self) -> StillLabels:
+        if any(len(place) != self.dims for place in self.joints.values()):
+            raise ValueError(f"a joint has other than {self.dims} numbers")
+        if unknown := {*self.joints, *self.hidden, *self.no_depth} - _PLACES.keys():
+            raise ValueError(f"there is no joint {min(unknown)}")
+        return self
+
+
+class VideoLabels(BaseModel):
+    """What a shard has of the labels of a video, see :class:`~poseact.data.video.LabelledVideo`."""
+
+    name: str
+    action: str | None
+    fps: float = Field(gt=0, allow_inf_nan=False)
+    part: str | None
+    recording: str | None
+    joints: tuple[str, ...]
+    sizes: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(min_length=1)
+
+
+Labels = TypeVar("Labels", StillLabels, VideoLabels)
+
+
+class _Item(NamedTuple, Generic[Labels]):
+    """Members of one still or video by what follows the first dot, and its labels."""
 
     members: dict[str, ShardMember]
-    content: dict[str, Any]
+    labels: Labels
 
 
 def _shards(root: Path, kind: Kind) -> list[Path]:
@@ -213,65 +269,64 @@ def _shards(root: Path, kind: Kind) -> list[Path]:
     if index.kind != kind:
         other = "packed-videos" if index.kind == "videos" else "packed"
         raise PoseActError(f"{root} holds packed {index.kind}; read it with the adapter {other}.")
-    shards = [root / index.shard_name(number) for number in range(len(index.shards()))]
-    missing = [shard for shard in shards if not shard.is_file()]
+    # The index may claim any number of shards, so those that are there are counted.
+    count = -(-index.count // index.shard_size)
+    present = {int(file.stem) for file in root.glob("*.tar") if file.stem.isdecimal()}
+    missing = count - sum(number < count for number in present)
     if missing:
+        first = next(number for number in range(count) if number not in present)
         raise PoseActError(
-            f"{root} lacks {len(missing)} of its {len(shards)} shards, such as {missing[0].name}; "
+            f"{root} lacks {missing} of its {count} shards, such as {index.shard_name(first)}; "
             "let poseact data pack finish it, or copy it again."
         )
-    return shards
+    return [root / index.shard_name(number) for number in range(count)]
 
 
-def _items(shard: Path) -> list[_Item]:
+def _items(shard: Path, labels: type[Labels], left: LeftOut) -> list[_Item[Labels]]:
+    """The items of a shard; those whose labels are damaged are left out."""
     members: dict[str, dict[str, ShardMember]] = {}
-    with tarfile.open(shard, "r:") as archive:
-        for entry in archive:
-            number, _, kind = entry.name.partition(".")
-            member = ShardMember(shard, entry.name, entry.offset_data, entry.size)
+    sentence = _DAMAGED.replace("{shard}", str(shard))
+    with one_sentence(sentence):
+        for name, member in members_of(shard).items():
+            number, _, kind = name.partition(".")
             members.setdefault(number, {})[kind] = member
-    items = []
-    with shard.open("rb") as file:
-        for found in members.values():
-            file.seek(found["json"].offset)
-            items.append(_Item(found, json.loads(file.read(found["json"].size))))
+    items: list[_Item[Labels]] = []
+    for number, found in members.items():
+        told = f"The sample {number} of {shard} has damaged labels ({{error}}); pack it again."
+        with left.entry(), one_sentence(told):
+            items.append(_Item(found, labels.model_validate_json(found["json"].content())))
     return items
 
 
-def _stills(items: list[_Item], skeleton: Skeleton) -> list[PoseSample]:
+def _stills(items: list[_Item[StillLabels]], skeleton: Skeleton) -> list[PoseSample]:
     shape = (len(items), len(EVERY_JOINT))
     joints = np.zeros((*shape, 3), np.float32)
     valid, hidden, flat = (np.zeros(shape, bool) for _ in range(3))
-    for row, (_, content) in enumerate(items):
-        places = [_PLACES[joint] for joint in content["joints"]]
-        joints[row, places, : content["dims"]] = list(content["joints"].values())
+    for row, (_, labels) in enumerate(items):
+        places = [_PLACES[joint] for joint in labels.joints]
+        joints[row, places, : labels.dims] = list(labels.joints.values())
         valid[row, places] = True
-        hidden[row, [_PLACES[joint] for joint in content["hidden"]]] = True
-        flat[row, [_PLACES[joint] for joint in content["no_depth"]]] = True
+        hidden[row, [_PLACES[joint] for joint in labels.hidden]] = True
+        flat[row, [_PLACES[joint] for joint in labels.no_depth]] = True
     converted, labelled = EVERY_JOINT.convert(joints, valid, skeleton)
     _, visible = EVERY_JOINT.convert(joints, valid & ~hidden, skeleton)
     _, depth_valid = EVERY_JOINT.convert(joints, valid & ~flat, skeleton)
-    samples = []
-    for row in np.flatnonzero(labelled.any(1)).tolist():
-        members, content = items[row]
-        (image,) = (member for kind, member in members.items() if kind != "json")
-        camera = content["camera"]
-        samples.append(
-            PoseSample(
-                name=content["name"],
-                image=image,
-                skeleton=skeleton,
-                joints=converted[row, :, : content["dims"]],
-                valid=labelled[row],
-                visible=visible[row],
-                depth_valid=depth_valid[row],
-                box=tuple(content["box"]),
-                camera=None if camera is None else _camera(camera),
-                window=None if content["window"] is None else tuple(content["window"]),
-                **{key: content[key] for key in STILL_FACTS},
-            )
+    return [
+        PoseSample(
+            name=items[row].labels.name,
+            image=next(member for kind, member in items[row].members.items() if kind != "json"),
+            skeleton=skeleton,
+            joints=converted[row, :, : items[row].labels.dims],
+            valid=labelled[row],
+            visible=visible[row],
+            depth_valid=depth_valid[row],
+            box=items[row].labels.box,
+            camera=items[row].labels.camera,
+            window=items[row].labels.window,
+            **{key: getattr(items[row].labels, key) for key in STILL_FACTS},
         )
-    return samples
+        for row in np.flatnonzero(labelled.any(1)).tolist()
+    ]
 
 
 STILL_FACTS = ("root_depth_mm", "head_px", "area_px", "sequence", "frame")
@@ -281,33 +336,15 @@ VIDEO_FACTS = ("name", "action", "fps", "part", "recording")
 """Facts of a video that its JSON has as they are."""
 
 
-def _camera(content: dict[str, Any]) -> Camera:
-    rotation = tuple(tuple(row) for row in content["rotation"])
-    rest = {key: tuple(value) for key, value in content.items() if key != "rotation"}
-    return Camera(rotation=rotation, **rest)  # pyright: ignore[reportArgumentType]
-
-
-def _video(item: _Item, skeleton: Skeleton) -> LabelledVideo:
-    members, content = item
-    return LabelledVideo(
-        frames=PackedFrames(members["frames"], np.array(content["sizes"], np.uint32)),
-        skeleton=skeleton,
-        poses=PackedPoses(members["npz"], tuple(content["joints"]), skeleton),
-        **{key: content[key] for key in VIDEO_FACTS},
-    )
-
-
-def _content(shard: Path, offset: int, size: int) -> bytes:
-    try:
-        with shard.open("rb") as file:
-            file.seek(offset)
-            return file.read(size)
-    except OSError as error:
-        raise PoseActError(f"{shard} cannot be read ({error.strerror}); check it.") from error
-
-
-def _damaged(shard: Path, error: Exception) -> PoseActError:
-    return PoseActError(
-        f"{shard} is damaged or no shard of poseact data pack ({error}); "
-        "remove it and pack the data set again."
-    )
+def _video(item: _Item[VideoLabels], skeleton: Skeleton) -> LabelledVideo:
+    members, labels = item
+    with one_sentence(f"The video {labels.name} is damaged ({{error}}); pack the data set again."):
+        frames, poses = members["frames"], members["npz"]
+        if sum(labels.sizes) != frames.size:
+            raise ValueError(f"its pictures have {frames.size:,} bytes, not {sum(labels.sizes):,}")
+        return LabelledVideo(
+            frames=PackedFrames(frames, np.array(labels.sizes, np.uint32)),
+            skeleton=skeleton,
+            poses=PackedPoses(poses, labels.joints, skeleton, len(labels.sizes)),
+            **{key: getattr(labels, key) for key in VIDEO_FACTS},
+        )

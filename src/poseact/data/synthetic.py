@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
-import json
-import tarfile
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
+from pydantic import BaseModel, FiniteFloat
 
+from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
+from poseact._utils.left_out import LeftOut
 from poseact.data.camera import Camera
 from poseact.data.images import ShardMember
 from poseact.data.sample import PoseSample, labelled_box
+from poseact.data.tar_file import members_of
 from poseact.skeleton import PA16, Skeleton
 
 INDEX = "index.json"
+
+_Point = tuple[FiniteFloat, FiniteFloat]
+
+
+class _Index(BaseModel):
+    part: Literal["train", "validation"]
+    skeleton: tuple[str, ...]
+
+
+class _Labels(BaseModel):
+    """What a shard has of the labels of a picture, see :mod:`poseact.synthetic.joints`."""
+
+    joints_px: list[_Point]
+    depth_mm: list[FiniteFloat]
+    visible: list[bool]
+    focal_px: _Point
+    centre_px: _Point
+    root_depth_mm: float
+    area_px: float
+    sequence: str
+    frame: int
 
 
 def read_synthetic(
@@ -37,93 +60,77 @@ def read_synthetic(
             or a shard is damaged or of another kind.
     """
     index = _index(root)
-    if part is not None and index["part"] != part:
+    if part is not None and index.part != part:
         raise PoseActError(
-            f"{root} holds the part {index['part']!r} of a synthetic data set, but {part!r} was "
+            f"{root} holds the part {index.part!r} of a synthetic data set, but {part!r} was "
             f"asked for; give the folder of that part."
         )
-    joints = tuple(index["skeleton"])
-    source = Skeleton("synthetic", joints)
-    shards = sorted(root.glob(f"{index['part']}-*.tar"))
+    source = Skeleton("synthetic", index.skeleton)
+    shards = sorted(root.glob(f"{index.part}-*.tar"))
     if not shards:
         raise PoseActError(
-            f"{root} holds no shard {index['part']}-*.tar; let poseact make-synthetic finish one."
+            f"{root} holds no shard {index.part}-*.tar; let poseact make-synthetic finish one."
         )
     return [sample for shard in shards for sample in _samples(shard, source, skeleton)]
 
 
-def _index(root: Path) -> dict[str, Any]:
+def _index(root: Path) -> _Index:
     file = root / INDEX
     if not file.is_file():
         raise PoseActError(f"{file} does not exist; give a folder of poseact make-synthetic.")
-    try:
-        index = json.loads(file.read_text("utf-8"))
-        return {"part": str(index["part"]), "skeleton": [str(j) for j in index["skeleton"]]}
-    except (ValueError, KeyError, TypeError) as error:
-        raise PoseActError(
-            f"{file} is not the index of a synthetic data set; "
-            "give a folder of poseact make-synthetic."
-        ) from error
-
-
-def _members(shard: Path) -> list[tuple[str, dict[str, Any], ShardMember]]:
-    """Name, labels and picture of every sample of a shard."""
-    out = []
-    try:
-        with tarfile.open(shard, "r:") as archive:
-            entries = {entry.name: entry for entry in archive}
-            for name, entry in entries.items():
-                if not name.endswith(".json"):
-                    continue
-                picture = entries[name.replace(".json", ".jpg")]
-                file = archive.extractfile(entry)
-                if file is None:
-                    raise KeyError(name)  # noqa: TRY301 - told below as every other damage
-                image = ShardMember(shard, picture.name, picture.offset_data, picture.size)
-                out.append((name.removesuffix(".json"), json.load(file), image))
-        if not out:
-            raise KeyError("no labels")  # noqa: TRY301
-    except (tarfile.TarError, OSError, ValueError, KeyError) as error:
-        raise PoseActError(
-            f"{shard} is damaged or no shard of poseact make-synthetic ({error}); "
-            "remove it and make it again."
-        ) from error
-    return out
+    with one_sentence(
+        f"{file} is not the index of a synthetic data set ({{error}}); "
+        "give a folder of poseact make-synthetic."
+    ):
+        return _Index.model_validate_json(file.read_bytes())
 
 
 def _samples(shard: Path, source: Skeleton, skeleton: Skeleton) -> list[PoseSample]:
-    names, contents, images = zip(*_members(shard), strict=True)
-    try:
-        shape = (len(contents), len(source), -1)
-        pixels, depth, seen = (
-            np.array([content[key] for content in contents], np.float32).reshape(shape)
-            for key in ("joints_px", "depth_mm", "visible")
+    found: list[tuple[str, _Labels, ShardMember]] = []
+    left = LeftOut(shard, "samples")
+    with one_sentence(
+        f"{shard} is damaged or no shard of poseact make-synthetic ({{error}}); "
+        "remove it and make it again."
+    ):
+        members = members_of(shard)
+        names = [name.removesuffix(".json") for name in members if name.endswith(".json")]
+        if not names:
+            raise ValueError("it has no labels")
+    for name in names:
+        told = (
+            f"The labels of {name} in {shard} do not fit the data set's skeleton of {len(source)} "
+            "joints ({error}); remove the shard and make it again."
         )
-        labelled = np.ones(shape[:2], bool)
-        labels, valid = source.convert(
-            np.concatenate((pixels, depth, seen), -1), labelled, skeleton
+        with left.entry(), one_sentence(told):
+            labels = _Labels.model_validate_json(members[f"{name}.json"].content())
+            shapes = [len(labels.joints_px), len(labels.depth_mm), len(labels.visible)]
+            if shapes != [len(source)] * 3:
+                raise ValueError(f"it has {shapes} joints")
+            found.append((name, labels, members[f"{name}.jpg"]))
+    left.finish(found)
+    shape = (len(found), len(source), -1)
+    pixels, depth, seen = (
+        np.array([getattr(labels, key) for _, labels, _ in found], np.float32).reshape(shape)
+        for key in ("joints_px", "depth_mm", "visible")
+    )
+    labelled = np.ones(shape[:2], bool)
+    converted, valid = source.convert(np.concatenate((pixels, depth, seen), -1), labelled, skeleton)
+    return [
+        PoseSample(
+            name=f"{shard.stem}/{name}",
+            image=image,
+            skeleton=skeleton,
+            joints=converted[i, :, :3],
+            valid=valid[i],
+            visible=valid[i] & (converted[i, :, 3] > 0.5),
+            depth_valid=valid[i],
+            # Of all labels, for the face belongs in the crop whatever the skeleton.
+            box=labelled_box(pixels[i], labelled[i]),
+            camera=Camera(labels.focal_px, labels.centre_px),
+            root_depth_mm=labels.root_depth_mm,
+            area_px=labels.area_px,
+            sequence=labels.sequence,
+            frame=labels.frame,
         )
-        return [
-            PoseSample(
-                name=f"{shard.stem}/{name}",
-                image=images[i],
-                skeleton=skeleton,
-                joints=labels[i, :, :3],
-                valid=valid[i],
-                visible=valid[i] & (labels[i, :, 3] > 0.5),
-                depth_valid=valid[i],
-                # Of all labels, for the face belongs in the crop whatever the skeleton.
-                box=labelled_box(pixels[i], labelled[i]),
-                camera=Camera(tuple(contents[i]["focal_px"]), tuple(contents[i]["centre_px"])),
-                root_depth_mm=float(contents[i]["root_depth_mm"]),
-                area_px=float(contents[i]["area_px"]),
-                sequence=str(contents[i]["sequence"]),
-                frame=int(contents[i]["frame"]),
-            )
-            for i, name in enumerate(names)
-        ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise PoseActError(
-            f"The labels in {shard} do not fit the data set's skeleton of {len(source)} joints "
-            f"({error}); remove the shard and make it again."
-        ) from error
+        for i, (name, labels, image) in enumerate(found)
+    ]

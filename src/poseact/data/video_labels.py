@@ -82,6 +82,9 @@ def _boxes(name: str, pixels: np.ndarray, valid: np.ndarray) -> np.ndarray:
     known = valid[..., None]
     low = np.where(known, pixels, np.inf).min(1)
     high = np.where(known, pixels, -np.inf).max(1)
-    distance = np.abs(np.arange(len(valid))[:, None] - labelled)
-    nearest = labelled[distance.argmin(1)]
+    frames = np.arange(len(valid))
+    after = np.searchsorted(labelled, frames).clip(max=len(labelled) - 1)
+    before = (after - 1).clip(min=0)
+    closer = abs(labelled[before] - frames) <= abs(labelled[after] - frames)
+    nearest = labelled[np.where(closer, before, after)]
     return np.concatenate((low, high), 1)[nearest].astype(np.float32)

@@ -18,6 +18,7 @@ from typing import Any, cast, get_args
 import cv2
 import numpy as np
 
+from poseact._utils.boundary import parse_json
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
 from poseact._utils.interrupt import StopRequest, leave_signals_to_parent, worker_lost
@@ -351,7 +352,7 @@ def _claim(out: Path, spec: SyntheticSpec) -> Path:
     }
     if index.is_file():
         try:
-            found = json.loads(index.read_text("utf-8"))
+            found = parse_json(index.read_bytes())
         except ValueError as error:
             raise PoseActError(
                 f"{index} is no JSON; remove the folder or give another one."
