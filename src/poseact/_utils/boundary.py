@@ -46,8 +46,8 @@ def one_sentence(sentence: str, *, around: bool = False) -> Iterator[None]:
 def reason_of(error: Exception) -> str:
     """What an exception says, in one line of limited length."""
     said = "out of memory" if isinstance(error, MemoryError) else str(error)
-    faults = getattr(error, "errors", None)
-    if callable(faults):  # pydantic's, which tells every fault with its address on the web
+    faults: Callable[[], list[dict[str, Any]]] | None = getattr(error, "errors", None)
+    if faults is not None:  # pydantic's, which tells every fault with its address on the web
         fault = faults()[0]
         said = f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
     said = "".join(c if c.isprintable() else " " for c in said)

@@ -9,7 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image
+from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, ImageFileDirectory_v2
 
+from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
 from poseact.media.quiet import quiet_opencv
@@ -33,6 +35,7 @@ MAX_PIXELS = 2**25
 """Of a frame of video, and of a small picture: more than 8K television has."""
 
 _PIXELS_PER_BYTE = 16
+_MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)
 
 # Pillow warns of large pictures and of odd metadata, of which there are good ones.
 warnings.filterwarnings("ignore", module="PIL")
@@ -103,24 +106,33 @@ def _in_8_bits(image: np.ndarray) -> np.ndarray:
 
 def _check_size(content: bytes, name: str) -> None:
     """Refuse pictures that take much more memory than their file, before they are decoded."""
-    try:
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
-            width, height = picture.size
-        limit = max(MAX_PIXELS, _PIXELS_PER_BYTE * len(content))
-        refused = f"has {width} x {height} px in {len(content):,} bytes"
-        fits = width * height <= limit
-    except Image.DecompressionBombError:
-        fits, limit = False, 2 * (Image.MAX_IMAGE_PIXELS or 0)
-        refused = "is larger than any camera's picture"
-    except Exception as error:
+    with one_sentence(
+        f"The {name} is not a picture that can be decoded; "
+        "it may be damaged, so replace it or leave it out."
+    ):
+        pixels = _pixels_of(content)
+    limit = min(max(MAX_PIXELS, _PIXELS_PER_BYTE * len(content)), _MOST_PIXELS)
+    if pixels > limit:
         raise PoseActError(
-            f"The {name} is not a picture that can be decoded; "
-            f"it may be damaged, so replace it or leave it out."
-        ) from error
-    if not fits:
-        raise PoseActError(
-            f"The {name} {refused}, but at most {limit:,} px are decoded; make it smaller."
+            f"The {name} has {pixels:,} px or more in {len(content):,} bytes, but at most "
+            f"{limit:,} are decoded; make it smaller."
         )
+
+
+def _pixels_of(content: bytes) -> int:
+    """Pixels by the header alone; of a giant, some of them."""
+    file = io.BytesIO(content)
+    if content[:2] in (b"II", b"MM"):
+        # Pillow does not open TIFFs of every number of bits, which OpenCV decodes.
+        tags = ImageFileDirectory_v2(content[: 16 if 43 in content[2:4] else 8])
+        file.seek(tags.next)
+        tags.load(file)
+        return int(tags[IMAGEWIDTH]) * int(tags[IMAGELENGTH])
+    try:
+        with Image.open(file, formats=_FORMATS) as picture:
+            return picture.width * picture.height
+    except Image.DecompressionBombError:
+        return _MOST_PIXELS + 1
 
 
 def write_image(path: Path, rgb: np.ndarray) -> None:
