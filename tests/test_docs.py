@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pkgutil
 import re
-from pathlib import Path
 
 import poseact
+from helpers.paths import ROOT
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
-RECIPES = DOCS.parent / "recipes"
+DOCS = ROOT / "docs"
+RECIPES = ROOT / "recipes"
 
 WITHOUT_PAGE = {"__main__", "assets", "cli"}
 """Modules that nobody imports."""

@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 import poseact
+from helpers.paths import ROOT
 from poseact.data.pose_table import COLUMNS
 from poseact.inference.predictor import DEFAULT_WEIGHTS
 from poseact.models.presets import PRESETS
 from poseact.weights.checkpoint import shipped_weights
-
-ROOT = Path(__file__).resolve().parent.parent
 
 NO_NETWORK = """
 import socket

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import ROOT
+from helpers.paths import ROOT
 from poseact._utils.errors import PoseActError
 from poseact.recipe import ScheduleSpec, differences, load_recipe, load_stages
 from poseact.training.optimisation import rate_factor

@@ -1,0 +1,403 @@
+"""The commands as a user runs them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import poseact
+from helpers.keras_files import write_keras
+from poseact._utils.interrupt import StopRequest
+from poseact.cli import main
+from poseact.data.pose_table import COLUMNS
+from poseact.inference.boxes import read_boxes
+from poseact.inference.predict import predict, px_per_mm
+from poseact.media import VideoReader, VideoWriter, read_image, write_image
+from poseact.skeleton import PA16
+from poseact.weights import catalogue
+
+
+def run(*arguments, cwd=None, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "poseact", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "200", **environment},
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return poseact.save(
+        poseact.create_model("tiny"), tmp_path_factory.mktemp("weights") / "fresh.safetensors"
+    )
+
+
+def noise(seed, height=48, width=64):
+    return np.random.default_rng(seed).integers(0, 255, (height, width, 3), np.uint8)
+
+
+def write_video(path, frames=7, fps=Fraction(30000, 1001)):
+    with VideoWriter(path, fps, 64, 48) as video:
+        for i in range(frames):
+            video.write(noise(i))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    source = tmp_path / "my clips ü"
+    write_image(source / "photo.png", noise(1))
+    write_image(source / "sub dir" / "photo.jpg", noise(2))
+    write_video(source / "photo.mp4")
+    return source
+
+
+@pytest.fixture
+def refused(monkeypatch, capsys):
+    """Runs a command in this process; it must end with code 2 and one sentence."""
+
+    def check(*arguments):
+        monkeypatch.setattr(sys, "argv", ["poseact", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == 2
+        return capsys.readouterr().err
+
+    return check
+
+
+def test_predict_a_folder(folder, weights, tmp_path):
+    out = tmp_path / "out"
+    result = run("predict", folder, "--out", out, "--weights", weights)
+    assert result.returncode == 0, result.stderr
+    assert "9 frames" in result.stdout
+    assert str(out / "poses.parquet") in result.stdout
+    drawn = sorted(p.relative_to(out).as_posix() for p in out.rglob("*_pose.*"))
+    assert drawn == ["photo_pose.mp4", "photo_pose.png", "sub dir/photo_pose.png"]
+
+    table = pq.read_table(out / "poses.parquet")
+    assert table.column_names == list(COLUMNS)
+    assert len(table) == 9 * 16
+    assert set(table["source"].to_pylist()) == {"photo.png", "sub dir/photo.jpg", "photo.mp4"}
+    facts = json.loads(table.schema.metadata[b"poseact"])
+    assert facts["model"]["preset"] == "tiny"
+    assert facts["depth_unit"] == "mm"
+    as_json = json.loads((out / "poses.json").read_text())
+    assert len(as_json["frames"]) == 9
+    assert as_json["columns"] == COLUMNS
+
+    with VideoReader(out / "photo_pose.mp4") as video:
+        assert video.fps == Fraction(30000, 1001)
+        assert len(list(video)) == 7
+
+
+def test_predict_one_video_has_its_facts(tmp_path, weights):
+    report = predict(
+        write_video(tmp_path / "clip.mp4", fps=Fraction(25)), tmp_path / "o", weights=weights
+    )
+    facts = json.loads(pq.read_schema(report.parquet).metadata[b"poseact"])
+    assert (facts["fps"], facts["width"], facts["height"]) == (25, 64, 48)
+    times = pq.read_table(report.parquet)["time"].to_numpy()
+    np.testing.assert_allclose(times[::16], np.arange(7) / 25, atol=1e-4)
+
+
+def test_unreadable_files_do_not_stop_the_others(folder, weights, tmp_path):
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    (folder / "broken.mp4").write_bytes(b"no video")
+    result = run("predict", folder, "--out", tmp_path / "out", "--weights", weights)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert "9 frames" in result.stdout
+    for name in ("broken.jpg", "broken.mp4"):
+        assert name in result.stderr
+    assert len(pq.read_table(tmp_path / "out" / "poses.parquet")) == 9 * 16
+
+
+def test_boxes_from_a_file(folder, weights, tmp_path):
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text(
+        "source,frame,x0,y0,x1,y1\n"
+        "photo.mp4,0,5,5,30,40\nphoto.mp4,0,30,5,60,40\nphoto.mp4,3,5,5,30,40\n"
+    )
+    predict(folder, tmp_path / "out", weights=weights, boxes=boxes)
+    table = pq.read_table(tmp_path / "out" / "poses.parquet")
+    people = set(zip(*(table[c].to_pylist() for c in ("source", "frame", "person")), strict=True))
+    of_video = {row for row in people if row[0] == "photo.mp4"}
+    assert of_video == {("photo.mp4", 0, 0), ("photo.mp4", 0, 1), ("photo.mp4", 3, 0)}
+    assert people - of_video == {("photo.png", 0, 0), ("sub dir/photo.jpg", 0, 0)}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("source,frame,x0\n", "lack the columns y0, x1, y1"),
+        ("source,frame,x0,y0,x1,y1\na.png,0,1,2,3,four\n", "Line 2"),
+        ("source,frame,x0,y0,x1,y1\na.png,0.5,1,2,3,4\n", "Line 2"),
+        ("source,frame,x0,y0,x1,y1\na.png,0,1\n", "Line 2"),
+    ],
+)
+def test_bad_boxes(text, message, tmp_path):
+    (tmp_path / "boxes.csv").write_text(text)
+    with pytest.raises(poseact.PoseActError, match=message):
+        read_boxes(tmp_path / "boxes.csv")
+
+
+def test_a_bad_box_is_found_before_any_work(tmp_path):
+    (tmp_path / "boxes.csv").write_text("source,frame,x0,y0,x1,y1\na.png,0,1,2,nan,4\n")
+    with pytest.raises(poseact.PoseActError, match="Line 2"):
+        read_boxes(tmp_path / "boxes.csv")
+    (tmp_path / "boxes.csv").write_text("source,frame,x0,y0,x1,y1\na.png,-1,1,2,3,4\n")
+    with pytest.raises(poseact.PoseActError, match="before the first"):
+        read_boxes(tmp_path / "boxes.csv")
+
+
+def test_boxes_of_an_unknown_file(tmp_path, weights):
+    write_image(tmp_path / "a.png", noise(0))
+    (tmp_path / "boxes.csv").write_text("source,frame,x0,y0,x1,y1\nA.png,0,1,2,3,4\n")
+    with pytest.raises(poseact.PoseActError, match=r"'A\.png'"):
+        predict(tmp_path / "a.png", tmp_path / "o", weights=weights, boxes=tmp_path / "boxes.csv")
+    assert not (tmp_path / "o").exists()
+
+
+def test_boxes_of_frames_that_do_not_exist_are_told(tmp_path, weights, caplog):
+    write_video(tmp_path / "v.mp4", frames=3)
+    (tmp_path / "boxes.csv").write_text("source,frame,x0,y0,x1,y1\nv.mp4,9,1,2,30,40\n")
+    predict(tmp_path / "v.mp4", tmp_path / "o", weights=weights, boxes=tmp_path / "boxes.csv")
+    assert "frames [9] match no frame" in caplog.text
+
+
+def test_interruption_between_photos_keeps_the_table(tmp_path, weights):
+    for i in range(4):
+        write_image(tmp_path / "in" / f"{i}.png", noise(i))
+    before = signal.getsignal(signal.SIGINT)
+
+    def stop_after_two(step):
+        if step.file == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    report = predict(tmp_path / "in", tmp_path / "out", weights=weights, on_step=stop_after_two)
+    assert report.interrupted
+    assert report.frames == 2
+    assert len(pq.read_table(report.parquet)) == 2 * 16
+    assert len(report.drawn) == 2
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_second_signal_ends_at_once():
+    with StopRequest() as stop:
+        assert not stop
+        signal.raise_signal(signal.SIGTERM)
+        assert stop
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_results_never_replace_an_input(tmp_path, weights):
+    for name in ("x.png", "x_pose.png"):
+        write_image(tmp_path / name, noise(0))
+    before = (tmp_path / "x_pose.png").read_bytes()
+    with pytest.raises(poseact.PoseActError, match="would replace"):
+        predict(tmp_path, tmp_path, weights=weights)
+    assert (tmp_path / "x_pose.png").read_bytes() == before
+
+
+def test_results_are_not_read_as_input(tmp_path, weights):
+    write_image(tmp_path / "x.png", noise(0))
+    for _ in range(2):
+        report = predict(tmp_path, tmp_path / "res", weights=weights)
+        assert report.frames == 1
+
+
+def test_output_that_is_a_file(tmp_path, weights):
+    write_image(tmp_path / "x.png", noise(0))
+    (tmp_path / "taken").write_text("mine")
+    with pytest.raises(poseact.PoseActError, match="taken is a file"):
+        predict(tmp_path / "x.png", tmp_path / "taken", weights=weights)
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_names_with_brackets_are_printed_as_they_are(tmp_path, weights):
+    write_image(tmp_path / "a [red] [x].png", noise(0))
+    (tmp_path / "b [x].jpg").write_bytes(b"")
+    result = run("predict", tmp_path, "--out", tmp_path / "o[b]", "--weights", weights)
+    assert result.returncode == 2
+    assert str(tmp_path / "o[b]" / "a [red] [x]_pose.png") in result.stdout
+    assert "b [x].jpg" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_interruption_keeps_what_was_done(tmp_path, weights):
+    source, out = write_video(tmp_path / "long.mp4", frames=400), tmp_path / "out"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "poseact", "predict", source, "--out", out, "--weights", weights],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(out.glob(".*.mp4")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    stdout, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted" in stdout
+    rows = len(pq.read_table(out / "poses.parquet"))
+    assert 0 < rows < 400 * 16
+    with VideoReader(out / "long_pose.mp4") as video:
+        assert len(list(video)) == rows // 16
+
+
+def test_bad_input_is_one_sentence(tmp_path, weights, refused):
+    assert "none.mp4" in refused("predict", tmp_path / "none.mp4")
+    assert "holds no picture" in refused("predict", tmp_path)
+    fake = tmp_path / "fake.mp4"
+    fake.write_text("hello")
+    assert "fake.mp4" in refused("predict", fake, "--weights", weights)
+    assert "'huge'" in refused("predict", fake, "--weights", "huge")
+    assert "no preset 'x'" in refused("import-keras", fake, "--preset", "x", "-o", tmp_path / "o")
+    assert "side view" in refused(
+        "predict", fake, "--side-view", "--weights", flat_weights(tmp_path)
+    )
+    assert "cannot be looked up" in refused("predict", "x" * 300)
+    assert "no weights" in refused("predict", fake, "--weights", "w" * 300)
+    assert "no-such-command" in refused("no-such-command")
+
+
+def flat_weights(folder):
+    return poseact.save(poseact.create_model("tiny", depth_maps=1), folder / "2d.safetensors")
+
+
+def test_an_error_leaves_no_traceback(tmp_path):
+    result = run("predict", tmp_path / "none.mp4")
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert "Traceback" not in result.stderr
+
+
+def test_drawing_can_be_left_out(tmp_path, weights):
+    write_image(tmp_path / "a.png", noise(0))
+    report = predict(tmp_path / "a.png", tmp_path / "out", weights=weights, draw=False)
+    assert report.drawn == []
+    assert sorted(p.name for p in report.out.iterdir()) == ["poses.json", "poses.parquet"]
+
+
+def test_colliding_names_are_kept_apart(tmp_path, weights):
+    for name in ("a.png", "a.jpg", "A.JPEG", "a_png.jpg"):
+        write_image(tmp_path / "in" / name, noise(0))
+    report = predict(tmp_path / "in", tmp_path / "out", weights=weights)
+    names = {path.relative_to(report.out).as_posix().casefold() for path in report.drawn}
+    assert len(names) == 4
+    assert all(path.is_file() for path in report.drawn)
+
+
+def test_side_view_is_an_inset(tmp_path, weights):
+    write_image(tmp_path / "a.png", np.full((240, 240, 3), 90, np.uint8))
+    write_image(tmp_path / "small.png", np.full((3, 2, 3), 90, np.uint8))
+    plain, inset = (
+        predict(tmp_path, tmp_path / str(view), weights=weights, side_view=view)
+        for view in (False, True)
+    )
+    without, with_view = (
+        read_image(report.out / "a_pose.png").astype(int) for report in (plain, inset)
+    )
+    assert (with_view[:60, -60:] != without[:60, -60:]).any(-1).mean() > 0.9
+    np.testing.assert_array_equal(with_view[100:], without[100:])
+    assert read_image(inset.out / "small_pose.png").shape == (3, 2, 3)
+
+
+def test_scale_of_a_person_from_the_trunk():
+    joints = np.zeros((16, 3))
+    joints[PA16.index("thorax")] = (0, -40, 300)  # 400 mm in the picture, 300 mm in depth
+    assert px_per_mm(joints, PA16) == pytest.approx(0.1)
+
+
+def test_help_lists_the_commands():
+    result = run("--help")
+    assert result.returncode == 0
+    for command in ("predict", "demo", "import-keras", "weights"):
+        assert command in result.stdout
+
+
+def test_version():
+    result = run("--version")
+    assert (result.returncode, result.stdout) == (0, f"poseact {poseact.__version__}\n")
+
+
+# ------------------------------------------------------------------ catalogue
+
+
+def test_weights_list_keeps_addresses_whole():
+    result = run("weights", "list", COLUMNS="80")
+    assert result.returncode == 0, result.stderr
+    assert all(file.url in result.stdout for file in catalogue.PUBLISHED)  # unbroken
+
+
+def test_weights_list_names_release_and_check_sum():
+    result = run("weights", "list")
+    assert "weights_PE_MPII_cvpr18_19-09-2017.h5" in result.stdout
+    assert "d6b85ba4b8a3fc9d05c8ad73f763d999" in result.stdout
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """A catalogue whose one file lies on this disk."""
+    source = tmp_path / "release" / "weights.h5"
+    source.parent.mkdir()
+    source.write_bytes(b"some weights")
+    md5 = hashlib.md5(b"some weights", usedforsecurity=False).hexdigest()
+    file = catalogue.PublishedFile("cvpr18-mpii", source.name, source.as_uri(), md5, "v0")
+    monkeypatch.setattr(catalogue, "PUBLISHED", (file,))
+    return source
+
+
+def test_fetch_verifies_and_reuses(published, tmp_path):
+    seen = []
+    path = catalogue.fetch("cvpr18-mpii", tmp_path / "cache", lambda *p: seen.append(p))
+    assert path.read_bytes() == b"some weights"
+    assert seen[-1][0] == 12
+    published.unlink()
+    assert catalogue.fetch("cvpr18-mpii", tmp_path / "cache") == path
+
+
+def test_fetch_refuses_another_content(published, tmp_path):
+    published.write_bytes(b"tampered")
+    with pytest.raises(poseact.PoseActError, match="nothing was kept"):
+        catalogue.fetch("cvpr18-mpii", tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_fetch_without_network_or_file(published, tmp_path):
+    published.unlink()
+    with pytest.raises(poseact.PoseActError, match="could not be fetched"):
+        catalogue.fetch("cvpr18-mpii", tmp_path / "cache")
+    with pytest.raises(poseact.PoseActError, match="published no file for 'tiny'"):
+        catalogue.fetch("tiny", tmp_path / "cache")
+
+
+def test_fetch_by_hand_says_where():
+    with pytest.raises(poseact.PoseActError, match="by hand"):
+        catalogue.fetch("spnet-ntu")
+
+
+def test_fetched_file_loads_by_its_preset(tmp_path, monkeypatch):
+    monkeypatch.setenv("POSEACT_CACHE", str(tmp_path))
+    with pytest.raises(poseact.PoseActError, match="weights fetch PRESET"):
+        poseact.load("cvpr18-mpii")
+    write_keras(tmp_path / "weights_PE_MPII_cvpr18_19-09-2017.h5", "cvpr18-mpii")
+    assert poseact.load("cvpr18-mpii").card.preset == "cvpr18-mpii"

@@ -1,0 +1,1 @@
+"""Generated data sets, files and networks that several tests share."""
