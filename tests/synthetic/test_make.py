@@ -26,7 +26,7 @@ SMALL = {"count": 6, "size": 64, "shard_size": 2}
 def whole(tmp_path_factory):
     out = tmp_path_factory.mktemp("whole")
     report = make_synthetic(out, **SMALL)
-    assert (report.shards, report.images, report.made, report.interrupted) == (3, 6, 6, False)
+    assert (report.shards, report.items, report.made, report.interrupted) == (3, 6, 6, False)
     return out
 
 
@@ -94,7 +94,8 @@ class TestShards:
 
     def test_clips_are_not_cut(self, tmp_path):
         make_synthetic(tmp_path, count=8, size=64, shard_size=5, clip_length=4)
-        assert [len(r) for r in SyntheticSpec(8, shard_size=5, clip_length=4).shards()] == [4, 4]
+        plan = SyntheticSpec(8, shard_size=5, clip_length=4).plan()
+        assert [len(plan.items(shard)) for shard in range(plan.shards)] == [4, 4]
         samples = read_synthetic(tmp_path)
         assert [s.frame for s in samples] == [0, 1, 2, 3] * 2
         assert len({s.sequence for s in samples}) == 2

@@ -7,8 +7,6 @@ import threading
 from types import FrameType
 from typing import Any
 
-from poseact._utils.errors import PoseActError
-
 
 class StopRequest:
     """True from the first SIGINT or SIGTERM on; a second one ends the program at once.
@@ -47,11 +45,3 @@ def leave_signals_to_parent() -> None:
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-
-
-def worker_lost() -> PoseActError:
-    """The error of a job one of whose worker processes died."""
-    return PoseActError(
-        "A worker was ended from outside, perhaps for want of memory; "
-        "run the same command again, with fewer workers, to go on."
-    )

@@ -77,7 +77,7 @@ def make_synthetic_command(
             on_images=lambda done, total: progress.update(task, completed=done, total=total),
         )
     make_console().print(
-        f"{report.images} pictures ({report.made} new) in {report.shards} shards: {report.out}; "
+        f"{report.items} pictures ({report.made} new) in {report.shards} shards: {report.out}; "
         f"description: {report.index}"
     )
     if report.interrupted:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import math
-import multiprocessing
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
-from multiprocessing.context import SpawnContext
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
-import cv2
 import torch
 
 from poseact._utils.errors import PoseActError
-from poseact._utils.interrupt import StopRequest, leave_signals_to_parent, worker_lost
+from poseact._utils.interrupt import StopRequest
+from poseact._utils.worker_pool import Tick, check_workers, run_jobs
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.clips.blanking import Background
 from poseact.clips.features import (
@@ -46,8 +43,6 @@ NOBODY_BELOW = 0.07
 With the shipped weights, pictures without contrast have 0.05, smooth noise 0.07, scenes without
 people 0.09 to 0.28 and filmed exercises 0.085 to 0.46: only what is surely empty is left out.
 """
-
-_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -141,8 +136,7 @@ def extract(
 
     Raises:
         PoseActError: The weights cannot be read, the features cannot be written, there is no such
-            background, or a worker was ended from outside. What is wrong with a clip is a finding
-            instead.
+            background, or a worker process died. What is wrong with a clip is a finding instead.
     """
     check_workers(workers)
     if background not in get_args(Background):
@@ -156,28 +150,34 @@ def extract(
     found = {path: features for path in set(kept.values()) if (features := read_kept(path))}
     jobs = _jobs(kept, found.keys(), background)
     files = len({clip.path for clip in clips})
-    run = _ExtractionRun(
-        network, device, jobs, on_step or (lambda _: None), files - len(jobs), files
-    )
+    threads = None if workers == 1 else max((os.cpu_count() or 1) // workers, 1)
+    step = ExtractStep(files - len(jobs), files, 0)
+
+    def tell(**changes: int) -> None:
+        nonlocal step
+        step = replace(step, **changes)
+        if on_step is not None:
+            on_step(step)
+
+    tell()
     with nullcontext(stop) if stop is not None else StopRequest() as request:
-        failed |= run.alone(request) if workers == 1 else run.together(request, workers)
+        for job, failure in run_jobs(
+            partial(_Extractor, network, device, threads),
+            jobs,
+            workers=workers,
+            stop=request,
+            on_tick=lambda frames: tell(frames=frames),
+        ):
+            if failure is not None:
+                failed[job.video] = failure
+            tell(files=step.files + 1)
         interrupted = bool(request)
-    extraction = Extraction(frames=run.frames, interrupted=interrupted)
+    extraction = Extraction(frames=step.frames, interrupted=interrupted)
     for clip in clips:
         path = kept.get(clip)
         features = None if path is None else found.get(path) or read_kept(path)
         _add(extraction, clip, features, failed.get(clip.path), network.config.skeleton)
     return extraction
-
-
-def check_workers(workers: int) -> None:
-    """Refuse a number of processes that cannot be.
-
-    Raises:
-        PoseActError: It is below 1.
-    """
-    if workers < 1:
-        raise PoseActError(f"{workers} workers were asked for; give 1 or more.")
 
 
 @dataclass(frozen=True)
@@ -263,133 +263,34 @@ def _add(
     )
 
 
-class _Stopped(Exception):
-    """The video in hand is given up."""
+class _Extractor:
+    """Reads and keeps the features of videos."""
 
+    def __init__(self, network: Network, device: str | None, threads: int | None) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self._predictor = Predictor(network, device=device)
 
-def _read(
-    predictor: Predictor, job: _Job, on_frame: Callable[[], None], stopped: Callable[[], bool]
-) -> str | None:
-    """Read and keep the features of a video's stretches; the reason where it cannot be read.
+    def __call__(self, job: _Job, tick: Tick) -> str | None:
+        """Read the stretches of a video; the reason if it cannot be read.
 
-    Raises:
-        PoseActError: The features cannot be written.
-    """
+        Raises:
+            PoseActError: The features cannot be written.
+        """
 
-    def frames(reader: VideoReader) -> Iterator[Frame]:
-        for frame in reader:
-            yield frame
-            on_frame()
-            if stopped():
-                raise _Stopped
+        def frames(reader: VideoReader) -> Iterator[Frame]:
+            for frame in reader:
+                yield frame
+                tick()
 
-    try:
-        reader = VideoReader(job.video)
-    except PoseActError as error:
-        return str(error)
-    with reader, suppress(_Stopped):
-        read = read_features(predictor, frames(reader), list(job.targets), job.background)
-        for stretch, features in read:
-            if features is not None:
-                write_features(job.targets[stretch], features)
-    return None
-
-
-@dataclass
-class _ExtractionRun:
-    """An extraction under way; both ways to run it return the videos that failed, and why."""
-
-    network: Network
-    device: str | None
-    jobs: list[_Job]
-    on_step: OnExtractStep
-    files: int
-    of: int
-    frames: int = 0
-
-    def alone(self, stop: StopRequest) -> dict[Path, str]:
-        """Read the videos in this process."""
-        failed: dict[Path, str] = {}
-        self._tell()
-        if not self.jobs:
-            return failed
-        predictor = Predictor(self.network, device=self.device)
-
-        def on_frame() -> None:
-            self.frames += 1
-            self._tell()
-
-        for job in self.jobs:
-            failure = _read(predictor, job, on_frame, lambda: bool(stop))
-            if failure is not None:
-                failed[job.video] = failure
-            if stop:
-                break
-            self.files += 1
-            self._tell()
-        return failed
-
-    def together(self, stop: StopRequest, workers: int) -> dict[Path, str]:
-        """Read them in several processes."""
-        failed: dict[Path, str] = {}
-        self._tell()
-        context = multiprocessing.get_context("spawn")
-        threads = max((os.cpu_count() or 1) // workers, 1)
-        shared = _Shared(context, self.network, self.device, threads)
-        with ProcessPoolExecutor(workers, context, _start_worker, (shared,)) as pool:
-            waiting = {pool.submit(_work, job): job.video for job in self.jobs}
-            try:
-                while waiting and not stop:
-                    finished, _ = wait(waiting, _POLL_SECONDS, FIRST_COMPLETED)
-                    for future in finished:
-                        video, failure = waiting.pop(future), future.result()
-                        if failure is not None:
-                            failed[video] = failure
-                        self.files += 1
-                    self.frames = shared.frames.value
-                    self._tell()
-            except BrokenProcessPool as error:
-                raise worker_lost() from error
-            finally:
-                shared.stop.set()
-                pool.shutdown(cancel_futures=True)
-        return failed
-
-    def _tell(self) -> None:
-        self.on_step(ExtractStep(self.files, self.of, self.frames))
-
-
-class _Shared:
-    """What the processes have in common."""
-
-    def __init__(
-        self, context: SpawnContext, network: Network, device: str | None, threads: int
-    ) -> None:
-        self.network, self.device, self.threads = network, device, threads
-        self.stop = context.Event()
-        self.frames = context.Value("q", 0)
-
-
-class _Worker:
-    """What a process remembers between its videos."""
-
-    shared: _Shared
-    predictor: Predictor
-
-
-def _start_worker(shared: _Shared) -> None:
-    leave_signals_to_parent()
-    cv2.setNumThreads(1)
-    torch.set_num_threads(shared.threads)
-    _Worker.shared = shared
-    _Worker.predictor = Predictor(shared.network, device=shared.device)
-
-
-def _work(job: _Job) -> str | None:
-    shared = _Worker.shared
-
-    def on_frame() -> None:
-        with shared.frames.get_lock():
-            shared.frames.value += 1
-
-    return _read(_Worker.predictor, job, on_frame, shared.stop.is_set)
+        try:
+            reader = VideoReader(job.video)
+        except PoseActError as error:
+            return str(error)
+        with reader:
+            stretches = list(job.targets)
+            read = read_features(self._predictor, frames(reader), stretches, job.background)
+            for stretch, features in read:
+                if features is not None:
+                    write_features(job.targets[stretch], features)
+        return None

@@ -15,6 +15,7 @@ from poseact._utils.device import on_device
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import unwritable
 from poseact._utils.interrupt import StopRequest
+from poseact._utils.worker_pool import check_workers
 from poseact.actions.action_names import BACKGROUND
 from poseact.actions.clip_inputs import ActionNetwork, window_fps
 from poseact.actions.pose_sequence import PoseSequence
@@ -33,7 +34,6 @@ from poseact.clips.action_data import (
 from poseact.clips.action_report import Measured, ReportFiles, write_report
 from poseact.clips.check_clips import require_trainable
 from poseact.clips.copies import join_recordings
-from poseact.clips.extract import check_workers
 from poseact.clips.folder import find_clips
 from poseact.data.filmed_clips import FilmedClip
 from poseact.data.split import check_share, split_by_recording

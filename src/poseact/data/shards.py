@@ -35,13 +35,12 @@ from poseact.data.images import ShardMember
 from poseact.data.label_files import require_file
 from poseact.data.npz_file import load_arrays
 from poseact.data.sample import PoseSample
+from poseact.data.shard_writer import INDEX, ShardPlan
 from poseact.data.tar_file import members_of
 from poseact.data.video import LabelledVideo, VideoPoses
 from poseact.data.video_labels import Part, of_part
 from poseact.media import decode_image
 from poseact.skeleton import PA16, SKELETONS, Skeleton
-
-INDEX = "index.json"
 
 EVERY_JOINT = Skeleton(
     "every-joint",
@@ -79,15 +78,9 @@ class PackIndex(BaseModel):
     names: str
     """Digest of the items' names."""
 
-    def shards(self) -> list[range]:
-        """The numbers of the items in each shard."""
-        step = self.shard_size
-        return [range(i, min(i + step, self.count)) for i in range(0, self.count, step)]
-
-    @staticmethod
-    def shard_name(shard: int) -> str:
-        """File name of a shard."""
-        return f"{shard:06d}.tar"
+    def plan(self) -> ShardPlan:
+        """Which items lie in which shard."""
+        return ShardPlan(self.count, self.shard_size)
 
 
 def read_index(root: Path) -> PackIndex:
@@ -270,16 +263,17 @@ def _shards(root: Path, kind: Kind) -> list[Path]:
         other = "packed-videos" if index.kind == "videos" else "packed"
         raise PoseActError(f"{root} holds packed {index.kind}; read it with the adapter {other}.")
     # The index may claim any number of shards, so those that are there are counted.
-    count = -(-index.count // index.shard_size)
+    plan = index.plan()
+    count = plan.shards
     present = {int(file.stem) for file in root.glob("*.tar") if file.stem.isdecimal()}
     missing = count - sum(number < count for number in present)
     if missing:
         first = next(number for number in range(count) if number not in present)
         raise PoseActError(
-            f"{root} lacks {missing} of its {count} shards, such as {index.shard_name(first)}; "
+            f"{root} lacks {missing} of its {count} shards, such as {plan.file_name(first)}; "
             "let poseact data pack finish it, or copy it again."
         )
-    return [root / index.shard_name(number) for number in range(count)]
+    return [root / plan.file_name(number) for number in range(count)]
 
 
 def _items(shard: Path, labels: type[Labels], left: LeftOut) -> list[_Item[Labels]]:

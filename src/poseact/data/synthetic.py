@@ -14,10 +14,9 @@ from poseact._utils.left_out import LeftOut
 from poseact.data.camera import Camera
 from poseact.data.images import ShardMember
 from poseact.data.sample import PoseSample, labelled_box
+from poseact.data.shard_writer import INDEX
 from poseact.data.tar_file import members_of
 from poseact.skeleton import PA16, Skeleton
-
-INDEX = "index.json"
 
 _Point = tuple[FiniteFloat, FiniteFloat]
 
