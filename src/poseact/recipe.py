@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
+from poseact._utils.yaml_text import parse_yaml
 from poseact.data.augment import AugmentRanges
 from poseact.data.mix import rows_of
 from poseact.data.sources import SourceSpec
@@ -261,13 +262,8 @@ def load_stages(path: str | Path, changes: Mapping[str, Any] | None = None) -> l
         PoseActError: The file is missing or no YAML, or a field is missing, unknown or wrong.
     """
     path = Path(path)
-    try:
-        content = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise PoseActError(f"The recipe {path} cannot be read ({reason}); give a YAML file.") from (
-            error
-        )
+    with one_sentence(f"The recipe {path} cannot be read ({{error}}); give a YAML file."):
+        content = parse_yaml(path.read_text("utf-8"))
     if not isinstance(content, dict):
         raise PoseActError(f"The recipe {path} holds no fields; see the recipes that are shipped.")
     stages = content.pop("stages", None) or {}

@@ -122,14 +122,14 @@ def pack_command(
 
 def _options(pairs: list[str]) -> dict[str, Any]:
     """Values in YAML by their names."""
-    import yaml
+    from poseact._utils.yaml_text import parse_yaml
 
     options = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         try:
-            options[name.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError:
+            options[name.strip()] = parse_yaml(value)
+        except ValueError:
             equals = ""
         if not equals:
             raise PoseActError(

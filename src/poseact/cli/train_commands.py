@@ -98,16 +98,15 @@ def parsed_changes(
     Raises:
         PoseActError: There is no ``=``, or the value is no YAML.
     """
-    import yaml
-
     from poseact._utils.errors import PoseActError
+    from poseact._utils.yaml_text import parse_yaml
 
     parsed = {}
     for change in changes:
         field, equals, value = change.partition("=")
         try:
-            parsed[field] = yaml.safe_load(value)
-        except yaml.YAMLError:
+            parsed[field] = parse_yaml(value)
+        except ValueError:
             equals = ""
         if not equals or not field:
             raise PoseActError(

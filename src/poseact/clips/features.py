@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save as serialise
 
+from poseact._utils.boundary import one_sentence, parse_json
+from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
 from poseact.clips.blanking import Background, read_blanked
 from poseact.clips.people import find_people
@@ -192,12 +194,15 @@ def read_kept(path: Path) -> ClipFeatures | None:
     if not path.is_file():
         return None
     try:
-        with safe_open(path, "np") as file:
-            header = json.loads(file.metadata()[_HEADER_KEY])
+        with one_sentence("{error}"), safe_open(path, "np") as file:
+            header = parse_json(file.metadata()[_HEADER_KEY])
             arrays = {name: file.get_tensor(name) for name in _ARRAYS}
-        if header["digest"] == _digest(arrays):
-            return ClipFeatures(**arrays, sharpness=header["sharpness"], people=header["people"])
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            shape = arrays["joints"].shape[:2]
+            fits = arrays["times"].shape == shape[:1] and arrays["confidence"].shape == shape
+            if fits and header["digest"] == _digest(arrays):
+                sharpness, people = float(header["sharpness"]), int(header["people"])
+                return ClipFeatures(**arrays, sharpness=sharpness, people=people)
+    except PoseActError as error:
         _log.debug("%s: %s", path, error)
     _log.warning("The kept features %s are damaged and are made again.", path)
     return None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -12,10 +14,13 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from poseact._utils.boundary import one_sentence, parse_json, reason_of
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
 
 FORMAT = "poseact-job-1"
+
+_log = logging.getLogger(__name__)
 
 INDEX_COLUMNS: dict[str, str] = {
     "source": "File, relative to the folder that was given.",
@@ -126,9 +131,14 @@ class JobFolder:
             )
 
     def read(self, name: str) -> FileRecord | None:
-        """The record of a file, None where there is none."""
-        found = _read_json(self._record(name))
-        return None if found is None else FileRecord(**found)
+        """The record of a file; None where there is none, or a damaged one, with a warning."""
+        path = self._record(name)
+        try:
+            found = _read_json(path)
+            return None if found is None else _record_of(name, found)
+        except PoseActError as error:
+            _log.warning("%s", error)
+        return None
 
     def write(self, record: FileRecord) -> None:
         """Keep the record of a file.
@@ -206,17 +216,43 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         PoseActError: It cannot be read or is no JSON object.
     """
     try:
-        found = json.loads(path.read_text())
+        found = parse_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         raise PoseActError(
-            f"The record {path} cannot be read ({error}); remove it, and what it tells of is "
-            "predicted again."
+            f"The record {path} cannot be read ({reason_of(error)}); remove it, and what it tells "
+            "of is predicted again."
         ) from error
     if not isinstance(found, dict):
         raise PoseActError(f"The record {path} is no JSON object; remove it.")
     return found
+
+
+def _record_of(name: str, found: dict[str, Any]) -> FileRecord:
+    """A record of the right file and types.
+
+    Raises:
+        PoseActError: It is another's, or no record.
+    """
+    with one_sentence(
+        f"The record of {name} makes no sense ({{error}}), so the file is predicted again."
+    ):
+        record = FileRecord(**found)
+        texts = (record.run, record.worker, "" if record.reason is None else record.reason)
+        whole = (record.attempts, record.bytes, record.frames)
+        if (
+            record.source != name
+            or record.status not in ("started", "done", "failed")
+            or not all(isinstance(text, str) for text in texts)
+            or not all(type(number) is int and 0 <= number < 2**53 for number in whole)
+            or record.attempts >= 2**31
+            or type(record.seconds) not in (int, float)
+            or not 0 <= record.seconds < math.inf
+            or type(record.actions) is not bool
+        ):
+            raise ValueError("a fact is of another file or type")
+    return record
 
 
 def _text(name: str) -> str:

@@ -1,0 +1,50 @@
+"""YAML, read without what a few lines of it may unfold to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from poseact._utils.boundary import reason_of, require_bounded
+
+# The parser takes ten seconds for a million characters.
+_LONGEST = 2**18
+_MOST_VALUES = 10**5
+_LARGEST = 2**53
+
+
+def parse_yaml(text: str) -> Any:
+    """The values of a YAML text.
+
+    Raises:
+        ValueError: It is no YAML, too long, unfolds to too many values, or holds a whole number
+            beyond 2^53.
+    """
+    if len(text) > _LONGEST:
+        raise ValueError(f"it has {len(text):,} characters, more than {_LONGEST:,}")
+    try:
+        content = yaml.load(text, _Loader)
+    except Exception as error:
+        raise ValueError(reason_of(error)) from error
+    require_bounded(content, _MOST_VALUES)
+    return content
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader with limits."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        # Mappings that merge others may grow tenfold with every line.
+        if len(node.value) > _MOST_VALUES:
+            raise ValueError(f"a mapping unfolds to more than {_MOST_VALUES:,} values")
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        value = super().construct_yaml_int(node)
+        if abs(value) > _LARGEST:
+            raise ValueError("it holds a whole number beyond 2^53")
+        return value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
