@@ -15,10 +15,12 @@ from typing import Literal
 
 import numpy as np
 
+from poseact._utils.boundary import values_allowed
 from poseact._utils.errors import PoseActError
 from poseact.data.sequences.common import MM_PER_METRE, behind, files_below
 from poseact.data.sequences.ntu_skeletons import (
     NTU_FPS,
+    NUMBERS_OF_BODY,
     JointNumbers,
     NtuFacts,
     Protocol,
@@ -36,6 +38,8 @@ _SAMPLE = re.compile(r"S\d{3}C\d{3}P\d{3}R\d{3}A\d{3}")
 _MISSING_LISTS = "*samples_with_missing_skeletons*.txt"
 
 _WHAT = "the skeleton files of NTU RGB+D, such as S001C001P001R001A001.skeleton"
+
+_LONGEST_NUMBER = 20
 
 _log = logging.getLogger(__name__)
 
@@ -110,12 +114,13 @@ class _KinectPoses:
 
     def load(self) -> VideoPoses:
         """See :class:`~poseact.data.video.PoseSource`."""
-        numbers = main_body(self.file)
-        if numbers is None:
+        body = main_body(self.file)
+        if body is None:
             raise PoseActError(
                 f"Nobody is in view in {self.file}; put the data set's list of samples with "
                 "missing skeletons into its folder."
             )
+        numbers = body.in_all_frames()
         state = numbers[..., JointNumbers.STATE]
         pixels = numbers[..., JointNumbers.COLOUR_PX]
         placed = np.all(np.isfinite(pixels), axis=-1, keepdims=True)
@@ -138,13 +143,15 @@ class _KinectPoses:
 def _frame_count(file: Path) -> int:
     """The number that a skeleton file begins with."""
     with file.open(encoding="ascii", errors="replace") as lines:
-        first = next(lines, "").strip()
-    if not first.isdecimal() or not int(first):
+        first = lines.readline(_LONGEST_NUMBER).strip()
+    frames = int(first) if first.isdecimal() else 0
+    # Labels of a video have every frame, so that they are to be fewer than the file has place for.
+    if not 0 < frames * NUMBERS_OF_BODY <= values_allowed(file.stat().st_size):
         raise PoseActError(
             f"{file} begins with {first[:20]!r}, but its number of frames was expected; "
             "fetch the file again."
         )
-    return int(first)
+    return frames
 
 
 def _missing_samples(root: Path) -> set[str]:

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from poseact._utils.boundary import one_sentence, parse_json, require_bounded, require_values
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
 from poseact.actions.frame_pose import FramePose
@@ -73,6 +74,12 @@ _TYPES: dict[str, pa.DataType] = {
 
 # Poses that are turned into columns at a time, which bounds the memory that writing takes.
 _POSES_PER_BATCH = 8192
+
+# A pose takes a hundred bytes and more, unless nothing moves.
+_LEAST_POSES = 2**16
+_BYTES_PER_POSE = 4
+
+_MOST_FACTS = 10**5
 
 # Decimals in JSON: a hundredth of a px and a tenth of a mm are below what a network can resolve.
 _PIXEL_DECIMALS = 2
@@ -261,14 +268,15 @@ class PoseTable:
         Raises:
             PoseActError: The file cannot be read or is not such a table.
         """
-        try:
-            with pq.ParquetFile(path) as file:
-                return cls._read(file)
-        except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
-            raise PoseActError(
-                f"The file {path} could not be read as a table of poses ({error}); "
-                f"give a Parquet file that PoseAct wrote."
-            ) from error
+        with (
+            one_sentence(
+                f"The file {path} could not be read as a table of poses ({{error}}); "
+                "give a Parquet file that PoseAct wrote."
+            ),
+            # Texts stay dictionaries, for written out they may be a million times as many.
+            pq.ParquetFile(path, read_dictionary=["source", "joint"]) as file,
+        ):
+            return cls._read(file, path.stat().st_size)
 
     @property
     def _dimensions(self) -> int:
@@ -374,11 +382,12 @@ class PoseTable:
         }
 
     @classmethod
-    def _read(cls, file: pq.ParquetFile) -> PoseTable:
+    def _read(cls, file: pq.ParquetFile, file_bytes: int) -> PoseTable:
         metadata = file.schema_arrow.metadata or {}
         if _METADATA_KEY not in metadata:
             raise ValueError("it carries no facts of PoseAct")
-        facts = json.loads(metadata[_METADATA_KEY])
+        facts = parse_json(metadata[_METADATA_KEY])
+        require_bounded(facts, _MOST_FACTS)
         if facts["format"] != FORMAT:
             raise ValueError(f"its format is {facts['format']}, not {FORMAT}")
         skeleton = facts["skeleton"]
@@ -391,16 +400,20 @@ class PoseTable:
             ),
             **{name: facts[name] for name in ("fps", "width", "height", "depth_unit", "model")},
         )
+        _require_rows(file.metadata, len(table.skeleton), file_bytes)
         # Whole poses: a batch of rows could end within one otherwise.
-        for rows in file.iter_batches(_POSES_PER_BATCH * len(table.skeleton)):
+        for rows in file.iter_batches(_POSES_PER_BATCH * len(table.skeleton), columns=[*COLUMNS]):
             table._extend(rows)
         return table
 
     def _extend(self, rows: pa.RecordBatch) -> None:
         count = len(self.skeleton)
-        if rows.column("joint").to_pylist() != list(self.skeleton.joints) * (len(rows) // count):
+        joints_there, numbers = _dictionary(rows, "joint")
+        expected = [joints_there.index(joint) for joint in self.skeleton.joints]
+        if len(rows) % count or (numbers.reshape(-1, count) != expected).any():
             raise ValueError(f"its rows are not whole poses of skeleton {self.skeleton.name}")
-        names = rows.column("source").to_pylist()[::count]
+        sources, places = _dictionary(rows, "source")
+        names = [sources[place] for place in places[::count].tolist()]
 
         def values(name: str) -> np.ndarray:
             return rows.column(name).to_numpy(zero_copy_only=False).reshape(-1, count)
@@ -423,6 +436,30 @@ class PoseTable:
                 box=tuple(boxes[k]),
             )
             self.append(pose, name)
+
+
+def _require_rows(stated: pq.FileMetaData, joints: int, file_bytes: int) -> None:
+    """Refuse a table that claims more than a file of its size holds.
+
+    Raises:
+        ValueError: It does, or it has no joints.
+    """
+    groups = (stated.row_group(number) for number in range(stated.num_row_groups))
+    unfolded = sum(
+        g.column(k).total_uncompressed_size for g in groups for k in range(g.num_columns)
+    )
+    require_values(max(2 * stated.num_rows, unfolded // 8), file_bytes)
+    poses = stated.num_rows // joints
+    if poses > _LEAST_POSES + file_bytes // _BYTES_PER_POSE:
+        raise ValueError(f"it claims {poses:,} poses in {file_bytes:,} bytes")
+
+
+def _dictionary(rows: pa.RecordBatch, name: str) -> tuple[list[str], np.ndarray]:
+    """The different texts of a column, and which of them each row has."""
+    found = rows.column(name)
+    if not isinstance(found, pa.DictionaryArray) or found.null_count:
+        raise TypeError(f"its column {name} does not hold texts")
+    return found.dictionary.to_pylist(), found.indices.to_numpy(zero_copy_only=False)
 
 
 def _text(name: str) -> str:

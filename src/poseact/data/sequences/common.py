@@ -125,23 +125,21 @@ def from_kinect(metres: np.ndarray, root: int) -> np.ndarray:
     return behind(metres * (-MM_PER_METRE, -MM_PER_METRE, MM_PER_METRE), root)
 
 
-def most_moving(places: np.ndarray, known: np.ndarray) -> int:
-    """Which of several people moves most.
+def movement(places: np.ndarray, known: np.ndarray) -> float:
+    """How much a person moves: how far the joints stray from their mean places, over all frames.
 
-    Movement is how far the joints stray from their mean places, summed over frames. Unlike the
-    length of their path it is not raised by jitter, and unlike the average over frames it is small
-    for somebody who is in view for a moment only.
+    Unlike the length of their path it is not raised by jitter, and unlike the average over frames
+    it is small for somebody who is in view for a moment only.
 
     Args:
-        places: ``(M, N, J, D)``; a place that is not finite counts as not known.
-        known: ``(M, N, J)`` boolean.
+        places: ``(N, J, D)``; a place that is not finite counts as not known.
+        known: ``(N, J)`` boolean.
     """
-    known = known & np.isfinite(places).all(-1)
-    weights = known[..., None]
-    counts = np.maximum(weights.sum(1, keepdims=True), 1)
-    means = np.where(weights, places, 0).sum(1, keepdims=True) / counts
+    weights = (known & np.isfinite(places).all(-1))[..., None]
+    counts = np.maximum(weights.sum(0, keepdims=True), 1)
+    means = np.where(weights, places, 0).sum(0, keepdims=True) / counts
     strays = np.where(weights, places - means, 0)
-    return int(np.argmax((strays**2).sum((1, 2, 3))))
+    return float((strays**2).sum())
 
 
 def skeleton_named(name: str) -> Skeleton:

@@ -14,15 +14,16 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.data.sequences.common import (
     files_below,
+    frame_times,
     from_kinect,
-    most_moving,
+    movement,
     only_known,
     read_each,
-    regular_times,
 )
 from poseact.models.labels import NTU120
 from poseact.skeleton import NTU25
@@ -43,6 +44,9 @@ _NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 NTU_FPS = 30.0
 _BODY_NUMBERS = 10
 _JOINT_NUMBERS = 12
+NUMBERS_OF_BODY = len(NTU25) * _JOINT_NUMBERS
+"""Numbers that a file has of the joints of a body in a frame."""
+
 _WHAT = "a skeleton file of NTU RGB+D, such as S001C001P001R001A001.skeleton"
 
 
@@ -76,49 +80,65 @@ def read_ntu(path: Path, *, protocol: Protocol = "xsub") -> list[PoseSequence]:
     return read_each(path, files, lambda name, file: _read(name, file, protocol))
 
 
-def main_body(file: Path) -> np.ndarray | None:
-    """What a file says of the body that moves most.
+class Body(NamedTuple):
+    """What a file says of one body.
 
-    Returns:
-        ``(N, 25, 12)`` numbers of each joint, in the order of :class:`JointNumbers`, 0 in the
-        frames in which the body is not in view; None where nobody is.
+    Attributes:
+        length: Frames of the file.
+        frames: ``(N,)`` those in which the body is in view.
+        numbers: ``(N, 25, 12)`` numbers of each joint there, in the order of
+            :class:`JointNumbers`.
+    """
+
+    length: int
+    frames: np.ndarray
+    numbers: np.ndarray
+
+    @property
+    def known(self) -> np.ndarray:
+        """``(N, 25)`` boolean; the joint has a place."""
+        placed = np.isfinite(self.numbers[..., JointNumbers.METRES]).all(-1)
+        return placed & (self.numbers[..., JointNumbers.STATE] > 0)
+
+    def in_all_frames(self) -> np.ndarray:
+        """``(length, 25, 12)`` numbers, 0 in the frames in which the body is not in view."""
+        numbers = np.zeros((self.length, *self.numbers.shape[1:]))
+        numbers[self.frames] = self.numbers
+        return numbers
+
+
+def main_body(file: Path) -> Body | None:
+    """The body that moves most; None where nobody is in view.
 
     Raises:
         PoseActError: The file is missing, cut short or of another layout.
     """
-    try:
-        frames, bodies = _bodies(file.read_text(encoding="ascii").split())
-    except (OSError, ValueError, IndexError) as error:
-        raise PoseActError(
-            f"{file} is missing, cut short or of another layout ({error}); give {_WHAT}."
-        ) from error
-    if not bodies:
-        return None
-    numbers = np.zeros((len(bodies), frames, len(NTU25), _JOINT_NUMBERS))
-    for row, body in enumerate(bodies):
-        for frame, joints in body.items():
-            numbers[row, frame] = joints
-    places = numbers[..., JointNumbers.METRES]
-    known = (numbers[..., JointNumbers.STATE] > 0) & np.isfinite(places).all(-1)
-    best = most_moving(places, known)
-    return numbers[best] if known[best].any() else None
+    with one_sentence(
+        f"{file} is missing, cut short or of another layout ({{error}}); give {_WHAT}."
+    ):
+        bodies = _bodies(file.read_text(encoding="ascii").split())
+    best = max(
+        bodies,
+        key=lambda body: movement(body.numbers[..., JointNumbers.METRES], body.known),
+        default=None,
+    )
+    return best if best is not None and best.known.any() else None
 
 
 def _read(name: str, file: Path, protocol: Protocol) -> PoseSequence:
-    numbers = main_body(file)
-    if numbers is None:
+    body = main_body(file)
+    if body is None:
         raise PoseActError(f"Nobody is in view in {file}; leave it out.")
-    places = numbers[..., JointNumbers.METRES]
-    known = np.isfinite(places).all(-1)
-    scores = np.where(known, numbers[..., JointNumbers.STATE] / JointNumbers.TRACKED, 0)
+    scores = body.numbers[..., JointNumbers.STATE] / JointNumbers.TRACKED
+    scores = np.where(body.known, scores, 0)
     seen = scores.any(-1)
-    seen_mm = from_kinect(places[seen], NTU25.index("pelvis"))
-    joints, confidence = only_known(seen_mm, scores[seen])
+    places = body.numbers[seen, :, JointNumbers.METRES]
+    joints, confidence = only_known(from_kinect(places, NTU25.index("pelvis")), scores[seen])
     facts = facts_of(file.stem, protocol)
     return PoseSequence(
         name=name,
         skeleton=NTU25,
-        times=regular_times(len(numbers), NTU_FPS)[seen],
+        times=frame_times(body.frames[seen].tolist(), NTU_FPS),
         joints=joints,
         confidence=confidence,
         label=facts.label,
@@ -127,8 +147,8 @@ def _read(name: str, file: Path, protocol: Protocol) -> PoseSequence:
     )
 
 
-def _bodies(words: list[str]) -> tuple[int, list[dict[int, np.ndarray]]]:
-    """The number of frames, and for each body its joints ``(25, 12)`` by frame.
+def _bodies(words: list[str]) -> list[Body]:
+    """What the words of a file say of each body.
 
     Raises:
         ValueError: A number is none, or there are too few or too many of them.
@@ -150,7 +170,10 @@ def _bodies(words: list[str]) -> tuple[int, list[dict[int, np.ndarray]]]:
             place = end
     if place != len(words):
         raise ValueError("numbers after the last frame")
-    return frames, list(bodies.values())
+    return [
+        Body(frames, np.array(list(body)), np.stack(list(body.values())))
+        for body in bodies.values()
+    ]
 
 
 class NtuFacts(NamedTuple):

@@ -18,7 +18,7 @@ from poseact.data.plain_pickle import plain_pickle
 from poseact.data.sequences.common import (
     files_below,
     from_kinect,
-    most_moving,
+    movement,
     only_known,
     regular_times,
     skeleton_named,
@@ -100,7 +100,7 @@ def _sequence(
     people, frames, count, coordinates = points.shape
     skeleton = layout or _BY_JOINTS.get((count, coordinates)) or Skeleton.generic(count)
     known = np.isfinite(points).all(-1) & (scores > 0)
-    best = most_moving(points, known) if people else 0
+    best = max(range(people), key=lambda k: movement(points[k], known[k]), default=0)
     seen = known[best].any(-1) if people else np.zeros(frames, bool)
     if not seen.any():
         raise PoseActError(f"{place}: nobody is in view; leave it out of the file.")
