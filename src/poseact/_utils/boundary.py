@@ -20,6 +20,7 @@ _LEAST_VALUES = 2**22
 _VALUES_PER_BYTE = 16
 _REASON_LENGTH = 300
 _LEVELS = 100
+_LONGEST_NAME = 255
 
 
 @contextmanager
@@ -120,9 +121,11 @@ def inside(folder: Path, name: str) -> Path:
     """A file that a label file names, which has to lie in the folder of its pictures.
 
     Raises:
-        ValueError: The name leads elsewhere, or is none.
+        ValueError: The name leads elsewhere, or no file can have it.
     """
     path = PureWindowsPath(name)  # knows the separators of all systems
-    if not name or path.anchor or ".." in path.parts or "\0" in name:
+    if not path.parts or path.anchor or ".." in path.parts:
         raise ValueError(f"the file name {name[:_REASON_LENGTH]!r} leads out of {folder}")
+    if "\0" in name or any(len(part.encode()) > _LONGEST_NAME for part in path.parts):
+        raise ValueError(f"no file can have the name {name[:_REASON_LENGTH]!r}")
     return folder / name

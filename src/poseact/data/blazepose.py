@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from poseact._utils.boundary import inside, one_sentence
 from poseact.data.images import ImageFile
 from poseact.data.label_files import read_npz, require_shape
 from poseact.data.sample import PoseSample, labelled_box
@@ -44,6 +45,8 @@ def read_blazepose(
     """
     file = root / "blazepose.npz"
     names, landmarks, world = _read_archive(file)
+    with one_sentence(f"{file} cannot be read ({{error}}); correct the names."):
+        pictures = [inside(root / "images", name) for name in names]
     known = landmarks[..., 3] >= MIN_VISIBILITY
     hips = [BLAZEPOSE33.index(f"{side}_hip") for side in ("right", "left")]
     depth_mm = (world[..., 2] - world[:, hips, 2].mean(1, keepdims=True)) * 1000
@@ -54,7 +57,7 @@ def read_blazepose(
     return [
         PoseSample(
             name=names[index],
-            image=ImageFile(root / "images" / names[index]),
+            image=ImageFile(pictures[index]),
             skeleton=skeleton,
             joints=joints[index],
             valid=valid[index],

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from poseact._utils.boundary import inside, one_sentence
 from poseact._utils.errors import PoseActError
 from poseact._utils.left_out import LeftOut
 from poseact.data.images import ImageFile
@@ -63,15 +64,16 @@ def read_coco(
         raise PoseActError(
             f"{file} has no lists 'images' and 'annotations' at its top; give {_WHAT}."
         )
-    pictures = _pictures(file, content["images"], root / images)
-    layouts = _layouts(file, content.get("categories") or [], skeleton)
+    with one_sentence(f"{file} is not {_WHAT} ({{error}}); correct it."):
+        pictures = _pictures(file, content["images"], root / images)
+        layouts = _layouts(file, content.get("categories") or [], skeleton)
     left, samples = LeftOut(file, "annotations"), []
     for number, annotation in enumerate(content["annotations"]):
         if _field(annotation, "iscrowd", 0):
             continue
         identity = _field(annotation, "id", number)
         place = f"{file}: annotation {identity}"
-        with left.entry():
+        with left.entry(), one_sentence(f"{place} makes no sense ({{error}}); correct it."):
             person = _person(place, identity, annotation, pictures)
             sample = _sample(place, person, _layout_of(place, annotation, layouts), skeleton)
             if sample is not None:
@@ -144,7 +146,8 @@ def _pictures(file: Path, images: list[Any], folder: Path) -> dict[Any, _Picture
     """Pictures by their id."""
     left, pictures = LeftOut(file, "images"), {}
     for number, image in enumerate(images):
-        with left.entry():
+        told = f"{file}: image {number} cannot be used ({{error}}); correct it."
+        with left.entry(), one_sentence(told):
             identity, name = _field(image, "id", None), _field(image, "file_name", None)
             if name is None or identity is None or not isinstance(identity, Hashable):
                 raise PoseActError(
@@ -154,7 +157,7 @@ def _pictures(file: Path, images: list[Any], folder: Path) -> dict[Any, _Picture
             size = image.get("width"), image.get("height")
             stated = all(isinstance(side, int) and side > 0 for side in size)
             pictures[identity] = _Picture(
-                str(name), ImageFile(folder / str(name)), size if stated else None
+                str(name), ImageFile(inside(folder, str(name))), size if stated else None
             )
     left.finish(pictures)
     return pictures
@@ -165,7 +168,8 @@ def _layouts(file: Path, categories: list[Any], skeleton: Skeleton) -> dict[Any,
     left, layouts = LeftOut(file, "categories"), {}
     for category in categories:
         if isinstance(category, dict) and category.get("keypoints"):
-            with left.entry():
+            told = f"{file}: a category cannot be used ({{error}}); correct it."
+            with left.entry(), one_sentence(told):
                 layout = _layout(file, category)
                 if len(layout.unfillable(skeleton)) == len(skeleton):
                     raise PoseActError(

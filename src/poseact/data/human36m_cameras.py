@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from poseact._utils.errors import PoseActError
+from poseact._utils.boundary import one_sentence
 from poseact.data.camera import Camera, Row
 from poseact.data.label_files import require_file
 from poseact.data.mmpose_files import read_cameras
@@ -52,16 +52,14 @@ def read_human36m_cameras(path: Path) -> dict[tuple[str, str], Camera]:
 def _numbers(path: Path) -> np.ndarray:
     what = f"Human3.6M's metadata.xml with {_COUNT} numbers in w0"
     require_file(path, what)
-    try:
+    with one_sentence(
+        f"{path} is not {what} ({{error}}); give the file of the data set's software."
+    ):
         found = ElementTree.parse(path).getroot().find(".//w0")
         text = "" if found is None or found.text is None else found.text
         numbers = np.array([float(word) for word in text.strip(" []\n\r\t").split()])
         if len(numbers) != _COUNT:
-            raise ValueError(f"it has {len(numbers)}")  # noqa: TRY301 - told below
-    except (ElementTree.ParseError, ValueError, UnicodeError) as error:
-        raise PoseActError(
-            f"{path} is not {what} ({error}); give the file of the data set's software."
-        ) from error
+            raise ValueError(f"it has {len(numbers)}")
     return numbers
 
 

@@ -15,6 +15,7 @@ import cdflib
 import numpy as np
 from pydantic import PositiveInt
 
+from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
 from poseact.data.camera import Camera
 from poseact.data.human36m_cameras import VIEWS, read_human36m_cameras
@@ -33,8 +34,6 @@ _DAMAGED = ("S11", "Directions", "54138969")
 
 # Names of the actions in the release, where other packagings have shorter ones.
 _LONG_NAMES = {"Photo": "TakingPhoto", "WalkDog": "WalkingDog"}
-
-_CDF_FAULTS = (OSError, ValueError, TypeError, LookupError, AttributeError, EOFError, MemoryError)
 
 
 class _Take(NamedTuple):
@@ -179,11 +178,9 @@ def read_cdf_poses(path: Path, dimensions: int) -> np.ndarray:
     """
     what = f"a CDF file of Human3.6M with a Pose of {len(H36M32)} joints in {dimensions}D"
     require_file(path, what)
-    try:
+    with one_sentence(f"{path} is not {what} ({{error}}); fetch the file again."):
         poses = np.asarray(cdflib.CDF(str(path)).varget("Pose"), np.float64)
         return poses.reshape(-1, len(H36M32), dimensions)
-    except _CDF_FAULTS as error:
-        raise PoseActError(f"{path} is not {what} ({error}); fetch the file again.") from error
 
 
 def _samples(

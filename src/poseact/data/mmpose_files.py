@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from poseact._utils.boundary import one_sentence
+from poseact._utils.boundary import inside, one_sentence
 from poseact._utils.errors import PoseActError
 from poseact.data.camera import Camera
 from poseact.data.images import ImageFile
@@ -150,7 +150,12 @@ def samples_3d(
 
     Returns:
         People with at least one joint labelled in the image.
+
+    Raises:
+        PoseActError: A name leads out of the folder.
     """
+    with one_sentence("The labels cannot be read ({error}); correct the names of the pictures."):
+        pictures = [inside(images, name) for name in labels.images]
     root = layout.index("pelvis")
     root_depth = labels.points[:, root, 2]
     depth = labels.points[..., 2] - root_depth[:, None]
@@ -161,7 +166,7 @@ def samples_3d(
     return [
         PoseSample(
             name=labels.images[index],
-            image=ImageFile(images / labels.images[index]),
+            image=ImageFile(pictures[index]),
             skeleton=skeleton,
             joints=joints[index],
             valid=valid[index],

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from pydantic import BaseModel, Field
 
+from poseact._utils.boundary import inside, one_sentence
 from poseact._utils.errors import PoseActError
+from poseact._utils.left_out import LeftOut
 from poseact.data.images import ImageFile
 from poseact.data.label_files import MATLAB_PIXEL_ORIGIN, read_json, read_mat
 from poseact.data.sample import PoseSample, labelled_box
@@ -89,11 +92,13 @@ def read_mpii(
     if part is not None:
         people = _people_of_part(_list_of(root, part), people, file, single_person)
     folder = root / images
-    samples = [
-        _sample(person, f"{person.image}#{number}", folder, skeleton)
-        for number, person in enumerate(people)
-        if person.valid.any()
-    ]
+    left, samples = LeftOut(file, "people"), []
+    for number, person in enumerate(people):
+        told = f"{file}: person {number} cannot be used ({{error}}); correct it."
+        if person.valid.any():
+            with left.entry(), one_sentence(told):
+                samples.append(_sample(person, f"{person.image}#{number}", folder, skeleton))
+    left.finish(samples)
     return [sample for sample in samples if sample.valid.any()]
 
 
@@ -103,7 +108,7 @@ def _sample(person: _Person, name: str, images: Path, skeleton: Skeleton) -> Pos
     _, visible = MPII16.convert(joints, person.valid & person.visible, skeleton)
     return PoseSample(
         name=name,
-        image=ImageFile(images / person.image),
+        image=ImageFile(inside(images, person.image)),
         skeleton=skeleton,
         joints=converted,
         valid=valid,
@@ -155,28 +160,39 @@ def _distance(a: _Person, b: _Person) -> float:
     return float(np.linalg.norm(a.joints - b.joints, axis=-1)[both].max()) if both.any() else np.inf
 
 
+class _Listed(BaseModel):
+    """A person of the lists; what else it says is not read."""
+
+    image: str
+    joints: list[tuple[float, float]] = Field(min_length=len(MPII16), max_length=len(MPII16))
+    joints_vis: list[float] = Field(min_length=len(MPII16), max_length=len(MPII16))
+
+
 def _people_of_json(file: Path) -> list[_Person]:
     what = "MPII's list of people with image, joints and joints_vis"
     content = read_json(file, what)
-    people = []
+    left, people = LeftOut(file, "people"), []
     for number, entry in enumerate(content if isinstance(content, list) else [content]):
-        try:
-            joints = np.array(entry["joints"], np.float64).reshape(len(MPII16), 2)
-            labelled = np.array(entry["joints_vis"], np.float64).reshape(len(MPII16)) > 0
-            image = str(entry["image"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise PoseActError(
-                f"{file}: person {number} is not {what}, 16 joints each ({error}); "
-                "give MPII's train.json or valid.json."
-            ) from error
-        labelled &= np.isfinite(joints).all(1)
-        people.append(_Person(image, joints, labelled, labelled, None))
+        told = (
+            f"{file}: person {number} is not {what}, 16 joints each ({{error}}); "
+            "give MPII's train.json or valid.json."
+        )
+        with left.entry(), one_sentence(told):
+            listed = _Listed.model_validate(entry)
+            joints = np.array(listed.joints)
+            labelled = np.isfinite(joints).all(1) & (np.array(listed.joints_vis) > 0)
+            people.append(_Person(listed.image, joints, labelled, labelled, None))
+    left.finish(people)
     return people
 
 
 def _people_of_mat(file: Path, single_person: bool) -> list[_Person]:
-    release = read_mat(file, "RELEASE", "mpii_human_pose_v1_u12_1.mat").ravel()[0]
-    try:
+    found = read_mat(file, "RELEASE", "mpii_human_pose_v1_u12_1.mat")
+    with one_sentence(
+        f"{file} does not hold MPII's RELEASE with annolist, img_train and single_person "
+        "({error}); give the official mpii_human_pose_v1_u12_1.mat."
+    ):
+        release = found.ravel()[0]
         images, is_train = _items(release.annolist), _items(release.img_train)
         alone = _items(release.single_person)
         people = []
@@ -187,11 +203,6 @@ def _people_of_mat(file: Path, single_person: bool) -> list[_Person]:
                 if train and points and (index in chosen or not single_person):
                     name = str(_items(_items(image.image)[0].name)[0])
                     people.append(_person(name, person, _items(points[0].point)))
-    except (AttributeError, IndexError, TypeError, ValueError) as error:
-        raise PoseActError(
-            f"{file} does not hold MPII's RELEASE with annolist, img_train and single_person "
-            f"({error}); give the official mpii_human_pose_v1_u12_1.mat."
-        ) from error
     return people
 
 

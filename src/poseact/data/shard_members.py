@@ -17,7 +17,7 @@ from poseact.data.images import ImageFile, ImageSource
 from poseact.data.sample import PoseSample
 from poseact.data.shards import STILL_FACTS, VIDEO_FACTS
 from poseact.data.video import FrameImages, FrameSource, FrameVideo, LabelledVideo, VideoFrame
-from poseact.media import VideoReader
+from poseact.media import VideoReader, decode_image
 
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95)
 
@@ -82,11 +82,14 @@ def _stored(image: ImageSource) -> _Picture:
     if not isinstance(image, ImageFile):
         return _jpeg(image.read())
     try:
-        return _Picture(image.path.suffix[1:].lower(), image.path.read_bytes())
+        content = image.path.read_bytes()
     except OSError as error:
         raise PoseActError(
             f"The picture {image} could not be read ({error.strerror}); check the path."
         ) from error
+    # What is no picture would be found by those alone who train on it, and may be any file.
+    decode_image(content, f"file {image}")
+    return _Picture(image.path.suffix[1:].lower(), content)
 
 
 def _jpeg(rgb: np.ndarray) -> _Picture:

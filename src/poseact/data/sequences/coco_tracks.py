@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
 from poseact._utils.left_out import LeftOut
 from poseact.actions.pose_sequence import PoseSequence
@@ -61,7 +62,8 @@ def read_coco_tracks(path: Path, *, fps: float = 30.0) -> list[PoseSequence]:
         isinstance(content.get(key), list) and content[key] for key in ("images", "annotations")
     ):
         raise PoseActError(f"{file} has no 'images' or no 'annotations'; give {_WHAT}.")
-    tracks = _tracks(file, content)
+    with one_sentence(f"{file} is not {_WHAT} ({{error}}); correct it."):
+        tracks = _tracks(file, content)
     flags = max(pose.points[:, 2].max() for poses in tracks.values() for pose in poses) > 1
     left, sequences = LeftOut(file, "tracks"), []
     for (video, track), poses in tracks.items():
@@ -111,7 +113,7 @@ def _tracks(file: Path, content: dict[str, Any]) -> dict[tuple[str, Any], list[_
     left = LeftOut(file, "annotations")
     for number, annotation in enumerate(content["annotations"]):
         place = f"{file}: annotation {number}"
-        with left.entry():
+        with left.entry(), one_sentence(f"{place} makes no sense ({{error}}); correct it."):
             image, track = _identity(annotation, "image_id"), _identity(annotation, "track_id")
             if image not in frames:
                 raise PoseActError(
@@ -145,7 +147,8 @@ def _frames(file: Path, images: list[Any]) -> dict[Any, tuple[str, int]]:
     first: dict[str, int] = {}
     left = LeftOut(file, "images")
     for number, image in enumerate(images):
-        with left.entry():
+        told = f"{file}: image {number} makes no sense ({{error}}); correct it."
+        with left.entry(), one_sentence(told):
             identity, name = _identity(image, "id"), _identity(image, "file_name")
             if identity is None or name is None:
                 raise PoseActError(
