@@ -289,3 +289,13 @@ def test_oks_ap_by_hand(capsys):
     nobody = oks_ap(predicted, np.ones(4), target, valid & False, area, list("abcd"), sigmas)
     assert np.isnan(nobody.ap)
     assert capsys.readouterr().out == ""
+
+
+def test_calibration_error_by_hand_and_auroc_with_ties():
+    probability = np.array([0.95, 0.95, 0.05, 0.05])
+    right = np.array([True, False, False, False])
+    # Two bins of two items: |0.95 - 0.5| and |0.05 - 0|, half of the items each.
+    assert metrics.calibration_error(probability, right) == pytest.approx((0.45 + 0.05) / 2)
+    assert metrics.auroc(probability, right) == pytest.approx((1 + 1 + 0.5) / 3)
+    assert metrics.auroc(-probability, right) == pytest.approx(0.5 / 3)
+    assert np.isnan(metrics.auroc(probability, np.ones(4, bool)))

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from poseact._utils.errors import PoseActError
-
-ECE_BINS = 15
+from poseact.metrics import ECE_BINS, calibration_error
 
 # Of a normal distribution, for an interval of 95 %.
 _Z95 = 1.959963984540054
@@ -158,10 +157,7 @@ def expected_calibration_error(
     weights: np.ndarray | None = None,
     bins: int = ECE_BINS,
 ) -> float:
-    """How far, on average, the best action's probability is from how often it is right.
-
-    Over bins of equal width of that probability, |mean probability - accuracy| weighted by their
-    number of answers (Guo et al., ICML 2017, equation 5).
+    """:func:`poseact.metrics.calibration_error` of the best action's probability.
 
     Args:
         log_probabilities: ``(N, A)``.
@@ -169,9 +165,5 @@ def expected_calibration_error(
         weights: ``(N,)`` how much each answer counts; None for all the same.
         bins: Their number.
     """
-    best = np.exp(log_probabilities.max(1))
     right = log_probabilities.argmax(1) == targets
-    weights = np.ones(len(best)) if weights is None else weights
-    which = np.clip(np.ceil(best * bins).astype(int) - 1, 0, bins - 1)
-    gaps = np.bincount(which, weights * (best - right), bins)
-    return float(np.abs(gaps).sum() / weights.sum())
+    return calibration_error(np.exp(log_probabilities.max(1)), right, weights, bins)

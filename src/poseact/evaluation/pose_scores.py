@@ -35,6 +35,14 @@ PARTS = (
 """The ten parts of PCP: torso, head, upper and lower arms and legs."""
 
 
+LIMB_JOINTS = tuple(
+    f"{side}_{joint}"
+    for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+    for side in ("right", "left")
+)
+"""The joints that nearly all data sets label alike."""
+
+
 def score_poses(
     predictions: PosePredictions, samples: Sequence[PoseSample], *, data: str, testing: str
 ) -> PoseScores:
@@ -140,7 +148,40 @@ def _torso(labels: _Labels) -> dict[str, Metric]:
         f"scored), mean over all labelled joints of {_named(skeleton, scored)}"
     )
     metric = _metric("PCK@0.2 torso", "fraction", score, skeleton, protocol)
-    return _with_area("pck", metric, "torso", TORSO_THRESHOLD, arrays)
+    found = _with_area("pck", metric, "torso", TORSO_THRESHOLD, arrays)
+    limbs = scored & np.array([joint in LIMB_JOINTS for joint in skeleton.joints])
+    score = metrics.pck(labels.predicted, labels.target, limbs, scale, TORSO_THRESHOLD)
+    protocol = (
+        f"PCK@{TORSO_THRESHOLD} of the torso over shoulders, elbows, wrists, hips, knees, ankles"
+    )
+    found["pck_limbs"] = _metric("PCK@0.2 torso, limbs", "fraction", score, skeleton, protocol)
+    return found | _confidence(labels, scored & np.isfinite(scale)[:, None], scale)
+
+
+def _confidence(labels: _Labels, scored: np.ndarray, scale: np.ndarray) -> dict[str, Metric]:
+    """Whether the confidence says which joints are right; ``scored`` is ``(N, J)`` boolean."""
+    distance = np.linalg.norm(labels.predicted - labels.target, axis=-1)
+    right = (distance <= TORSO_THRESHOLD * scale[:, None])[scored]
+    confidence = labels.confidence[scored]
+    people = int(scored.any(1).sum())
+    protocol = f"of the confidence against being within {TORSO_THRESHOLD} of the torso, all joints"
+    found = {
+        f"confidence_{key}": Metric(
+            f"confidence {key.upper()}",
+            "fraction",
+            function(confidence, right),
+            {},
+            people,
+            len(scored) - people,
+            f"{text} {protocol}",
+        )
+        for key, function, text in (
+            ("ece", metrics.calibration_error, "expected calibration error, 15 bins,"),
+            ("auroc", metrics.auroc, "area under the ROC curve"),
+        )
+    }
+    # Where all joints are right, or none, there is nothing to tell apart.
+    return {key: metric for key, metric in found.items() if np.isfinite(metric.mean)}
 
 
 def _head(labels: _Labels) -> dict[str, Metric]:

@@ -16,12 +16,13 @@ def soft_argmax_2d(probabilities: Tensor) -> Tensor:
     """Expected position on the map: ``(N, J, H, W)`` to ``(N, J, 2)`` as (x, y) in [0, 1].
 
     The grid includes both ends: pixel i of N lies at i / (N - 1). CVPR 2018, the soft-argmax
-    equations; here one product with the grid of each axis.
+    equations; here with the sums along each axis.
     """
     height, width = probabilities.shape[2:]
     like = {"dtype": probabilities.dtype, "device": probabilities.device}
-    x = probabilities.sum(2) @ torch.linspace(0, 1, width, **like)
-    y = probabilities.sum(3) @ torch.linspace(0, 1, height, **like)
+    # No matrix product: automatic mixed precision would round it to half precision.
+    x = (probabilities.sum(2) * torch.linspace(0, 1, width, **like)).sum(-1)
+    y = (probabilities.sum(3) * torch.linspace(0, 1, height, **like)).sum(-1)
     return torch.stack((x, y), -1)
 
 
@@ -33,14 +34,14 @@ def spread_2d(probabilities: Tensor) -> Tensor:
     spreads = []
     for marginal in (probabilities.sum(2), probabilities.sum(3)):
         grid = torch.linspace(0, 1, marginal.shape[-1]).to(marginal)
-        mean = (marginal @ grid).unsqueeze(-1)
+        mean = (marginal * grid).sum(-1, keepdim=True)
         spreads.append((marginal * (grid - mean).square()).sum(-1).sqrt())
     return torch.stack(spreads, -1)
 
 
 def soft_argmax_1d(logits: Tensor, grid: Tensor) -> Tensor:
     """Expected depth: ``(N, D, J)`` logits and a ``(D,)`` grid to ``(N, J)``."""
-    return torch.einsum("ndj,d->nj", logits.softmax(1), grid)
+    return (logits.softmax(1) * grid.unsqueeze(-1)).sum(1)
 
 
 def gather_at_joints(heatmaps: Tensor, features: Tensor) -> Tensor:

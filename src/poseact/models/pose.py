@@ -100,6 +100,8 @@ class PoseHead(nn.Module):
         Logits that a stem already knows, ``(N, J, 2 H, 2 W)``, are refined by the block's and give
         the heat maps their finer grid.
         """
+        # Half precision has too few digits for places.
+        logits, known = at_least_float(logits), known if known is None else at_least_float(known)
         specialised = self.depth_maps * self.num_joints
         volume = logits[:, :specialised].unflatten(1, (self.depth_maps, self.num_joints))
         plane = volume.mean(1)  # (N, J, H, W)
@@ -126,6 +128,11 @@ class PoseHead(nn.Module):
         peaks = logits.amax((2, 3)).unflatten(1, shape)
         weights = F.logsigmoid(peaks).softmax(-1).unsqueeze(-1)
         return (weights * positions).sum(2)
+
+
+def at_least_float(x: Tensor) -> Tensor:
+    """Half-precision numbers as float32, others as they are."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
 class ConfidenceHead(nn.Module):
@@ -241,16 +248,8 @@ class PoseModel(nn.Module):
         return [self.read(output, stem.maps) for output in outputs], outputs[0].visual
 
     def read(self, output: BlockOutput, known: Tensor | None) -> HeadOutput:
-        """The pose that one block sees, in full precision: half has too few digits for places."""
-        with torch.autocast(output.logits.device.type, enabled=False):
-            head = self.head(
-                at_least_float(output.logits), None if known is None else at_least_float(known)
-            )
-            if self.confidence is None:
-                return head
-            return head._replace(peak=self.confidence(head, at_least_float(output.refined)))
-
-
-def at_least_float(x: Tensor) -> Tensor:
-    """Half-precision numbers as float32, others as they are."""
-    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+        """The pose that one block sees."""
+        head = self.head(output.logits, known)
+        if self.confidence is None:
+            return head
+        return head._replace(peak=self.confidence(head, output.refined))
