@@ -49,6 +49,8 @@ class DataSpec(_Part):
 
     train: dict[str, SourceSpec] = Field(min_length=1)
     validation: dict[str, SourceSpec] = Field(default_factory=dict)
+    calibration: dict[str, SourceSpec] = Field(default_factory=dict)
+    """People on whom the confidence is calibrated after the last step, who are not learned from."""
 
 
 class LossSpec(_Part):

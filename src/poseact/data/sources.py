@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import os
 import re
@@ -103,6 +104,9 @@ class SourceSpec(BaseModel):
     and which are then made of others, do not count."""
     leave_out: tuple[str, ...] = ()
     """Names of samples that are left out."""
+    share: tuple[float, float] = (0.0, 1.0)
+    """Part of the pictures, by a hash of their names, such as ``[0, 0.9]`` to learn from and
+    ``[0.9, 1]`` to calibrate on; names that are alike up to the last ``_`` stay together."""
     clips: bool = False
     """Frames of one video are read together as clips. An action data set then gives random windows
     of its videos with their actions, the others runs of frames that follow each other."""
@@ -140,6 +144,13 @@ class SourceSpec(BaseModel):
                 f"choose one of {', '.join(sorted(ADAPTERS))}."
             )
         return adapter
+
+    @field_validator("share")
+    @classmethod
+    def _within_the_whole(cls, share: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= share[0] < share[1] <= 1:
+            raise PoseActError(f"share: {share} was given; give two numbers that rise from 0 to 1.")
+        return share
 
     @model_validator(mode="after")
     def _known_options(self) -> SourceSpec:
@@ -194,6 +205,7 @@ class SourceSpec(BaseModel):
             for sample in samples
             if (sample.visible & sample.valid & counted).sum() >= self.min_visible
             and sample.name not in self.leave_out
+            and self.share[0] <= _place_of(sample.name) < self.share[1]
         ]
         if not chosen:
             raise PoseActError(
@@ -202,6 +214,12 @@ class SourceSpec(BaseModel):
                 "check the folder, the options and min_visible."
             )
         return chosen
+
+
+def _place_of(name: str) -> float:
+    """A number in [0, 1) from the name of a picture up to its last underscore."""
+    stem = Path(name).stem.rsplit("_", 1)[0]
+    return int.from_bytes(hashlib.md5(stem.encode(), usedforsecurity=False).digest()[:6]) / 2**48
 
 
 def _checked_options(reader: Any, adapter: str, options: dict[str, Any]) -> dict[str, Any]:

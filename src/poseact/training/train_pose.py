@@ -30,6 +30,7 @@ from poseact.training.callbacks import (
     Record,
     StopOnSignal,
 )
+from poseact.training.confidence import calibrate_confidence
 from poseact.training.initial_weights import begin_with
 from poseact.training.lightning_module import MultitaskTraining
 from poseact.training.loaders import PoseData
@@ -218,6 +219,14 @@ def train_recipe(
     finished = steps >= recipe.steps
     weights = _weights(recipe, Path(out))
     if trainer.is_global_zero:
+        if finished and recipe.data.calibration:
+            people = [
+                sample
+                for spec in recipe.data.calibration.values()
+                for sample in spec.read(recipe.skeleton)
+            ]
+            calibrate_confidence(module.network, people)
+            module.scored_at = -1
         if finished and module.scored_at != steps:
             for scored in data.validation:
                 module.score(scored)
