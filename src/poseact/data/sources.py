@@ -106,7 +106,8 @@ class SourceSpec(BaseModel):
     """Names of samples that are left out."""
     share: tuple[float, float] = (0.0, 1.0)
     """Part of the pictures, by a hash of their names, such as ``[0, 0.9]`` to learn from and
-    ``[0.9, 1]`` to calibrate on; names that are alike up to the last ``_`` stay together."""
+    ``[0.9, 1]`` to calibrate on. Names that are alike up to a last number of one or two digits, as
+    of crops of one photo, stay together."""
     clips: bool = False
     """Frames of one video are read together as clips. An action data set then gives random windows
     of its videos with their actions, the others runs of frames that follow each other."""
@@ -217,8 +218,8 @@ class SourceSpec(BaseModel):
 
 
 def _place_of(name: str) -> float:
-    """A number in [0, 1) from the name of a picture up to its last underscore."""
-    stem = Path(name).stem.rsplit("_", 1)[0]
+    """A number in [0, 1) from the name of a picture without the number of its crop."""
+    stem = re.sub(r"_\d{1,2}$", "", Path(name).stem)
     return int.from_bytes(hashlib.md5(stem.encode(), usedforsecurity=False).digest()[:6]) / 2**48
 
 
