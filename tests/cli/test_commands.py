@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +33,7 @@ def run(*arguments, cwd=None, **environment):
         [sys.executable, "-m", "poseact", *map(str, arguments)],
         capture_output=True,
         text=True,
+        errors="replace",
         timeout=120,
         cwd=cwd,
         env={**os.environ, "COLUMNS": "200", **environment},
@@ -171,6 +173,86 @@ def test_boxes_of_an_unknown_file(tmp_path, weights):
     with pytest.raises(poseact.PoseActError, match=r"'A\.png'"):
         predict(tmp_path / "a.png", tmp_path / "o", weights=weights, boxes=tmp_path / "boxes.csv")
     assert not (tmp_path / "o").exists()
+
+
+def test_a_box_outside_its_picture_does_not_stop_the_others(tmp_path, weights, caplog):
+    write_video(tmp_path / "v.mp4", frames=5)
+    rows = [f"v.mp4,{frame},5,5,30,40" for frame in range(5)]
+    rows[2] = "v.mp4,2,100,5,130,40"
+    rows.append("v.mp4,4,-30,5,-3,40")
+    (tmp_path / "boxes.csv").write_text("\n".join(["source,frame,x0,y0,x1,y1", *rows]))
+    report = predict(
+        tmp_path / "v.mp4", tmp_path / "o", weights=weights, boxes=tmp_path / "boxes.csv"
+    )
+    assert report.frames == 5
+    assert not report.failed
+    assert set(pq.read_table(report.parquet)["frame"].to_pylist()) == {0, 1, 3, 4}
+    assert "2 of 6 boxes of v.mp4 left out" in caplog.text
+    assert "frame 2 lies outside" in caplog.text
+
+
+def test_boxes_that_are_all_outside_are_an_error(tmp_path, weights):
+    write_image(tmp_path / "a.png", noise(0))
+    (tmp_path / "boxes.csv").write_text("source,frame,x0,y0,x1,y1\na.png,0,100,5,130,40\n")
+    report = predict(
+        tmp_path / "a.png", tmp_path / "o", weights=weights, boxes=tmp_path / "boxes.csv"
+    )
+    assert "lies outside" in report.failed[tmp_path / "a.png"]
+
+
+def test_results_removed_during_the_job_are_an_error(tmp_path, weights):
+    for i in range(4):
+        write_image(tmp_path / "in" / f"{i}.png", noise(i))
+
+    def remove_once(step):
+        if step.file == 3:
+            shutil.rmtree(tmp_path / "out")
+
+    report = predict(tmp_path / "in", tmp_path / "out", weights=weights, on_step=remove_once)
+    assert [path.name for path in report.drawn] == ["3_pose.png"]
+    assert [path.name for path in report.failed] == ["0_pose.png", "1_pose.png", "2_pose.png"]
+    assert all(path.is_file() for path in report.drawn)
+    assert report.parquet.is_file()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names and pipes of POSIX")
+def test_what_cannot_be_printed_changes_no_exit_code(tmp_path, weights):
+    write_image(tmp_path / "in" / "人\udcff.png", noise(0))
+    arguments = ("predict", tmp_path / "in", "--weights", weights, "--out", tmp_path / "ö人")
+    for encoding in ("cp1252", "ascii", "utf-8"):
+        result = run(*arguments, PYTHONIOENCODING=encoding)
+        assert (result.returncode, "Traceback" in result.stderr) == (0, False)
+    (tmp_path / "in" / "b\udcff.png").write_bytes(b"no picture")
+    result = run(*arguments, PYTHONIOENCODING="cp1252")
+    assert (result.returncode, "Traceback" in result.stderr) == (2, False)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_closed_pipe_changes_no_exit_code(tmp_path, weights, closed):
+    write_image(tmp_path / "a.png", noise(0))
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        code = subprocess.run(
+            [sys.executable, "-m", "poseact", "predict", "a.png", "--weights", str(weights)],
+            **{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, closed: writing},
+            cwd=tmp_path,
+            timeout=120,
+            check=False,
+        ).returncode
+    finally:
+        os.close(writing)
+    assert code == 0
+    assert (tmp_path / "poseact-out" / "poses.parquet").is_file()
+
+
+def test_weights_of_actions_that_are_not_told_say_why(tmp_path, caplog):
+    write_video(tmp_path / "v.mp4", frames=2)
+    network = poseact.create_model("cvpr18-penn", num_blocks=1).eval()
+    report = predict(tmp_path / "v.mp4", tmp_path / "o", weights=network)
+    assert report.actions is None
+    assert "cvpr18-penn know 15 actions, but only of clips" in caplog.text
 
 
 def test_boxes_of_frames_that_do_not_exist_are_told(tmp_path, weights, caplog):

@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice, pairwise
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -385,6 +386,73 @@ def test_live_job_records_what_it_draws(network, video, tmp_path):
         assert (recorded.width, recorded.height) == (64, 48 + strip_height(48))
         times = [frame.time for frame in recorded]
     np.testing.assert_allclose(times, [answer.pose.time for answer in seen], atol=1e-3)
+
+
+def coming_back(sizes, count=4):
+    """A source that is lost and comes back in each of the sizes, then stays away."""
+    left = list(sizes)
+
+    def connect():
+        if not left:
+            raise poseact.PoseActError("not there")
+        width, height = left.pop(0)
+        return ((time.perf_counter(), picture(k, width, height)) for k in range(count))
+
+    back_off = BackOff(first_s=0.01, longest_s=0.01, patience_s=0.05)
+    return LiveSource(connect, "The camera 7", policy="all", back_off=back_off)
+
+
+@pytest.mark.parametrize("sizes", [[(64, 48)], [(64, 48), (64, 48)], [(64, 48), (90, 30), (8, 80)]])
+def test_what_a_lost_source_gave_is_kept(network, tmp_path, sizes):
+    stream, seen = poseact.Stream(network, device="cpu"), []
+    with pytest.raises(poseact.PoseActError, match=r"was lost .* pictures that came are in"):
+        run_live(stream, coming_back(sizes), out=tmp_path / "live.mp4", on_answer=seen.append)
+    assert [path.name for path in tmp_path.iterdir()] == ["live.mp4"]
+    recorded = VideoReader(tmp_path / "live.mp4")
+    assert (recorded.width, recorded.height) == (64, 48 + strip_height(48))
+    assert len(list(recorded)) == len(seen) == 4 * len(sizes)
+    assert [answer.pose.frame for answer in seen] == list(range(4 * len(sizes)))
+
+
+def test_what_came_before_an_error_is_kept(network, tmp_path):
+    def pictures():
+        yield 0.0, picture(0)
+        raise ValueError("decoder")
+
+    source = LiveSource(pictures, "camera", policy="all", lasting=False)
+    with pytest.raises(ValueError, match="decoder"):
+        run_live(poseact.Stream(network, device="cpu"), source, out=tmp_path / "live.mp4")
+    assert len(list(VideoReader(tmp_path / "live.mp4"))) == 1
+
+
+def test_a_picture_of_another_size_begins_a_new_window(network):
+    stream, fresh = (poseact.Stream(network, device="cpu") for _ in range(2))
+    for k in range(5):
+        stream.push(picture(k, 300, 200), k / 10)
+    for k in range(5, 9):
+        answer, expected = (each.push(picture(k), k / 10) for each in (stream, fresh))
+        np.testing.assert_array_equal(answer.probabilities, expected.probabilities)
+        np.testing.assert_array_equal(answer.pose.joints, expected.pose.joints)
+    assert len(stream) == 4
+
+
+@pytest.mark.parametrize("form", ["file://{}", "file://localhost{}", "FILE://{}"])
+def test_a_file_address_ends_as_the_file_does(video, form):
+    address = form.format(quote(str(video)))
+    with live_source(address) as source:
+        frames = list(source)
+    assert [frame.index for frame in frames] == list(range(30))
+    assert not source.live
+
+
+def test_a_device_is_a_camera(tmp_path):
+    link = tmp_path / "by-id"
+    link.symlink_to("/dev/video987")
+    for spec in ("/dev/video987", link):
+        source = live_source(spec)
+        assert source.live
+        with pytest.raises(poseact.PoseActError, match=rf"The camera {spec} cannot"), source:
+            pass
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a window would open")

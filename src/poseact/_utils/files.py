@@ -5,11 +5,18 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 from poseact._utils.errors import PoseActError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+_TEMPORARY = ".poseact-"
 
 _log = logging.getLogger(__name__)
 
@@ -50,20 +57,73 @@ def _tell_unreadable(error: OSError) -> None:
     _log.warning("The folder %s is left out: %s", error.filename, error.strerror)
 
 
+def open_folder(folder: Path) -> None:
+    """Make a folder for results, without the temporary files of runs that were killed.
+
+    Raises:
+        PoseActError: There is a file of this name, or the folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise PoseActError(f"{folder} is a file; give a folder for the results.") from None
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    remove_leftovers(folder, below=True)
+
+
+def remove_leftovers(folder: Path, *, below: bool = False) -> None:
+    """Remove the temporary files that no running process writes any more.
+
+    Args:
+        folder: Where to look.
+        below: Look in the folders below it too.
+    """
+    pattern = f"{_TEMPORARY}*"
+    for path in folder.rglob(pattern) if below else folder.glob(pattern):
+        # Another run may have removed it in the meantime.
+        with suppress(OSError), _held(path, os.O_RDWR) as free:
+            if free:
+                path.unlink()
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place once the block has succeeded.
 
-    When the block fails, the temporary file is removed and whatever stood at ``path`` stays.
+    When the block fails, the temporary file is removed and whatever stood at ``path`` stays. The
+    temporary file of a process that is killed is removed by :func:`open_folder`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays because some writers choose the format by it.
-    temporary = path.with_name(f".{uuid4().hex}{path.suffix}")
+    temporary = path.with_name(f"{_TEMPORARY}{uuid4().hex}{path.suffix}")
     try:
-        yield temporary
-        temporary.replace(path)
+        with _held(temporary, os.O_RDWR | os.O_CREAT):
+            yield temporary
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _held(path: Path, flags: int) -> Iterator[bool]:
+    """A block that holds the lock of a file, which ends with the process; whether it is free.
+
+    Windows needs none: there, a file that is written can be neither replaced nor removed.
+    """
+    if fcntl is None:
+        yield True
+        return
+    file = os.open(path, flags, 0o666)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = True
+        except OSError:  # It is held, or the file system has no locks.
+            free = False
+        yield free
+    finally:
+        os.close(file)
 
 
 def atomic_write(path: Path, write: Callable[[Path], object]) -> None:

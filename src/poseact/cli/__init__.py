@@ -19,7 +19,7 @@ from poseact.cli import (
     train_commands,
     weights_commands,
 )
-from poseact.cli.app import INTERRUPTED, app, make_console
+from poseact.cli.app import INTERRUPTED, app, make_console, steady_output
 
 __all__ = [
     "action_commands",
@@ -43,6 +43,7 @@ _EXTRA = frozenset(
 
 def main() -> None:
     """Entry point: errors of the user's making become one sentence and exit code 2."""
+    steady_output()
     logging.basicConfig(
         level=logging.WARNING,
         format="%(message)s",

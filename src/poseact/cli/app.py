@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import suppress
 from importlib.metadata import version
-from typing import Annotated
+from io import TextIOWrapper
+from typing import Annotated, Any, TextIO
 
 import typer
 from rich.console import Console
@@ -53,6 +56,37 @@ class Rate(ProgressColumn):
         """See rich."""
         speed = task.finished_speed or task.speed
         return Text(f"{speed:.1f} {task.fields['unit']}" if speed else f"– {task.fields['unit']}")
+
+
+class _Steady:
+    """A stream that takes what it can; that nobody reads on ends no job and no exit code."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+
+def steady_output() -> None:
+    """From here on, what cannot be printed is escaped or dropped rather than an error.
+
+    Terminals of some code pages lack the letters of a file's name, and pipes are closed early.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+            setattr(sys, name, _Steady(stream))
 
 
 def make_console(stderr: bool = False) -> Console:

@@ -15,6 +15,7 @@ from typing import Literal, get_args
 import torch
 
 from poseact._utils.errors import PoseActError
+from poseact._utils.files import open_folder
 from poseact._utils.interrupt import StopRequest
 from poseact._utils.worker_pool import Tick, check_workers, run_jobs
 from poseact.actions.pose_sequence import PoseSequence
@@ -146,6 +147,7 @@ def extract(
         )
     network = weights if isinstance(weights, Network) else load(weights)
     cache = FeatureCache(Path(cache_dir), network, background)
+    open_folder(cache.folder)
     kept, failed = _locate(clips, cache)
     found = {path: features for path in set(kept.values()) if (features := read_kept(path))}
     jobs = _jobs(kept, found.keys(), background)

@@ -13,7 +13,7 @@ import torch
 
 from poseact._utils.device import on_device
 from poseact._utils.errors import PoseActError
-from poseact._utils.files import unwritable
+from poseact._utils.files import open_folder
 from poseact._utils.interrupt import StopRequest
 from poseact._utils.worker_pool import check_workers
 from poseact.actions.action_names import BACKGROUND
@@ -187,10 +187,7 @@ def train_actions(
             f"{source} is no folder of clips; give one that holds a folder of videos for each "
             "action, or sequences of poses."
         )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(out, error) from error
+    open_folder(out)
     report = TrainReport(out, out / "actions.safetensors", out / "split.csv")
     with StopRequest() as stop:
         reading = {"cache": Path(cache or out / "cache"), "workers": workers, "device": device}

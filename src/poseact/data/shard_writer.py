@@ -13,7 +13,7 @@ from typing import Any
 
 from poseact._utils.boundary import parse_json
 from poseact._utils.errors import PoseActError
-from poseact._utils.files import atomic_write
+from poseact._utils.files import atomic_write, open_folder
 from poseact._utils.interrupt import StopRequest
 from poseact._utils.worker_pool import Tick, Work, run_jobs
 
@@ -92,6 +92,7 @@ def claim_folder(out: Path, index: dict[str, Any]) -> None:
     Raises:
         PoseActError: The folder holds another data set, or cannot be written.
     """
+    open_folder(out)
     file = out / INDEX
     if not file.is_file():
         text = json.dumps(index, indent=2) + "\n"

@@ -6,7 +6,8 @@ import csv
 from pathlib import Path
 
 from poseact._utils.errors import PoseActError
-from poseact.inference.predictor import window_of
+from poseact._utils.left_out import LeftOut
+from poseact.inference.predictor import require_inside, window_of
 from poseact.media.crop import Box
 
 BoxesByFrame = dict[int, list[Box]]
@@ -54,6 +55,31 @@ def read_boxes(path: str | Path) -> dict[str, BoxesByFrame]:
             f"give a CSV file with the columns {', '.join(_BOX_COLUMNS)}."
         )
     return found
+
+
+def boxes_inside(boxes: BoxesByFrame, name: str, width: int, height: int) -> BoxesByFrame:
+    """The boxes that lie in their pictures, at least in part; a warning names the others.
+
+    Args:
+        boxes: Of one file.
+        name: Of the file, for the warning.
+        width: Of its pictures in px.
+        height: Of its pictures in px.
+
+    Raises:
+        PoseActError: None of them does.
+    """
+    left, kept = LeftOut(name, "boxes"), []
+    for frame, people in boxes.items():
+        for box in people:
+            with left.entry():
+                require_inside(box, frame, width, height)
+                kept.append((frame, box))
+    left.finish(kept)
+    inside: BoxesByFrame = {}
+    for frame, box in kept:
+        inside.setdefault(frame, []).append(box)
+    return inside
 
 
 def _box_of(row: dict[str, str]) -> tuple[str, int, Box]:

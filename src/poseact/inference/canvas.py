@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
+import cv2
 import numpy as np
 
 from poseact.actions.answers import Segment
@@ -44,7 +45,8 @@ class Canvas:
         """Write a frame.
 
         Args:
-            picture: ``(H, W, 3)`` uint8 RGB, all of one size.
+            picture: ``(H, W, 3)`` uint8 RGB; in a video, one of another size than the first is
+                fitted into that.
             time: When it is shown, in s.
 
         Raises:
@@ -57,7 +59,18 @@ class Canvas:
             height, width = picture.shape[:2]
             writer = VideoWriter(self._target, self._fps, width, height)
             self._writer = self._stack.enter_context(writer)
-        self._writer.write(picture, time)
+        self._writer.write(_fitted(picture, self._writer.width, self._writer.height), time)
+
+
+def _fitted(picture: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A picture scaled to a size as far as it keeps its shape, in the middle of black."""
+    found_height, found_width = picture.shape[:2]
+    if (found_width, found_height) == (width, height):
+        return picture
+    scale = min(width / found_width, height / found_height)
+    margins = (width - scale * found_width) / 2, (height - scale * found_height) / 2
+    matrix = np.array([[scale, 0, margins[0]], [0, scale, margins[1]]])
+    return cv2.warpAffine(picture, matrix, (width, height))
 
 
 def with_strip(

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
+from poseact._utils.errors import PoseActError
+from poseact._utils.files import remove_leftovers
 from poseact._utils.interrupt import StopRequest
 from poseact.actions.answers import Segment
 from poseact.actions.timeline import action_colours
@@ -90,7 +92,8 @@ def run_live(
     """Answer the pictures of a source until it is over or the user ends it.
 
     On SIGINT or SIGTERM, or when the window is closed, the job ends after the picture in hand, and
-    the recorded video is complete; a second signal ends it at once.
+    the recorded video is complete; a second signal ends it at once. It is complete too when the
+    source is lost, and pictures of another size are fitted into it.
 
     Args:
         stream: Gives the answers.
@@ -104,25 +107,36 @@ def run_live(
             cannot be made.
     """
     out = None if out is None else Path(out)
+    if out is not None:
+        remove_leftovers(out.parent)
     frames, begun, interrupted = 0, None, False
+    failure: Exception | None = None
     with StopRequest() as stop, ExitStack() as stack:
         window = stack.enter_context(Window("PoseAct")) if show else None
         canvas = stack.enter_context(Canvas(out, _RECORDED_FPS)) if out else None
         drawing = _Drawing(stream, window, canvas) if show or out else None
         stack.enter_context(source)
-        for frame in source.frames(lambda: bool(stop)):
-            begun = begun or frame.arrived
-            # A file that waits to be read arrives when it is taken.
-            answer = stream.push(frame.image, frame.time, frame.arrived if source.live else None)
-            frames += 1
-            if on_answer is not None:
-                on_answer(answer)
-            if drawing is not None:
-                drawing.add(frame, answer)
-            if stop or (window is not None and not window.is_open):
-                break
+        try:
+            for frame in source.frames(lambda: bool(stop)):
+                begun = begun or frame.arrived
+                # A file that waits to be read arrives when it is taken.
+                arrived = frame.arrived if source.live else None
+                answer = stream.push(frame.image, frame.time, arrived)
+                frames += 1
+                if on_answer is not None:
+                    on_answer(answer)
+                if drawing is not None:
+                    drawing.add(frame, answer)
+                if stop or (window is not None and not window.is_open):
+                    break
+        except Exception as error:  # noqa: BLE001 - what was recorded is made a whole video first
+            failure = error
         interrupted = bool(stop)
         seconds = perf_counter() - begun if begun else 0.0
+    if isinstance(failure, PoseActError) and out is not None and frames:
+        raise PoseActError(f"{failure} The {frames} pictures that came are in {out}.") from failure
+    if failure is not None:
+        raise failure
     return LiveReport(
         frames,
         seconds,

@@ -5,16 +5,20 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from queue import Empty, Full, Queue
 from threading import Event
 from time import perf_counter, sleep
 from typing import Literal, NamedTuple, get_args
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import cv2
 import numpy as np
@@ -22,11 +26,15 @@ import numpy as np
 from poseact._utils.errors import PoseActError
 from poseact.media import IMAGE_SUFFIXES, VideoReader
 from poseact.media.quiet import quiet_opencv
+from poseact.media.reader import square_size
 
 Policy = Literal["latest", "all"]
 
 Pictures = Iterator[tuple[float, np.ndarray]]
 """Times in s, rising, and ``(H, W, 3)`` uint8 RGB."""
+
+# A camera of Linux.
+_DEVICE = re.compile(r"/dev/video(\d+)")
 
 # Pictures that are read ahead where none is dropped.
 _AHEAD = 4
@@ -223,8 +231,8 @@ def live_source(
     """The source that a text stands for.
 
     Args:
-        spec: The number of a camera, an address such as ``rtsp://…`` or ``http://…``, or a video
-            file.
+        spec: The number of a camera or its device such as ``/dev/video0``, an address such as
+            ``rtsp://…`` or ``http://…``, or a video file, also as ``file://…``.
         policy: What to do with pictures that come faster than they are taken; by default ``all``
             for a file that is not played in real time, else ``latest``.
         realtime: Play a file at its own pace, as a camera would.
@@ -233,9 +241,11 @@ def live_source(
     Raises:
         PoseActError: There is no such file, or it is a photo.
     """
-    text = str(spec)
-    if text.isdecimal() or "://" in text:
-        name = f"The camera {text}" if text.isdecimal() else text
+    text = _file_of(str(spec))
+    device = _DEVICE.fullmatch(os.path.realpath(text))
+    if device or text.isdecimal() or "://" in text:
+        name = text if "://" in text else f"The camera {text}"
+        text = device[1] if device else text
         start = perf_counter()
         return LiveSource(
             lambda: _captured(text, name, start), name, policy=policy or "latest", back_off=back_off
@@ -253,6 +263,15 @@ def live_source(
         lasting=False,
         live=realtime,
     )
+
+
+def _file_of(text: str) -> str:
+    """The path in an address ``file://…``; all else as it is."""
+    if not text.lower().startswith("file://"):
+        return text
+    address = urlsplit(text)
+    host = "" if address.netloc == "localhost" else address.netloc
+    return url2pathname(host + address.path)
 
 
 def _captured(text: str, name: str, start: float) -> Pictures:
@@ -275,11 +294,15 @@ def _captured(text: str, name: str, start: float) -> Pictures:
 
 
 def _grabbed(capture: cv2.VideoCapture, start: float) -> Pictures:
+    across, down = (int(capture.get(side)) for side in (cv2.CAP_PROP_SAR_NUM, cv2.CAP_PROP_SAR_DEN))
+    aspect = Fraction(across, down) if across > 0 and down > 0 else None
     try:
         while True:
             there, bgr = capture.read()
             if not there:
                 return
+            height, width = bgr.shape[:2]
+            bgr = cv2.resize(bgr, square_size(width, height, aspect))
             yield perf_counter() - start, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
     finally:
         capture.release()

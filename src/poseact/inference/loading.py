@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ from poseact.models.bn_folding import fused
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.sequence import SequenceNetwork
 from poseact.weights.checkpoint import load
+
+_log = logging.getLogger(__name__)
 
 
 class Readers(NamedTuple):
@@ -53,6 +56,13 @@ def load_readers(
     else:
         predictor = Predictor(network, num_blocks, device)
     if not _reads_sequences(network):
+        if getattr(network.config, "labels", ()):
+            _log.warning(
+                "The weights %s know %d actions, but only of clips cut and sampled as in their "
+                "training data, so poses alone are predicted; to recognise actions in other "
+                "videos, train your own with 'poseact train-actions'.",
+                *(network.card.preset, len(network.config.labels)),
+            )
         return Readers(predictor, None)
     return Readers(predictor, fused(action_network(network)).float().to(predictor.device))
 

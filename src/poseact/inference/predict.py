@@ -14,14 +14,14 @@ from typing import Literal
 import numpy as np
 
 from poseact._utils.errors import PoseActError
-from poseact._utils.files import unwritable
+from poseact._utils.files import open_folder
 from poseact._utils.interrupt import StopRequest
 from poseact.actions.action_table import ActionTable
 from poseact.actions.answers import WindowReader
 from poseact.actions.frame_pose import FramePose
 from poseact.actions.timeline import action_colours, timeline_picture
 from poseact.data.pose_table import PoseTable
-from poseact.inference.boxes import BoxesByFrame
+from poseact.inference.boxes import BoxesByFrame, boxes_inside
 from poseact.inference.canvas import Canvas, with_strip
 from poseact.inference.inputs import Input, Photo, boxes_of, find_inputs, open_media
 from poseact.inference.loading import load_readers
@@ -142,12 +142,7 @@ def predict(
         raise PoseActError(
             f"A side view was asked for, but the weights {weights} are 2D; leave it out."
         )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise PoseActError(f"{out} is a file; give a folder for the results.") from None
-    except OSError as error:
-        raise unwritable(out, error) from error
+    open_folder(out)
     report = PredictReport(out, out / "poses.parquet", out / "poses.json")
     with StopRequest() as stop:
         actions = None if network is None else ActionTable(network)
@@ -157,6 +152,7 @@ def predict(
         finally:
             # Whatever ended the run, what was computed is kept.
             run.write_tables()
+    run.check_drawn()
     if run.table is None:
         raise PoseActError("; ".join(report.failed.values()) or "Interrupted; run it again.")
     return report
@@ -197,6 +193,8 @@ class _PredictionJob:
             self.table = pose_table(source, self.predictor, only)
         boxes = None if self.boxes is None else self.boxes.get(item.name)
         with media:
+            if boxes is not None:
+                boxes = boxes_inside(boxes, item.name, media.width, media.height)
             if self.actions is not None and isinstance(media, VideoReader) and boxes is None:
                 self.actions_of(item, media, self.actions, self.table, step)
                 return
@@ -272,6 +270,13 @@ class _PredictionJob:
     def people(self, frame: Frame, poses: list[FramePose]) -> np.ndarray:
         """A frame with its people drawn."""
         return draw_people(frame.image, poses, self.predictor, self.side_view)
+
+    def check_drawn(self) -> None:
+        """Tell of results that have gone since they were written, as with a folder removed."""
+        lost = [path for path in self.report.drawn if not path.is_file()]
+        self.report.drawn = [path for path in self.report.drawn if path not in lost]
+        for path in lost:
+            self.report.failed[path] = "It was drawn, but removed before the end; run it again."
 
     def write_tables(self) -> None:
         """Write what there is so far."""

@@ -19,7 +19,7 @@ from poseact._utils.errors import PoseActError
 from poseact.actions.action_table import ActionTable
 from poseact.actions.answers import WindowReader
 from poseact.data.pose_table import PoseTable
-from poseact.inference.boxes import BoxesByFrame
+from poseact.inference.boxes import BoxesByFrame, boxes_inside
 from poseact.inference.inputs import Photo, open_media
 from poseact.inference.loading import Readers, load_readers
 from poseact.inference.predict import pose_table
@@ -162,6 +162,8 @@ def predict_file(
     predictor, network = readers
     frames = 0
     with open_media(path) as media:
+        if boxes is not None:
+            boxes = boxes_inside(boxes, name, media.width, media.height)
         poses = pose_table(name, predictor, media)
         if network is None or boxes is not None or isinstance(media, Photo):
             for _, people in predictor.video(media, boxes):

@@ -127,12 +127,8 @@ class Predictor:
         """
         require_picture(image)
         if boxes is not None:
-            for x0, y0, x1, y1 in boxes:
-                if x1 <= 0 or y1 <= 0 or x0 >= image.shape[1] or y0 >= image.shape[0]:
-                    raise PoseActError(
-                        f"The box {(x0, y0, x1, y1)} of frame {frame} lies outside of its picture "
-                        f"of {image.shape[1]} x {image.shape[0]} px; give boxes in its px."
-                    )
+            for box in boxes:
+                require_inside(box, frame, image.shape[1], image.shape[0])
             windows = [window_of(box) for box in boxes]
             return [reading.pose for reading in self.read(image, windows, frame, time)]
         reading, _ = self._search(image, frame, time)
@@ -284,6 +280,20 @@ def _pose_network(network: Network) -> Network:
     alone.load_state_dict({name: state[name] for name in alone.state_dict()})
     alone.card = network.card
     return alone.eval()
+
+
+def require_inside(box: Box, frame: int, width: int, height: int) -> None:
+    """Refuse a box that lies outside of its picture.
+
+    Raises:
+        PoseActError: It does; the message names the frame.
+    """
+    x0, y0, x1, y1 = box
+    if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
+        raise PoseActError(
+            f"The box {(x0, y0, x1, y1)} of frame {frame} lies outside of its picture of "
+            f"{width} x {height} px; give boxes in its px."
+        )
 
 
 def window_of(box: Box) -> Window:

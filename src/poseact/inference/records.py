@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from poseact._utils.boundary import one_sentence, parse_json, reason_of
 from poseact._utils.errors import PoseActError
-from poseact._utils.files import atomic_write
+from poseact._utils.files import atomic_write, open_folder
 
 FORMAT = "poseact-job-1"
 
@@ -115,8 +115,7 @@ class JobFolder:
         Raises:
             PoseActError: It holds results of other options, or cannot be written.
         """
-        if self.root.is_file():
-            raise PoseActError(f"{self.root} is a file; give a folder for the results.")
+        open_folder(self.root)
         path = self.root / "job.json"
         facts = {"format": FORMAT, **options}
         former = _read_json(path)

@@ -97,6 +97,7 @@ class Stream:
         self._follower = PersonFollower()
         self._recent = recent_frames(self.network)
         self._latencies: deque[float] = deque(maxlen=_LATENCIES)
+        self._shape: tuple[int, ...] = ()
         self._count = 0
 
     def __len__(self) -> int:
@@ -109,7 +110,7 @@ class Stream:
         """The answer after one more picture.
 
         Args:
-            image: ``(H, W, 3)`` uint8 RGB.
+            image: ``(H, W, 3)`` uint8 RGB; one of another size than the last begins a new window.
             time: When it was taken, in seconds on any clock; by default now.
             arrived: ``time.perf_counter()`` when it came, from which the latency counts; by default
                 now.
@@ -126,6 +127,10 @@ class Stream:
                 f"A picture of the time {time} s was given to a stream after one of "
                 f"{self._recent.last if self._recent else time} s; give finite times that rise."
             )
+        if image.shape != self._shape:
+            # Places in px of another picture say nothing of this one.
+            self._follower, self._recent = PersonFollower(), recent_frames(self.network)
+            self._shape = image.shape
         reading = self.predictor.follow_frame(Frame(self._count, time, image), self._follower)
         self._count += 1
         self._recent.add(time, reading)

@@ -109,7 +109,8 @@ class VideoReader:
                 f"The video {self.path} holds no frame that can be decoded; "
                 f"it may be damaged, so record or export it again."
             )
-        self._decoded_size = _square_size(first, aspect if square_pixels else None)
+        aspect = aspect if square_pixels else None
+        self._decoded_size = square_size(first.width, first.height, aspect)
         self.rotation, self.mirrored = _orientation(first)
         turned = self.rotation % 180 != 0
         self.width, self.height = self._decoded_size[::-1] if turned else self._decoded_size
@@ -264,9 +265,14 @@ def _rate(stream: VideoStream) -> Fraction:
     return next(rate for rate in rates if rate and rate <= _MAX_RATE)
 
 
-def _square_size(frame: av.VideoFrame, aspect: Fraction | None) -> tuple[int, int]:
-    """Width and height at which the pixels are square; no side becomes shorter."""
-    width, height = frame.width, frame.height
+def square_size(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
+    """Width and height of a picture with square pixels; no side becomes shorter.
+
+    Args:
+        width: In px.
+        height: In px.
+        aspect: Width of a pixel over its height; None or a strange one for square pixels.
+    """
     if not aspect or not 1 / _MAX_PIXEL_ASPECT <= aspect <= _MAX_PIXEL_ASPECT:
         return width, height
     return round(width * max(aspect, 1)), round(height / min(aspect, 1))

@@ -15,7 +15,7 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from poseact._utils.errors import PoseActError
-from poseact._utils.files import unwritable
+from poseact._utils.files import open_folder, unwritable
 from poseact.data.sources import expand_variables
 from poseact.layers.synced import sync_norms
 from poseact.models.base import Card, Network
@@ -147,6 +147,7 @@ def train(
         PoseActError: As :func:`train_recipe`.
     """
     stages, out = load_stages(recipe, changes), Path(out)
+    open_folder(out)
     reports: list[TrainReport] = []
     for number, stage in enumerate(stages):
         folder = out if len(stages) == 1 else out / stage.name
