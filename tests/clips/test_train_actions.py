@@ -25,7 +25,7 @@ from poseact.clips.train_actions import TrainPlan, train_actions
 from poseact.data.sequences import read_sequences
 from poseact.evaluation.action_evaluation import ActionProtocol
 from poseact.evaluation.action_figures import STRIP_FRAMES, TILE_PX, filmstrip
-from poseact.evaluation.document import Picture, Section, write_html, write_markdown
+from poseact._utils.report import Picture, Section, write_html, write_markdown
 from poseact.media import read_image, write_image
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.sequence import SequenceNetwork

@@ -21,7 +21,7 @@ from poseact.evaluation.action_scores import (
 from poseact.models.multitask import MultitaskConfig
 from poseact.models.sequence import SequenceConfig
 from poseact.skeleton import PA16, PENN13
-from poseact.training.calibration import calibrate, fit_temperature, reject_threshold, tempered
+from poseact.evaluation.calibration import calibrate, fit_temperature, reject_threshold, tempered
 from poseact.weights.checkpoint import load, save
 
 LABELS = ("wave", "walk", "sit")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import signal
 from dataclasses import replace
@@ -149,8 +150,54 @@ def test_an_interrupted_training_goes_on_as_if_nothing_were(clips, network, reci
     moved = [name for name in before if not torch.equal(before[name], expected[name])]
     assert {name.split(".")[0] for name in moved} == {"stem", "pose_model", "action_model"}
     assert not any("running" in name for name in moved)
-    with pytest.raises(PoseActError, match="another plan"):
-        finetune(network, clips, recipe, tmp_path / "part", plan=replace(plan, lr=1.0), workers=0)
+
+
+def _of_another_plan(clips, network, recipe, plan):
+    return clips, network, recipe, replace(plan, lr=1e-3)
+
+
+def _of_another_seed(clips, network, recipe, plan):
+    return clips, network, recipe, replace(plan, seed=1)
+
+
+def _of_fewer_clips(clips, network, recipe, plan):
+    return clips[:2], network, recipe, plan
+
+
+def _of_other_heads(clips, network, recipe, plan):
+    other = copy.deepcopy(network)
+    with torch.no_grad():
+        for parameter in other.action_model.parameters():
+            parameter.mul_(0.9)
+    return clips, other, recipe, plan
+
+
+def _of_fewer_people(clips, network, recipe, plan):
+    changed = recipe.model_copy(deep=True)
+    changed.train["people"].options["images"] = [1, 4]
+    return clips, network, changed, plan
+
+
+@pytest.mark.parametrize(
+    "change",
+    [_of_another_plan, _of_another_seed, _of_fewer_clips, _of_other_heads, _of_fewer_people],
+)
+def test_a_state_of_another_run_is_not_taken_up(clips, network, recipe, tmp_path, change, caplog):
+    plan = replace(PLAN, steps=2, may_lose=1.0)
+    finetune(network, clips, recipe, tmp_path, plan=plan, workers=0)
+    clips, network, recipe, plan = change(clips, network, recipe, plan)
+    steps = []
+
+    def train(out):
+        report = finetune(
+            network, clips, recipe, out, plan=plan, workers=0, on_step=lambda *s: steps.append(s)
+        )
+        return report.network.state_dict()
+
+    replaced, fresh = train(tmp_path), train(tmp_path / "fresh")
+    assert "finetune.ckpt is of another training, which is replaced" in caplog.text
+    assert [step for step, *_ in steps] == [1, 2, 1, 2]
+    assert all(torch.equal(value, fresh[name]) for name, value in replaced.items())
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", None])

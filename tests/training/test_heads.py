@@ -266,11 +266,37 @@ class TestTraining:
         assert not calls
         assert not same(self.run(seed=1).network, whole.network)
 
+    def test_a_run_that_was_stopped_within_an_epoch_goes_on_to_the_same_weights(self, tmp_path):
+        class AtFifthStep:
+            asked = 0
+
+            def __bool__(self):
+                self.asked += 1
+                return self.asked >= 5
+
+        whole = self.run()
+        stopped = self.run(out=tmp_path, stop=AtFifthStep())
+        state = torch.load(tmp_path / STATE_NAME, weights_only=True)
+        assert not stopped.finished
+        assert state["global_step"] == 5
+        assert len(stopped.record) < 5 / 2
+        resumed = self.run(out=tmp_path)
+        assert same(resumed.network, whole.network)
+        assert [row["loss"] for row in resumed.record] == [row["loss"] for row in whole.record]
+
+    def test_a_state_that_cannot_be_read_is_not_replaced(self, tmp_path):
+        (tmp_path / STATE_NAME).mkdir()
+        with pytest.raises(PoseActError, match=r"heads.pt could not be read \(Is a directory\)"):
+            self.run(out=tmp_path)
+        assert (tmp_path / STATE_NAME).is_dir()
+
     def test_a_state_of_another_run_or_a_damaged_one_is_replaced(self, tmp_path, caplog):
         expected = self.run()
         self.run(seed=1, out=tmp_path)
         assert same(self.run(out=tmp_path).network, expected.network)
         assert "another training" in caplog.text
+        self.run(range(4), out=tmp_path)
+        assert same(self.run(out=tmp_path).network, expected.network)
         (tmp_path / STATE_NAME).write_bytes(b"no state")
         assert same(self.run(out=tmp_path).network, expected.network)
         assert "damaged" in caplog.text

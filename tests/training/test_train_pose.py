@@ -24,6 +24,7 @@ import poseact
 from helpers.lsp_files import write_lsp_people
 from poseact._utils.errors import PoseActError
 from poseact.cli import app, main
+from poseact.training.lightning_module import MultitaskTraining
 from poseact.training.train_pose import Machine, TrainReport, train
 
 STEPS = 8
@@ -221,10 +222,52 @@ def test_a_killed_worker_ends_the_run_with_its_state_kept(recipe, tmp_path):
 
     machine = Machine(workers=1, log_every=1)
     path, out = recipe(steps=200), tmp_path / "run"
-    with pytest.raises(PoseActError, match=r"prepares batches died .* resume it"):
+    with pytest.raises(PoseActError, match=r"prepares batches died .* resume it") as error:
         train_pose(path, out, machine=machine, on_progress=at_step(3, kill_workers))
     state = torch.load(out / "last.ckpt", weights_only=True)
+    # The step in hand is finished first, and so are those whose batches are there.
     assert state["global_step"] >= 3
+    assert f"up to step {state['global_step']}." in str(error.value)
+
+
+def test_a_worker_that_dies_within_a_step_does_not_spoil_it(recipe, tmp_path, monkeypatch):
+    step = MultitaskTraining.training_step
+
+    def dying(self, batch, number):
+        if self.global_step == 0:
+            for worker in multiprocessing.active_children():
+                os.kill(worker.pid, signal.SIGKILL)
+                worker.join()
+        return step(self, batch, number)
+
+    monkeypatch.setattr(MultitaskTraining, "training_step", dying)
+    path, out = recipe(steps=200), tmp_path / "run"
+    with pytest.raises(PoseActError, match=r"is kept in .*last.ckpt up to step \d+\. Give fewer"):
+        train_pose(path, out, machine=Machine(workers=1, log_every=1))
+    monkeypatch.undo()
+    kept = torch.load(out / "last.ckpt", weights_only=True)["global_step"]
+    shorter = recipe(steps=200)
+    report = train_pose(
+        shorter, out, resume=True, machine=QUIET, on_progress=at_step(kept + 1, interrupt)
+    )
+    assert kept >= 1
+    assert report.steps == kept + 1
+
+
+def test_a_run_of_other_labels_is_not_taken_up(recipe, people, tmp_path):
+    shutil.copytree(people, tmp_path / "people")
+    source = {"adapter": "lsp-extended", "root": str(tmp_path / "people")}
+    path, out = recipe(data={"train": {"people": source}}), tmp_path / "run"
+    train_pose(path, out, machine=QUIET, on_progress=at_step(2, interrupt))
+    before = (out / "last.ckpt").read_bytes()
+    labels = (tmp_path / "people/joints.mat").read_bytes()
+    write_lsp_people(tmp_path / "others", 24, seed=1)
+    shutil.copy(tmp_path / "others/joints.mat", tmp_path / "people")
+    with pytest.raises(PoseActError, match="begun with other data or first weights"):
+        train_pose(path, out, resume=True, machine=QUIET)
+    assert (out / "last.ckpt").read_bytes() == before
+    (tmp_path / "people/joints.mat").write_bytes(labels)
+    assert train_pose(path, out, resume=True, machine=QUIET).finished
 
 
 def test_an_infinite_loss_names_the_samples(recipe, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -141,6 +142,17 @@ def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
             write(partial)
     except OSError as error:
         raise unwritable(path, error) from error
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write plain values as JSON, atomically; what is no plain value is written as text.
+
+    Raises:
+        PoseActError: The file cannot be written.
+        ValueError: A number is not finite.
+    """
+    text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False, default=str) + "\n"
+    atomic_write(path, lambda partial: partial.write_text(text, "utf-8"))
 
 
 def unwritable(path: Path, error: Exception) -> PoseActError:

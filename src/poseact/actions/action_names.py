@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 from poseact._utils.errors import PoseActError
 
@@ -24,3 +25,21 @@ def clean_label(text: str) -> str:
     if not any(c.isalnum() for c in label):
         raise PoseActError(f"{text!r} names no action; give a name with letters or digits.")
     return label
+
+
+def clean_labels(names: Iterable[str]) -> dict[str, str]:
+    """The cleaned label of each name.
+
+    Raises:
+        PoseActError: Two names have the same.
+    """
+    first: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        label = labels[name] = clean_label(name)
+        if first.setdefault(label, name) != name:
+            raise PoseActError(
+                f"The labels {first[label]!r} and {name!r} are both {label!r} once cleaned; "
+                "give one action one spelling, and different actions different names."
+            )
+    return labels

@@ -56,8 +56,8 @@ def train_actions_command(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, … for the videos.")] = None,
 ) -> None:
     """Train an action recogniser on clips of your own."""
-    from poseact.clips.action_report import accuracy_rows
     from poseact.clips.train_actions import TrainPlan, train_actions
+    from poseact.evaluation.action_report import accuracy_rows
 
     plan = TrainPlan(
         streams, weights, kind, frames, fps, epochs, seed, test, curve, finetune=finetune
@@ -116,10 +116,10 @@ def eval_actions_command(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, … for the videos.")] = None,
 ) -> None:
     """Score trained actions on labelled clips."""
-    from poseact.clips.action_report import accuracy_rows
     from poseact.clips.eval_actions import eval_actions
     from poseact.clips.extract import DEFAULT_CACHE
     from poseact.evaluation.action_evaluation import ActionProtocol
+    from poseact.evaluation.action_report import accuracy_rows
 
     with Stages() as stages:
         report = eval_actions(

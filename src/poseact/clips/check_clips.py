@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from poseact._utils.errors import PoseActError
-from poseact._utils.files import atomic_write
+from poseact._utils.files import write_json
 from poseact._utils.interrupt import StopRequest
 from poseact.actions.action_names import BACKGROUND
 from poseact.actions.pose_sequence import PoseSequence
@@ -104,8 +103,7 @@ class CheckReport:
         """
         facts = asdict(replace(self, sequences=[]))
         del facts["sequences"]
-        content = json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n"
-        atomic_write(path, lambda partial: partial.write_text(content, "utf-8"))
+        write_json(path, facts)
 
 
 def check_clips(

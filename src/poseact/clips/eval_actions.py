@@ -16,12 +16,12 @@ from poseact.clips.action_data import (
     read_filmed,
     read_posed,
 )
-from poseact.clips.action_report import Measured, ReportFiles, write_report
 from poseact.clips.blanking import BLANKED, Background
 from poseact.clips.extract import DEFAULT_CACHE
 from poseact.clips.folder import find_clips
 from poseact.data.split import Item
 from poseact.evaluation.action_evaluation import ActionProtocol, evaluate, targets_of
+from poseact.evaluation.action_report import Measured, ReportFiles, write_action_report
 from poseact.evaluation.action_scores import ActionScores
 from poseact.models.base import Network
 from poseact.models.multitask import MultitaskNetwork
@@ -119,7 +119,7 @@ def eval_actions(
     )
     told = f"; {BLANKED}" if background == "blank" else ""
     scores = replace(scores, protocol=f"{scores.protocol}{told}; weights {Path(weights).name}")
-    files = write_report(
+    files = write_action_report(
         out,
         Measured(
             f"Scores of {Path(weights).name} on {source.name}",

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import walk_files
-from poseact.actions.action_names import clean_label
+from poseact.actions.action_names import clean_labels
 from poseact.inference.inputs import DRAWN
 from poseact.media import VIDEO_SUFFIXES
 from poseact.media.find import tell_skipped
@@ -96,7 +95,7 @@ def _from_folders(folder: Path) -> list[Clip]:
                 f"The video {folder / video} lies in no folder of an action; move it into one, "
                 f"or list it in {CLIPS_TABLE}."
             )
-    labels = _labels(video.parts[0] for video in videos)
+    labels = clean_labels(video.parts[0] for video in videos)
     return [
         Clip(folder / video, video.as_posix(), labels[video.parts[0]], video.as_posix())
         for video in videos
@@ -107,27 +106,9 @@ def _is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
-def _labels(names: Iterable[str]) -> dict[str, str]:
-    """Cleaned label of each name.
-
-    Raises:
-        PoseActError: Two names have the same.
-    """
-    first: dict[str, str] = {}
-    labels: dict[str, str] = {}
-    for name in dict.fromkeys(names):
-        label = labels[name] = clean_label(name)
-        if first.setdefault(label, name) != name:
-            raise PoseActError(
-                f"The labels {first[label]!r} and {name!r} are both {label!r} once cleaned; "
-                "give one action one spelling, and different actions different names."
-            )
-    return labels
-
-
 def _from_table(table: Path) -> list[Clip]:
     rows = _rows(table)
-    labels = _labels(row["label"] for _, row in rows)
+    labels = clean_labels(row["label"] for _, row in rows)
     clips: dict[str, Clip] = {}
     for line, row in rows:
         try:

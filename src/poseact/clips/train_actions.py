@@ -31,7 +31,6 @@ from poseact.clips.action_data import (
     told_copies,
     write_split,
 )
-from poseact.clips.action_report import Measured, ReportFiles, write_report
 from poseact.clips.check_clips import require_trainable
 from poseact.clips.copies import join_recordings
 from poseact.clips.folder import find_clips
@@ -39,13 +38,14 @@ from poseact.data.filmed_clips import FilmedClip
 from poseact.data.split import check_share, split_by_recording
 from poseact.evaluation.action_evaluation import ActionProtocol, evaluate
 from poseact.evaluation.action_figures import CurvePoint
+from poseact.evaluation.action_report import Measured, ReportFiles, write_action_report
 from poseact.evaluation.action_scores import ActionScores
+from poseact.evaluation.calibration import Calibration, calibrate
 from poseact.inference.predictor import DEFAULT_WEIGHTS
 from poseact.media import VIDEO_SUFFIXES
 from poseact.models.base import Network
 from poseact.models.multitask import MultitaskNetwork
 from poseact.recipe import load_recipe
-from poseact.training.calibration import Calibration, calibrate
 from poseact.training.finetune import FinetunePlan, finetune
 from poseact.training.heads import HeadRecipe, check_windows, train_heads
 from poseact.weights.checkpoint import load, save
@@ -232,7 +232,7 @@ class _Workflow:
         self.save(network, train, test)
         if curve:
             curve.append(_curve_point(train, scores["multi clip"]))
-        self.report.files = write_report(
+        self.report.files = write_action_report(
             self.report.out,
             Measured(
                 f"Actions of {self.source.name}",

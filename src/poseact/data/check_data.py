@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from poseact._utils.errors import PoseActError
-from poseact._utils.files import atomic_write
+from poseact._utils.files import write_json
+from poseact._utils.report import Picture, Section, write_report
 from poseact.data.images import ImageSource
 from poseact.data.official import DISTRIBUTIONS, Files, Labelled, Reading
 from poseact.data.sample import PoseSample, evenly
@@ -95,8 +95,18 @@ class DataReport:
         counts = [
             {**dataclasses.asdict(count), "complete": count.complete} for count in self.counts
         ]
-        text = json.dumps(content | {"counts": counts}, indent=1, default=str)
-        atomic_write(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+        write_json(path, content | {"counts": counts})
+
+    def sections(self) -> list[Section]:
+        """The report for people to read."""
+        rows = [("what", "found", "official")]
+        rows += [(c.what, str(c.found), " or ".join(map(str, c.official))) for c in self.counts]
+        pictures = [] if self.picture is None else [Picture(self.picture, ", ".join(self.shown))]
+        return [
+            Section("Files and labels", [f"Official numbers: {self.source}."], rows, pictures),
+            *([Section("Problems", self.problems)] if self.problems else []),
+            *([Section("Measured", self.remarks)] if self.remarks else []),
+        ]
 
 
 def check_data(
@@ -111,7 +121,8 @@ def check_data(
     Args:
         name: One of :data:`poseact.data.official.DISTRIBUTIONS`.
         root: Its folder.
-        out: Folder for ``report.json`` and for ``samples.png``, nine samples with their joints.
+        out: Folder for ``report.json``, ``report.html``, ``report.md``, and for ``samples.png``, nine
+            samples with their joints.
         on_step: Called with what is looked at next.
 
     Returns:
@@ -150,6 +161,7 @@ def check_data(
         picture=picture,
     )
     report.write_json(out / REPORT)
+    write_report(out, f"{name} in {root}", report.sections())
     return report
 
 

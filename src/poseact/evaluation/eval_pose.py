@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -13,11 +12,19 @@ import numpy as np
 
 from poseact._utils.device import on_device
 from poseact._utils.errors import PoseActError
-from poseact._utils.files import atomic_write
+from poseact._utils.files import write_json
+from poseact._utils.report import Picture, Section, write_report
 from poseact.data.sample import PoseSample
 from poseact.data.sources import SourceSpec
 from poseact.evaluation.pose_evaluation import describe_source, describe_testing, predict_samples
-from poseact.evaluation.pose_report import COLUMNS, people_grid, write_figure
+from poseact.evaluation.pose_report import (
+    COLUMNS,
+    joint_rows,
+    mean_rows,
+    part_rows,
+    people_grid,
+    write_figure,
+)
 from poseact.evaluation.pose_results import PosePredictions, PoseScores
 from poseact.evaluation.pose_scores import person_errors, score_poses
 from poseact.media import write_image
@@ -62,8 +69,9 @@ def eval_pose(
 ) -> EvalReport:
     """Score weights on the validation data of a recipe.
 
-    Writes ``scores.json`` and for each data set ``NAME.png`` (bars per joint and curves),
-    ``NAME-worst.jpg`` and ``NAME-samples.jpg`` (label white, prediction coloured).
+    Writes ``scores.json``, ``report.html``, ``report.md`` and for each data set ``NAME.png`` (bars
+    per joint and curves), ``NAME-worst.jpg`` and ``NAME-samples.jpg`` (label white, prediction
+    coloured).
 
     Args:
         weights: Name of shipped weights, a fetched preset, or a checkpoint file.
@@ -105,16 +113,39 @@ def eval_pose(
         )
         _write_pictures(report, name, samples, predictions)
     options = {"flip": flip, "crops": crops, "num_blocks": num_blocks, "data": list(data)}
-    _write_json(report, {"weights": str(weights), "recipe": str(recipe), "options": options})
+    scores = {name: scores.to_json() for name, scores in report.scores.items()}
+    facts = {"weights": str(weights), "recipe": str(recipe), "options": options}
+    write_json(report.json, {**facts, "version": version("poseact"), "data": scores})
+    write_report(report.out, f"Poses of {Path(weights).name}", _sections(report))
     return report
 
 
-def _write_json(report: EvalReport, asked: dict[str, Any]) -> None:
-    """Write all scores, and what was asked for."""
-    scores = {name: scores.to_json() for name, scores in report.scores.items()}
-    content = {**asked, "version": version("poseact"), "data": scores}
-    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
-    atomic_write(report.json, lambda partial: partial.write_text(text))
+def _sections(report: EvalReport) -> list[Section]:
+    """What was measured, data set by data set."""
+    sections = []
+    for name, scores in report.scores.items():
+        pictures = [
+            Picture(path, caption)
+            for path, caption in _pictures(report.out, name).items()
+            if path in report.pictures
+        ]
+        left_out = [f"Left out {sample}: {why}" for sample, why in scores.unreadable.items()]
+        text = [f"Protocol: {scores.protocol}.", *left_out]
+        sections.append(Section(name, text, mean_rows(scores), pictures))
+        tables = {"joint": joint_rows(scores), "part": part_rows(scores)}
+        sections += [
+            Section(f"{name} by {part}", [], rows) for part, rows in tables.items() if rows
+        ]
+    return sections
+
+
+def _pictures(out: Path, name: str) -> dict[Path, str]:
+    """The pictures of a data set, and what they show."""
+    return {
+        out / f"{name}.png": "By joint, and the share of correct joints by distance.",
+        out / f"{name}-worst.jpg": "The largest errors: label white, prediction coloured.",
+        out / f"{name}-samples.jpg": "People from the whole data set.",
+    }
 
 
 def _chosen(

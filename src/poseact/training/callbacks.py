@@ -1,15 +1,17 @@
-"""What happens around the training steps: averaging, checkpoints, records, progress, stopping."""
+"""What happens around the training steps: averaging, checkpoints, stopping."""
 
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import lightning as L
 import torch
@@ -18,13 +20,12 @@ from lightning.pytorch.callbacks import WeightAveraging
 
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
-from poseact._utils.interrupt import StopRequest
-from poseact.training.lightning_module import MultitaskTraining
-from poseact.training.loaders import PoseData
 from poseact.training.optimisation import warm_average
-from poseact.training.run_record import RunTable, Stopwatch, draw_curve
+from poseact.training.state import RunState
 
 _log = logging.getLogger(__name__)
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Averaging(WeightAveraging):
@@ -44,21 +45,37 @@ class Averaging(WeightAveraging):
         """Put the average in place of the weights."""
         self._copy_average_to_current(module)
 
+    @contextmanager
+    def applied(self, module: L.LightningModule) -> Iterator[None]:
+        """Within the block the average stands in place of the weights."""
+        self._swap_models(module)
+        try:
+            yield
+        finally:
+            self._swap_models(module)
+
 
 def ends_step(trainer: L.Trainer, batch_index: int) -> bool:
     """Whether a batch is the last one of its step."""
     return (batch_index + 1) % trainer.accumulate_grad_batches == 0
 
 
-class StopOnSignal(L.Callback):
-    """Ends the run after the step in hand on SIGINT or SIGTERM, in all processes together."""
+class StopOnRequest(L.Callback):
+    """Ends the run after the step in hand, in all processes together.
 
-    def __init__(self) -> None:
-        self.request = StopRequest()
+    Args:
+        request: True once the run is to be stopped.
+    """
+
+    def __init__(self, request: object) -> None:
+        self.request = request
+        self._handlers = {number: signal.getsignal(number) for number in _SIGNALS}
 
     def on_train_start(self, *_: Any) -> None:
-        """Listen."""
-        self.request.__enter__()
+        """Take back the signals, which Lightning would end the process on."""
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in self._handlers.items():
+                signal.signal(number, handler)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, _: Any, __: Any, ___: Any, batch_idx: int
@@ -69,14 +86,6 @@ class StopOnSignal(L.Callback):
         if trainer.strategy.reduce_boolean_decision(bool(self.request), all=False):
             trainer.should_stop = True
             trainer.limit_val_batches = 0
-
-    def on_train_end(self, *_: Any) -> None:
-        """Give the signals back."""
-        self.request.__exit__()
-
-    def on_exception(self, *_: Any) -> None:
-        """Give the signals back."""
-        self.request.__exit__()
 
 
 class CheckpointFile(TorchCheckpointIO):
@@ -104,24 +113,42 @@ class CheckpointFile(TorchCheckpointIO):
 
 
 class Checkpoints(L.Callback):
-    """Keeps the state of the run in one file, renewed every few minutes and at the end.
+    """Keeps the state of the run in one file, from the first step on.
 
     Only states between two steps are kept. A checkpoint that cannot be written leaves the one
     before as it is; on the way that is a warning, at the end an error.
 
     Args:
-        path: The file.
-        minutes: Time between two checkpoints.
+        state: The file, and the digest that it carries.
         file: The trainer's writer.
+        every: Steps between two checkpoints, if any.
+        minutes: Time between two checkpoints.
     """
 
-    def __init__(self, path: Path, minutes: float, file: CheckpointFile) -> None:
-        self.path = path
+    def __init__(
+        self, state: RunState, file: CheckpointFile, every: int | None, minutes: float
+    ) -> None:
+        self.state = state
+        self.every = every
         self.seconds = 60 * minutes
         self.file = file
         self._saved = time.monotonic()
-        self._saved_step = -1
+        self._saved_step = 0
         self._between_steps = True
+
+    def describe(self) -> str:
+        """A sentence on what is kept."""
+        if not self._saved_step:
+            return "No step was made. "
+        return f"The run is kept in {self.state.path} up to step {self._saved_step}. "
+
+    def on_save_checkpoint(self, _: Any, __: Any, checkpoint: dict[str, Any]) -> None:
+        """Say which run the state is of."""
+        checkpoint["digest"] = self.state.digest
+
+    def on_load_checkpoint(self, _: Any, __: Any, checkpoint: dict[str, Any]) -> None:
+        """The step of the state that is there."""
+        self._saved_step = checkpoint["global_step"]
 
     def on_train_start(self, *_: Any) -> None:
         """Start the clock."""
@@ -136,7 +163,12 @@ class Checkpoints(L.Callback):
     ) -> None:
         """Save when the run stops or when it is time, which the first process decides for all."""
         self._between_steps = ends_step(trainer, batch_idx)
-        due = trainer.should_stop or time.monotonic() - self._saved >= self.seconds
+        due = (
+            trainer.should_stop
+            or trainer.global_step == 1
+            or (self.every is not None and trainer.global_step % self.every == 0)
+            or time.monotonic() - self._saved >= self.seconds
+        )
         if self._between_steps and trainer.strategy.broadcast(due):
             self.try_to_save(trainer)
 
@@ -171,140 +203,8 @@ class Checkpoints(L.Callback):
         Raises:
             PoseActError: It cannot be written.
         """
-        trainer.save_checkpoint(self.path)
+        trainer.save_checkpoint(self.state.path)
         self._saved = time.monotonic()
         if self.file.failure is not None:
             raise self.file.failure
         self._saved_step = trainer.global_step
-
-
-class Progress(NamedTuple):
-    """How far a run has come.
-
-    Attributes:
-        step: Steps done.
-        steps: Steps of the whole run.
-        loss: Mean of the last steps.
-        images_per_second: Of all processes, validation and checkpoints not counted.
-    """
-
-    step: int
-    steps: int
-    loss: float
-    images_per_second: float
-
-
-OnProgress = Callable[[Progress], None]
-
-
-class Record(L.Callback):
-    """The run's table, ``log.csv``, its TensorBoard log and its picture, ``curve.png``.
-
-    Args:
-        folder: Of the run.
-        every: Steps between two rows.
-        data: Counts the pictures that could not be read.
-        on_progress: Called with every row.
-    """
-
-    def __init__(
-        self, folder: Path, every: int, data: PoseData, on_progress: OnProgress | None
-    ) -> None:
-        self.data = data
-        self.table = RunTable(folder / "log.csv")
-        self.picture = folder / "curve.png"
-        self.every = every
-        self.on_progress = on_progress
-        self._clock = Stopwatch()
-
-    def on_train_start(self, trainer: L.Trainer, *_: Any) -> None:
-        """Drop what an interrupted run wrote after its last checkpoint."""
-        if trainer.is_global_zero:
-            self.table.cut(trainer.global_step)
-        self._clock = Stopwatch()
-
-    def on_train_batch_start(self, *_: Any) -> None:
-        """The batch has come."""
-        self._clock.batch_came()
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, _: Any, batch: Any, *__: Any
-    ) -> None:
-        """Count the images, and write a row when it is time."""
-        images = batch.images.shape[0] * batch.images.shape[1]
-        self._clock.batch_done(images * trainer.world_size)
-        self.data.tally.add(batch.unreadable)
-        if self._clock.batches >= self.every * trainer.accumulate_grad_batches:
-            self._write(trainer, cast(MultitaskTraining, pl_module))
-
-    def _write(self, trainer: L.Trainer, module: MultitaskTraining) -> None:
-        batches = self._clock.batches
-        terms = {
-            name: float(trainer.strategy.reduce(torch.tensor(value / batches), reduce_op="mean"))
-            for name, value in module.take_terms().items()
-        }
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
-        row = {
-            "step": trainer.global_step,
-            "lr": rate,
-            **terms,
-            "images_per_second": self._clock.images_per_second,
-            "wait_share": self._clock.wait_share,
-        }
-        self._clock = Stopwatch()
-        if not trainer.is_global_zero:
-            return
-        self._add(trainer, row)
-        if self.on_progress is not None:
-            self.on_progress(
-                Progress(
-                    trainer.global_step,
-                    module.recipe.steps,
-                    terms["loss"],
-                    row["images_per_second"],
-                )
-            )
-
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write the scores."""
-        module = cast(MultitaskTraining, pl_module)
-        if trainer.is_global_zero:
-            scores = {
-                f"{name}/{metric}": value
-                for name, scores in module.scores.items()
-                for metric, value in scores.means().items()
-            }
-            self._add(trainer, {"step": trainer.global_step, **scores})
-            self._draw()
-        self._clock = Stopwatch()
-        module.take_terms()
-
-    def on_train_end(self, trainer: L.Trainer, *_: Any) -> None:
-        """Draw the whole run."""
-        if trainer.is_global_zero:
-            self._draw()
-
-    def _draw(self) -> None:
-        rows = self.table.rows()
-        if rows:
-            with _no_reason_to_stop():
-                draw_curve(rows, self.picture)
-
-    def _add(self, trainer: L.Trainer, row: dict[str, float]) -> None:
-        with _no_reason_to_stop():
-            self.table.add(row)
-        values = {name: value for name, value in row.items() if name != "step"}
-        for logger in trainer.loggers:
-            with _no_reason_to_stop():
-                logger.log_metrics(values, step=int(row["step"]))
-        _log.info("  ".join(f"{name} {value:.5g}" for name, value in row.items()))
-
-
-@contextmanager
-def _no_reason_to_stop() -> Iterator[None]:
-    """A record that cannot be written is a warning."""
-    try:
-        yield
-    except (PoseActError, OSError, ValueError) as error:
-        # Lightning makes a ValueError of what TensorBoard's writer says.
-        _log.warning("%s The run goes on.", error)

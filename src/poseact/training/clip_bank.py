@@ -3,15 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from poseact._utils.errors import PoseActError
 from poseact.actions.clip_inputs import ClipInputs
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.models.action import sharpen
 from poseact.training.clip_augment import ClipAugment
+
+
+class ClipBatch(NamedTuple):
+    """B windows of clips.
+
+    Attributes:
+        names: Of the clips.
+        inputs: As networks read them.
+        targets: ``(B,)`` indices of the labels.
+    """
+
+    names: list[str]
+    inputs: ClipInputs
+    targets: Tensor
+
+
+@dataclass(frozen=True)
+class WindowDraw:
+    """How windows are drawn for a training.
+
+    Attributes:
+        frames: T.
+        fps: Of the windows.
+        augment: Their random changes.
+        batch: Windows of a step.
+        steps: Of an epoch, in which every label comes as often.
+        seed: Random seed.
+    """
+
+    frames: int
+    fps: float
+    augment: ClipAugment
+    batch: int
+    steps: int
+    seed: int
 
 
 class ClipBank:
@@ -60,18 +99,18 @@ class ClipBank:
         """N."""
         return len(self.names)
 
-    def balanced_order(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """``(count,)`` clips in random order, every label and then every clip as often."""
+    def balanced_order(self, size: int, rng: np.random.Generator) -> np.ndarray:
+        """``(size,)`` clips in random order, every label and then every clip as often."""
         targets = self.targets.numpy()
         clips = [np.flatnonzero(targets == label) for label in rng.permutation(np.unique(targets))]
-        share = -(-count // len(clips))
+        share = -(-size // len(clips))
         drawn = []
         for members in clips:
             rounds = -(-share // len(members))
             order = np.concatenate([rng.permutation(members) for _ in range(rounds)])
             drawn.append(order[:share])
         # Turn by turn, so that what is cut off at the end is one clip of a label at most.
-        return rng.permutation(np.stack(drawn, 1).ravel()[:count])
+        return rng.permutation(np.stack(drawn, 1).ravel()[:size])
 
     def random_windows(
         self,
@@ -90,14 +129,23 @@ class ClipBank:
         )
         return augment.apply(self._gather(rows), self._skeleton, rng)
 
-    def contents(self) -> Iterator[bytes]:
+    def batches(self, draw: WindowDraw, first: int = 0) -> Iterator[ClipBatch]:
+        """Batches without end, from a step on; they are the same in every run."""
+        for epoch in count(first // draw.steps):
+            rng = np.random.default_rng((draw.seed, epoch))
+            order = self.balanced_order(draw.steps * draw.batch, rng)
+            for step, clips in enumerate(order.reshape(draw.steps, -1), epoch * draw.steps):
+                inputs = self.random_windows(clips, draw.frames, draw.fps, draw.augment, rng)
+                if step >= first:
+                    yield ClipBatch([self.names[i] for i in clips], inputs, self.targets[clips])
+
+    def contents(self) -> Iterator[str | np.ndarray]:
         """Everything that a training depends on, to be hashed."""
-        yield repr((self.names, self.targets.tolist(), self._skeleton.joints)).encode()
-        for times in self._times:
-            yield times.tobytes()
+        yield repr((self.names, self.targets.tolist(), self._skeleton.joints))
+        yield from self._times
         for features in (self._joints, self._confidence, self._appearance):
             if features is not None:
-                yield features.numpy().tobytes()
+                yield features.numpy()
 
     def _gather(self, rows: np.ndarray) -> ClipInputs:
         appearance = None if self._appearance is None else self._appearance[rows].float()

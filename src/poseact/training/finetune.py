@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Self
 
+import lightning as L
+import numpy as np
 import torch
+from lightning.pytorch.callbacks import LambdaCallback
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from poseact._utils.errors import PoseActError
-from poseact._utils.files import atomic_write
-from poseact._utils.interrupt import StopRequest
 from poseact.actions.clip_inputs import window_fps
 from poseact.data.dataset import PoseBatch
 from poseact.data.filmed_clips import FilmBatch, FilmedClip, FilmWindows, collate_windows
@@ -25,10 +25,18 @@ from poseact.media.crop import to_frames
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.outputs import Prediction
 from poseact.recipe import Recipe
-from poseact.training.loaders import PoseData, ValidationSet, ValidationVideos, quiet_worker
-from poseact.training.state import read_state
+from poseact.training.engine import TrainingModule, on_device_of, run_steps
+from poseact.training.loaders import (
+    PoseData,
+    SteadyLoader,
+    ValidationSet,
+    ValidationVideos,
+    quiet_worker,
+)
+from poseact.training.state import RunState, digest_of, weights_of
 
-_log = logging.getLogger(__name__)
+STATE_NAME = "finetune.ckpt"
+"""File of a run's state within its folder."""
 
 OnStep = Callable[[int, int, float], None]
 """Told the steps done, those in all, and the loss."""
@@ -96,6 +104,7 @@ def finetune(
     plan: FinetunePlan | None = None,
     workers: int = 1,
     on_step: OnStep | None = None,
+    stop: object = None,
 ) -> FinetuneReport:
     """Train a whole network with actions on clips, the pose loss kept on (CVPR 2018, section 5.2).
 
@@ -108,13 +117,16 @@ def finetune(
         network: With trained heads.
         clips: Of the training part only.
         recipe: Pose data to keep the pose by; its training and validation sets are used.
-        out: Folder of the state, from which the same call goes on after an interruption.
+        out: Folder of the state, from which the same call goes on after an interruption. The state
+            of other arguments is replaced.
         plan: How.
         workers: Processes that prepare windows.
         on_step: Called after every step.
+        stop: The run ends once this is true; None listens to SIGINT and SIGTERM here.
 
     Raises:
-        PoseActError: The recipe is for other joints, or the state on disk is of another plan.
+        PoseActError: The recipe is for other joints, or the state on disk cannot be read or
+            written.
     """
     plan = plan or FinetunePlan()
     if recipe.skeleton.joints != network.config.skeleton.joints:
@@ -124,16 +136,43 @@ def finetune(
         )
     poses = PoseData(recipe, workers=0)
     poses.setup("fit")
-    run = _Finetuning(
-        copy.deepcopy(network), clips, poses, plan, out / "finetune.ckpt", workers, on_step
+    config, device = network.config, next(network.parameters()).device
+    windows = FilmWindows(clips, config.frames, window_fps(network), config.image_size, plan.seed)
+    digest = digest_of(
+        (plan, recipe.model_dump(mode="json"), config),
+        weights_of(network),
+        _contents(clips),
+        poses.contents(),
     )
-    finished = run.train()
-    if not finished:
+    state = RunState(out / STATE_NAME, digest)
+    begun = state.find()
+    module = EndToEndTraining(copy.deepcopy(network), recipe, plan)
+
+    def tell(trainer: L.Trainer, *_: Any) -> None:
+        loss = module.take_terms()["loss"]
+        if on_step is not None:
+            on_step(trainer.global_step, plan.steps, loss)
+
+    trainer = run_steps(
+        module,
+        _batches(windows, poses, plan, begun["global_step"] if begun else 0, workers),
+        plan.steps,
+        state=state,
+        resume=begun is not None,
+        every=plan.save_every,
+        stop=stop,
+        callbacks=[LambdaCallback(on_train_batch_end=tell)],
+        default_root_dir=out,
+        gradient_clip_val=1.0,
+        **on_device_of(network),
+    )
+    if trainer.global_step < plan.steps:
         return FinetuneReport(network, kept=False, finished=False)
+    trained = module.network.to(device).eval()
     before = pose_scores(network, poses.validation)
-    after = pose_scores(run.network, poses.validation)
+    after = pose_scores(trained, poses.validation)
     kept = all(after[name] >= before[name] - plan.may_lose for name in before)
-    return FinetuneReport(run.network if kept else network, kept, True, before, after)
+    return FinetuneReport(trained if kept else network, kept, True, before, after)
 
 
 def pose_scores(
@@ -163,125 +202,104 @@ def pose_scores(
     return found
 
 
-class _Finetuning:
-    def __init__(
-        self,
-        network: MultitaskNetwork,
-        clips: Sequence[FilmedClip],
-        poses: PoseData,
-        plan: FinetunePlan,
-        state: Path,
-        workers: int,
-        on_step: OnStep | None,
-    ) -> None:
-        self.network = network.train().requires_grad_(True)
-        self.plan, self.poses, self.workers, self.on_step = plan, poses, workers, on_step
-        self.state = state
-        self.device = next(network.parameters()).device
-        config = network.config
-        self.windows = FilmWindows(
-            clips, config.frames, window_fps(network), config.image_size, plan.seed
-        )
-        self.action_criterion = ActionCriterion()
-        loss = poses.recipe.loss
-        self.pose_criterion = PoseCriterion(loss.weights, loss.sigma)
-        heads = list(network.action_model.parameters()) if network.action_model else []
-        trunk = [*network.stem.parameters(), *network.pose_model.parameters()]
-        self.optimiser = torch.optim.AdamW(
-            [{"params": trunk, "lr": plan.lr}, {"params": heads, "lr": plan.head_lr}]
-        )
-        rates = [group["lr"] for group in self.optimiser.param_groups]
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimiser, rates, total_steps=plan.steps, pct_start=0.1, cycle_momentum=False
-        )
+class EndToEndTraining(TrainingModule):
+    """A whole network with the action loss of clips and the pose losses of clips and people.
 
-    def train(self) -> bool:
-        """Make the steps that are left; whether all were made."""
+    Normalisation statistics stand still.
+
+    Args:
+        network: With trained heads; it is changed.
+        recipe: Of the pose losses.
+        plan: Of the learning rates and the steps.
+    """
+
+    def __init__(self, network: MultitaskNetwork, recipe: Recipe, plan: FinetunePlan) -> None:
+        super().__init__()
+        self.network = network.requires_grad_(True)
+        self.plan = plan
+        self.action_criterion = ActionCriterion()
+        self.pose_criterion = PoseCriterion(recipe.loss.weights, recipe.loss.sigma)
+        # Lightning takes the modes as it finds them.
+        self.train()
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode; batch normalisation stays in eval mode."""
+        super().train(mode)
         for module in self.network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
-        step = self.restore()
-        with StopRequest() as stop:
-            for film, people in self.batches(step):
-                loss = self.step(film, people)
-                step += 1
-                if self.on_step is not None:
-                    self.on_step(step, self.plan.steps, loss)
-                if stop or step % self.plan.save_every == 0 or step == self.plan.steps:
-                    self.save(step)
-                if stop:
-                    break
-        self.network.eval()
-        return step == self.plan.steps
+        return self
 
-    def batches(self, first: int) -> Iterator[tuple[FilmBatch, PoseBatch]]:
-        """Those of the steps from ``first`` on."""
-        count = self.plan.clips
-        numbers = [
-            list(range(step * count, (step + 1) * count)) for step in range(first, self.plan.steps)
-        ]
-        films = DataLoader(
-            self.windows,
-            batch_sampler=numbers,
-            collate_fn=collate_windows,
-            num_workers=self.workers,
-            worker_init_fn=quiet_worker,
-            persistent_workers=self.workers > 0,
-        )
-        yield from zip(films, self.poses.loader(self.poses.batches(first)), strict=False)
+    def training_step(self, batch: tuple[FilmBatch, PoseBatch], _: int) -> Tensor:
+        """Loss of windows of the clips and of a batch of people.
 
-    def step(self, film: FilmBatch, people: PoseBatch) -> float:
-        """One step; returns the loss."""
+        Raises:
+            PoseActError: It is not finite.
+        """
+        film, people = batch
         prediction = self.look(film.images)
-        actions = self.action_criterion(prediction.actions, film.labels.to(self.device))
+        actions = self.action_criterion.total(
+            self.action_criterion(prediction.actions, film.labels)
+        )
         poses = self.pose_loss(prediction, film.targets)
         poses = poses + self.pose_loss(self.look(people.images), people.targets)
-        loss = self.action_criterion.total(actions) + self.plan.pose_weight * poses
+        loss = actions + self.plan.pose_weight * poses
         if not loss.isfinite():
             raise PoseActError(
                 f"The loss is {loss.item()} in the training end to end; lower the learning rate."
             )
-        self.optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimiser.step()
-        self.schedule.step()
-        return loss.item()
+        return self.add_terms(loss, {})
 
     def pose_loss(self, prediction: Prediction, targets: PoseTargets) -> Tensor:
         """Weighted pose loss of a prediction."""
-        return self.pose_criterion.total(self.pose_criterion(prediction, targets.to(self.device)))
+        return self.pose_criterion.total(self.pose_criterion(prediction, targets))
 
     def look(self, images: Tensor) -> Prediction:
         """Predict ``(B, T, S, S, 3)`` uint8 crops."""
         rows, frames = images.shape[:2]
-        crops = to_frames(fold_time(images.to(self.device)))
+        crops = to_frames(fold_time(images))
         return self.network(crops.squeeze(1).unflatten(0, (rows, frames)))
 
-    def save(self, step: int) -> None:
-        """Keep the state."""
-        state = {
-            "step": step,
-            "plan": vars(self.plan),
-            "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "schedule": self.schedule.state_dict(),
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW and a one-cycle schedule, with a learning rate of its own for the heads."""
+        network, plan = self.network, self.plan
+        heads = list(network.action_model.parameters()) if network.action_model else []
+        trunk = [*network.stem.parameters(), *network.pose_model.parameters()]
+        optimiser = torch.optim.AdamW(
+            [{"params": trunk, "lr": plan.lr}, {"params": heads, "lr": plan.head_lr}]
+        )
+        rates = [plan.lr, plan.head_lr]
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, rates, total_steps=plan.steps, pct_start=0.1, cycle_momentum=False
+        )
+        return {
+            "optimizer": optimiser,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
-        atomic_write(self.state, lambda partial: torch.save(state, partial))
 
-    def restore(self) -> int:
-        """Take up the state on disk, if there is one; returns its step."""
-        if not self.state.is_file():
-            return 0
-        state = read_state(self.state, "step", "plan", "network", "optimiser", "schedule")
-        if state is None:
-            _log.warning("The state %s is damaged; the training starts anew.", self.state)
-            return 0
-        if state["plan"] != vars(self.plan):
-            raise PoseActError(
-                f"{self.state} was begun with another plan; remove it, or undo the change."
-            )
-        self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.schedule.load_state_dict(state["schedule"])
-        return state["step"]
+
+def _batches(
+    windows: FilmWindows, poses: PoseData, plan: FinetunePlan, first: int, workers: int
+) -> Iterator[tuple[FilmBatch, PoseBatch]]:
+    """Those of the steps from ``first`` on."""
+    count = plan.clips
+    films = SteadyLoader(
+        windows,
+        batch_sampler=[
+            list(range(step * count, (step + 1) * count)) for step in range(first, plan.steps)
+        ],
+        collate_fn=collate_windows,
+        num_workers=workers,
+        worker_init_fn=quiet_worker,
+        persistent_workers=workers > 0,
+    )
+    return zip(films, poses.loader(poses.batches(first)), strict=False)
+
+
+def _contents(clips: Sequence[FilmedClip]) -> Iterator[str | np.ndarray]:
+    """The clips, for the digest of a run."""
+    for clip in clips:
+        yield f"{clip.label} {clip.sequence.name}"
+        yield clip.sequence.times
+        yield clip.sequence.joints
+        yield clip.sequence.confidence

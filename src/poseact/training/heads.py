@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import copy
-import hashlib
-import io
-import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-import numpy as np
+import lightning as L
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel
 
 from poseact._utils.errors import PoseActError
-from poseact._utils.files import atomic_write
-from poseact.actions.clip_inputs import ActionNetwork, check_skeleton, window_fps
+from poseact.actions.clip_inputs import ActionNetwork, check_skeleton
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.evaluation.action_evaluation import ActionProtocol, evaluate
 from poseact.losses import ActionCriterion
@@ -30,10 +24,12 @@ from poseact.models.base import Card
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.sequence import SequenceConfig
 from poseact.recipe import OptimiserSpec, ScheduleSpec
+from poseact.training.callbacks import Averaging
 from poseact.training.clip_augment import ClipAugment
-from poseact.training.clip_bank import ClipBank
-from poseact.training.optimisation import make_optimiser, rate_factor, warm_average
-from poseact.training.state import read_state
+from poseact.training.clip_bank import ClipBank, ClipBatch, WindowDraw
+from poseact.training.engine import TrainingModule, on_device_of, run_steps
+from poseact.training.optimisation import make_optimiser, rate_factor
+from poseact.training.state import RunState, digest_of, weights_of
 
 Streams = Literal["both", "pose"]
 Row = dict[str, float]
@@ -41,8 +37,6 @@ OnProgress = Callable[[int, int, Row], None]
 
 FRAMES, FPS, EPOCHS = 32, 15.0, 30
 """Defaults of a training: T and rate of the windows, and rounds."""
-
-_log = logging.getLogger(__name__)
 
 STATE_NAME = "heads.pt"
 """File of a run's state within its folder."""
@@ -148,15 +142,34 @@ def train_heads(
     """
     recipe = recipe or HeadRecipe()
     check_windows(frames, fps, epochs)
-    network = build_network(sequences, streams, pose_network, frames, fps, seed, recipe)
+    network = build_network(sequences, streams, pose_network, frames, fps, seed, recipe).eval()
     for sequence in sequences:
         check_skeleton(network, sequence)
     bank = ClipBank(sequences, network.config.labels, network.config.dims, streams == "both")
-    training = _Training(network, bank, recipe, epochs, seed)
-    path = None if out is None else Path(out) / STATE_NAME
-    training.run(validation, on_progress, stop, path)
-    record = tuple(training.record)
-    return TrainedActions(training.averaged(), record, len(record) == epochs)
+    steps = max(-(-len(bank) // recipe.batch), _LEAST_STEPS)
+    settings = (network.config, fps, recipe, epochs, seed)
+    state = None
+    if out is not None:
+        digest = digest_of(settings, bank.contents(), weights_of(network))
+        state = RunState(Path(out) / STATE_NAME, digest)
+    begun = state.find() if state is not None else None
+    windows = WindowDraw(frames, fps, recipe.augment, recipe.batch, steps, seed)
+    averaging = Averaging(recipe.optimiser.ema) if recipe.optimiser.ema else None
+    record = EpochRecord(network, epochs, steps, averaging, validation, on_progress)
+    run_steps(
+        HeadTraining(network, recipe, steps * epochs),
+        bank.batches(windows, begun["global_step"] if begun else 0),
+        steps * epochs,
+        state=state,
+        resume=begun is not None,
+        every=steps,
+        stop=stop,
+        averaging=averaging,
+        callbacks=[record],
+        gradient_clip_val=recipe.optimiser.clip_norm,
+        **on_device_of(network),
+    )
+    return TrainedActions(network.eval(), tuple(record.rows), len(record.rows) == epochs)
 
 
 def check_windows(frames: int = FRAMES, fps: float = FPS, epochs: int = EPOCHS) -> None:
@@ -236,141 +249,116 @@ def _on_top_of(
     return network
 
 
-class _Training:
-    """A run between two epochs: the network, its averaged heads, the optimiser, the record."""
+class HeadTraining(TrainingModule):
+    """Action heads that learn from cached windows.
 
-    def __init__(
-        self, network: ActionNetwork, bank: ClipBank, recipe: HeadRecipe, epochs: int, seed: int
-    ) -> None:
+    Args:
+        network: Its pose model stays as it is.
+        recipe: Of the loss and the optimiser.
+        steps: Of the whole run.
+    """
+
+    def __init__(self, network: ActionNetwork, recipe: HeadRecipe, steps: int) -> None:
+        super().__init__()
         head = network.action_model
         assert head is not None
-        self.network, self.head, self.bank = network.eval(), head, bank
-        self.recipe, self.epochs, self.seed = recipe, epochs, seed
+        self.head = head
+        # A method rather than the network: what stands still is no part of this module.
+        self.recognise = network.recognise
+        self.recipe, self.steps = recipe, steps
         self.criterion = ActionCriterion(recipe.label_smoothing)
-        self.record: list[Row] = []
         for module in head.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = _NORM_MOMENTUM
-        self.average = AveragedModel(
-            head, avg_fn=partial(warm_average, recipe.optimiser.ema or 0.0), use_buffers=True
-        )
-        self.optimiser = make_optimiser(head, recipe.optimiser)
-        self.steps = max(-(-len(bank) // recipe.batch), _LEAST_STEPS)
-        total = self.steps * epochs
-        schedule = ScheduleSpec(warm_up=round(recipe.warm_up * total))
-        self.schedule = LambdaLR(self.optimiser, lambda step: rate_factor(step, total, schedule))
+        # Lightning takes the modes as it finds them.
+        self.train()
 
-    def run(
-        self,
-        validation: Sequence[PoseSequence],
-        on_progress: OnProgress | None,
-        stop: object,
-        path: Path | None,
-    ) -> None:
-        """Train until the last epoch or the wish to stop; arguments as `train_heads`'s."""
-        if path is not None:
-            self.resume(path)
-        start = time.perf_counter() - (self.record[-1]["seconds"] if self.record else 0.0)
-        scored = {round(self.epochs * share / _VALIDATIONS) for share in range(1, _VALIDATIONS + 1)}
-        for number in range(len(self.record), self.epochs):
-            row = self.epoch(number, stop)
-            if row is None:
-                return
-            if validation and number + 1 in scored:
-                row |= self.validate(validation)
-            row = {"epoch": number + 1, **row, "seconds": time.perf_counter() - start}
-            self.record.append(row)
-            if path is not None:
-                self.save(path)
-            if on_progress is not None:
-                on_progress(number + 1, self.epochs, row)
+    def training_step(self, batch: ClipBatch, _: int) -> Tensor:
+        """Loss of a batch.
 
-    def epoch(self, number: int, stop: object) -> Row | None:
-        """Means of the loss and its terms; None if the run was stopped before the end."""
-        rng = np.random.default_rng((self.seed, number))
-        batches = self.bank.balanced_order(self.steps * self.recipe.batch, rng)
-        sums: Row = {}
-        self.head.train()
-        for clips in batches.reshape(self.steps, -1):
-            if stop:
-                return None
-            for name, value in self.step(clips, rng).items():
-                sums[name] = sums.get(name, 0.0) + float(value) / self.steps
-        self.head.eval()
-        return {**sums, "lr": float(self.schedule.get_last_lr()[0])}
-
-    def step(self, clips: np.ndarray, rng: np.random.Generator) -> dict[str, Tensor]:
-        """Learn from one batch; the loss and its terms."""
-        inputs = self.bank.random_windows(
-            clips, self.network.config.frames, window_fps(self.network), self.recipe.augment, rng
-        )
-        terms = self.criterion(self.network.recognise(*inputs), self.bank.targets[clips])
+        Raises:
+            PoseActError: It is not finite; the message names the clips.
+        """
+        terms = self.criterion(self.recognise(*batch.inputs), batch.targets)
         loss = self.criterion.total(terms)
         if not loss.isfinite():
             raise PoseActError(
-                f"The loss is {loss.item()} in the batch of "
-                f"{', '.join(self.bank.names[clip] for clip in clips)}; look at these sequences, "
-                "or lower the learning rate."
+                f"The loss is {loss.item()} in the batch of {', '.join(batch.names)}; look at "
+                "these sequences, or lower the learning rate."
             )
-        self.optimiser.zero_grad()
-        loss.backward()
-        if self.recipe.optimiser.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.head.parameters(), self.recipe.optimiser.clip_norm)
-        self.optimiser.step()
-        self.schedule.step()
-        self.average.update_parameters(self.head)
-        return {name: value.detach() for name, value in {"loss": loss, **terms}.items()}
+        return self.add_terms(loss, terms)
 
-    def averaged(self) -> ActionNetwork:
-        """The network with the averaged heads."""
-        if self.recipe.optimiser.ema is not None:
-            self.head.load_state_dict(self.average.module.state_dict())
-        return self.network.eval()
-
-    def validate(self, validation: Sequence[PoseSequence]) -> Row:
-        """Accuracy of the averaged heads on the middle windows, by stream."""
-        own = copy.deepcopy(self.head.state_dict())
-        scores = evaluate(self.averaged(), validation, ActionProtocol("centre"))
-        self.head.load_state_dict(own)
+    def configure_optimizers(self) -> dict[str, Any]:
+        """The recipe's optimiser; the learning rate rises, then falls by a cosine."""
+        optimiser = make_optimiser(self.head, self.recipe.optimiser)
+        spec = ScheduleSpec(warm_up=round(self.recipe.warm_up * self.steps))
+        schedule = LambdaLR(optimiser, lambda step: rate_factor(step, self.steps, spec))
         return {
-            f"accuracy/{name}": scores.stream(name).accuracy for name in scores.log_probabilities
+            "optimizer": optimiser,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
 
-    @cached_property
-    def identity(self) -> str:
-        """Digest of all that the run depends on."""
-        settings = (self.network.config, self.network.card.fps, self.recipe, self.epochs, self.seed)
-        digest = hashlib.blake2b(repr(settings).encode(), digest_size=16)
-        for content in self.bank.contents():
-            digest.update(content)
-        return digest.hexdigest()
 
-    def save(self, path: Path) -> None:
-        """Write the state."""
-        content = io.BytesIO()
-        parts = {name: part.state_dict() for name, part in self._parts().items()}
-        torch.save({"identity": self.identity, "record": self.record, "parts": parts}, content)
-        atomic_write(path, lambda partial: partial.write_bytes(content.getvalue()))
+class EpochRecord(L.Callback):
+    """One row per epoch, with the accuracy on validation clips a few times in a run.
 
-    def resume(self, path: Path) -> None:
-        """Take up the state of the same run, if there is one."""
-        if not path.exists():
-            return
-        state = read_state(path, "identity", "record", "parts")
-        if state is None:
-            _log.warning("The state %s is damaged; the training starts anew.", path)
-            return
-        if state["identity"] != self.identity:
-            _log.warning("The state %s is of another training, which is replaced.", path)
-            return
-        for name, part in self._parts().items():
-            part.load_state_dict(state["parts"][name])
-        self.record = state["record"]
+    Args:
+        network: That is scored.
+        epochs: Of the run.
+        steps: Of an epoch.
+        averaging: The weights that are scored, if any other than the present ones.
+        validation: The clips.
+        on_progress: Called after every epoch.
+    """
 
-    def _parts(self) -> dict[str, Any]:
+    def __init__(
+        self,
+        network: ActionNetwork,
+        epochs: int,
+        steps: int,
+        averaging: Averaging | None,
+        validation: Sequence[PoseSequence],
+        on_progress: OnProgress | None,
+    ) -> None:
+        self.network, self.epochs, self.steps = network, epochs, steps
+        self.averaging, self.validation, self.on_progress = averaging, validation, on_progress
+        self.rows: list[Row] = []
+        self._terms: Row = {}
+        self._start = time.perf_counter()
+        shares = range(1, _VALIDATIONS + 1)
+        self._scored = {round(epochs * share / _VALIDATIONS) for share in shares}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The rows, and the sums of an epoch that has begun."""
+        return {"rows": self.rows, "terms": self._terms}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on after these rows."""
+        self.rows, self._terms = state_dict["rows"], state_dict["terms"]
+        self._start -= self.rows[-1]["seconds"] if self.rows else 0.0
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        """Add a step to its epoch, and a row at the end of it."""
+        module = cast(HeadTraining, pl_module)
+        for name, value in module.take_terms().items():
+            self._terms[name] = self._terms.get(name, 0.0) + value / self.steps
+        number, rest = divmod(trainer.global_step, self.steps)
+        if rest:
+            return
+        rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+        row = {"epoch": number, **self._terms, "lr": rate}
+        if self.validation and number in self._scored:
+            row |= self._validate(module)
+        self._terms = {}
+        self.rows.append(row | {"seconds": time.perf_counter() - self._start})
+        if self.on_progress is not None:
+            self.on_progress(number, self.epochs, self.rows[-1])
+
+    def _validate(self, module: HeadTraining) -> Row:
+        """Accuracy on the middle windows, by stream."""
+        with nullcontext() if self.averaging is None else self.averaging.applied(module):
+            scores = evaluate(self.network, self.validation, ActionProtocol("centre"))
+        module.train()
         return {
-            "head": self.head,
-            "average": self.average,
-            "optimiser": self.optimiser,
-            "schedule": self.schedule,
+            f"accuracy/{name}": scores.stream(name).accuracy for name in scores.log_probabilities
         }

@@ -13,6 +13,7 @@ import numpy as np
 
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
+from poseact._utils.report import Picture, Section, write_report
 from poseact.data.augment import AugmentRanges, augmented_crop
 from poseact.data.faults import Fault, find_faults
 from poseact.data.sample import PoseSample
@@ -90,7 +91,7 @@ def inspect_recipe(
 
     Args:
         recipe: The YAML file.
-        out: Folder for ``augmented.png`` and ``faults.csv``.
+        out: Folder for ``augmented.png``, ``faults.csv``, ``report.html`` and ``report.md``.
         count: Number of samples in the picture, drawn evenly from the training data sets.
         read_images: Decode every picture to find unreadable ones, labels outside and duplicates.
         on_source: Called with the name of each data set before it is read.
@@ -120,7 +121,22 @@ def inspect_recipe(
     grid, faults_csv = out / "augmented.png", out / "faults.csv"
     write_image(grid, _grid(loaded, training, count))
     atomic_write(faults_csv, lambda path: _write_faults(path, reports))
+    write_report(out, f"Data of {loaded.name}", _sections(reports, grid))
     return InspectReport(reports, grid, faults_csv)
+
+
+def _sections(reports: list[SourceReport], grid: Path) -> list[Section]:
+    rows = [("data set", "people", "labelled joints", "faults")]
+    for report in reports:
+        numbers = (str(report.samples), f"{report.joints:.1f}", str(len(report.faults)))
+        rows.append((report.name, *numbers))
+    examples = [
+        Section(report.name, [f"{fault.sample}: {fault.reason}." for fault in report.examples])
+        for report in reports
+        if report.faults
+    ]
+    picture = Picture(grid, "Augmented training samples.")
+    return [Section("Data sets", [], rows, [picture]), *examples]
 
 
 def _samples(spec: SourceSpec, skeleton: Skeleton) -> list[PoseSample]:

@@ -1,10 +1,9 @@
-"""The training step of the network."""
+"""The training step of a recipe."""
 
 from __future__ import annotations
 
 from typing import Any, Self
 
-import lightning as L
 import torch
 from torch import Tensor
 
@@ -20,11 +19,12 @@ from poseact.models.outputs import Action, Pose, Prediction
 from poseact.models.pose import PoseModel
 from poseact.recipe import Recipe
 from poseact.skeleton import Skeleton
+from poseact.training.engine import TrainingModule
 from poseact.training.loaders import ValidationSet, ValidationVideos
 from poseact.training.optimisation import freeze_stages, make_optimiser, rate_factor
 
 
-class MultitaskTraining(L.LightningModule):
+class MultitaskTraining(TrainingModule):
     """A network with its criterion and optimiser.
 
     Where actions alone are learned, whatever they do not depend on stands still, its normalisation
@@ -35,7 +35,6 @@ class MultitaskTraining(L.LightningModule):
         recipe: The run.
 
     Attributes:
-        terms: The loss and its named terms, summed over the steps since they were last taken.
         scores: Of the last validation, by data set.
         scored_at: Step of the last validation.
     """
@@ -45,7 +44,6 @@ class MultitaskTraining(L.LightningModule):
         self.network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.recipe = recipe
         self.criterion = recipe.loss.build(recipe.learn, _judged(network))
-        self.terms: dict[str, Tensor] = {}
         self.scores: dict[str, PoseScores | ActionScores] = {}
         self.scored_at = -1
         if "pose" not in recipe.learn:
@@ -85,9 +83,7 @@ class MultitaskTraining(L.LightningModule):
             loss = self.criterion.total(terms)
         if not loss.isfinite():
             raise self._not_finite(f"loss is {loss.item()}", batch)
-        for name, value in {"loss": loss, **terms}.items():
-            self.terms[name] = self.terms.get(name, 0) + value.detach()
-        return loss
+        return self.add_terms(loss, terms)
 
     def _not_finite(self, what: str, batch: PoseBatch) -> PoseActError:
         names = ", ".join(name for row in batch.names for name in row)
@@ -95,12 +91,6 @@ class MultitaskTraining(L.LightningModule):
             f"The {what} at step {self.global_step}, in the batch of {names}; "
             "look at these samples, or lower the learning rate."
         )
-
-    def take_terms(self) -> dict[str, float]:
-        """The sums of the loss terms, which start anew."""
-        terms = {name: float(value) for name, value in self.terms.items()}
-        self.terms = {}
-        return terms
 
     def validation_step(self, batch: ValidationSet | ValidationVideos, _: int) -> None:
         """Score one validation set; under several processes, the first one does."""

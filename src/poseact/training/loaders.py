@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any, NamedTuple
 
 import cv2
 import lightning as L
+import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
@@ -108,6 +111,19 @@ class PoseData(L.LightningDataModule):
             actions = action_numbers(videos, recipe.network.config.labels)
         return VideoSource(name, videos, recipe.clip_length, spec.strides, actions)
 
+    def contents(self) -> Iterator[str | np.ndarray]:
+        """The training data as read, for the digest of a run."""
+        for source in self.sources:
+            yield source.name
+            if isinstance(source, VideoSource):
+                yield from (f"{len(video)} {video.action} {video.name}" for video in source.videos)
+                continue
+            for unit in source.units:
+                for sample in unit:
+                    yield sample.name
+                    yield sample.joints
+                    yield sample.valid
+
     def batches(self, first_step: int, rank: int = 0, world_size: int = 1) -> MixedBatches:
         """The batches of one process from a step on."""
         recipe = self.recipe
@@ -131,7 +147,7 @@ class PoseData(L.LightningDataModule):
 
     def loader(self, batches: MixedBatches) -> DataLoader[Any]:
         """A loader of these batches."""
-        return DataLoader(
+        return SteadyLoader(
             PoseRows(self.sources, self.recipe.augment, self.recipe.seed),
             batch_sampler=batches,
             collate_fn=collate,
@@ -163,6 +179,20 @@ class PoseData(L.LightningDataModule):
         if isinstance(batch, ValidationSet | ValidationVideos):
             return batch
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+
+class SteadyLoader(DataLoader[Any]):
+    """A loader that reports a dead worker when its batch is due, never in the middle of a step."""
+
+    def __iter__(self) -> Any:
+        # Torch raises from the signal of a dead child, wherever the training stands then, and
+        # notices it all the same while it waits for the batch.
+        number = getattr(signal, "SIGCHLD", None)  # Windows has none
+        former = None if number is None else signal.getsignal(number)
+        batches = super().__iter__()
+        if number is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(number, former or signal.SIG_DFL)
+        return batches
 
 
 def quiet_worker(_: int) -> None:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import csv
+import logging
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple, cast
 
+import lightning as L
+import torch
 from matplotlib.figure import Figure
 
+from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
+from poseact.training.lightning_module import MultitaskTraining
+from poseact.training.loaders import PoseData
+
+_log = logging.getLogger(__name__)
 
 Row = dict[str, float]
 
@@ -113,3 +124,135 @@ def draw_curve(rows: list[Row], path: Path) -> None:
 def _named(rows: list[Row], metrics: tuple[str, ...]) -> tuple[str, ...]:
     names = dict.fromkeys(name for row in rows for name in row)
     return tuple(name for name in names if name.partition("/")[2] in metrics)
+
+
+class Progress(NamedTuple):
+    """How far a run has come.
+
+    Attributes:
+        step: Steps done.
+        steps: Steps of the whole run.
+        loss: Mean of the last steps.
+        images_per_second: Of all processes, validation and checkpoints not counted.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    images_per_second: float
+
+
+OnProgress = Callable[[Progress], None]
+
+
+class Record(L.Callback):
+    """The run's table, ``log.csv``, its TensorBoard log and its picture, ``curve.png``.
+
+    Args:
+        folder: Of the run.
+        every: Steps between two rows.
+        data: Counts the pictures that could not be read.
+        on_progress: Called with every row.
+    """
+
+    def __init__(
+        self, folder: Path, every: int, data: PoseData, on_progress: OnProgress | None
+    ) -> None:
+        self.data = data
+        self.table = RunTable(folder / "log.csv")
+        self.picture = folder / "curve.png"
+        self.every = every
+        self.on_progress = on_progress
+        self._clock = Stopwatch()
+
+    def on_train_start(self, trainer: L.Trainer, *_: Any) -> None:
+        """Drop what an interrupted run wrote after its last checkpoint."""
+        if trainer.is_global_zero:
+            self.table.cut(trainer.global_step)
+        self._clock = Stopwatch()
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        """The batch has come."""
+        self._clock.batch_came()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, _: Any, batch: Any, *__: Any
+    ) -> None:
+        """Count the images, and write a row when it is time."""
+        images = batch.images.shape[0] * batch.images.shape[1]
+        self._clock.batch_done(images * trainer.world_size)
+        self.data.tally.add(batch.unreadable)
+        if self._clock.batches >= self.every * trainer.accumulate_grad_batches:
+            self._write(trainer, cast(MultitaskTraining, pl_module))
+
+    def _write(self, trainer: L.Trainer, module: MultitaskTraining) -> None:
+        batches = self._clock.batches
+        terms = {
+            name: float(trainer.strategy.reduce(torch.tensor(value / batches), reduce_op="mean"))
+            for name, value in module.take_terms().items()
+        }
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        row = {
+            "step": trainer.global_step,
+            "lr": rate,
+            **terms,
+            "images_per_second": self._clock.images_per_second,
+            "wait_share": self._clock.wait_share,
+        }
+        self._clock = Stopwatch()
+        if not trainer.is_global_zero:
+            return
+        self._add(trainer, row)
+        if self.on_progress is not None:
+            self.on_progress(
+                Progress(
+                    trainer.global_step,
+                    module.recipe.steps,
+                    terms["loss"],
+                    row["images_per_second"],
+                )
+            )
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write the scores."""
+        module = cast(MultitaskTraining, pl_module)
+        if trainer.is_global_zero:
+            scores = {
+                f"{name}/{metric}": value
+                for name, scores in module.scores.items()
+                for metric, value in scores.means().items()
+            }
+            self._add(trainer, {"step": trainer.global_step, **scores})
+            self._draw()
+        self._clock = Stopwatch()
+        module.take_terms()
+
+    def on_train_end(self, trainer: L.Trainer, *_: Any) -> None:
+        """Draw the whole run."""
+        if trainer.is_global_zero:
+            self._draw()
+
+    def _draw(self) -> None:
+        rows = self.table.rows()
+        if rows:
+            with _no_reason_to_stop():
+                draw_curve(rows, self.picture)
+
+    def _add(self, trainer: L.Trainer, row: dict[str, float]) -> None:
+        with _no_reason_to_stop():
+            self.table.add(row)
+        values = {name: value for name, value in row.items() if name != "step"}
+        for logger in trainer.loggers:
+            with _no_reason_to_stop():
+                logger.log_metrics(values, step=int(row["step"]))
+        _log.info("  ".join(f"{name} {value:.5g}" for name, value in row.items()))
+
+
+@contextmanager
+def _no_reason_to_stop() -> Iterator[None]:
+    """A record that cannot be written is a warning."""
+    try:
+        yield
+    except (PoseActError, OSError, ValueError) as error:
+        # Lightning makes a ValueError of what TensorBoard's writer says.
+        _log.warning("%s The run goes on.", error)

@@ -1,33 +1,94 @@
-"""What a training keeps on disk to go on from."""
+"""What a training keeps on disk to go on from, and how it knows its own state again."""
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import pickle
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from torch import nn
+
+from poseact._utils.errors import PoseActError
+
+_log = logging.getLogger(__name__)
 
 
-def read_state(path: Path, *parts: str, mmap: bool = False) -> dict[str, Any] | None:
-    """The state that a training saved; None where the file is damaged or holds something else.
+class RunState(NamedTuple):
+    """The file of a run's state.
+
+    Attributes:
+        path: Where it is kept.
+        digest: Of everything that the run depends on, see :func:`digest_of`.
+    """
+
+    path: Path
+    digest: str
+
+    def find(self) -> dict[str, Any] | None:
+        """The state to go on from: None, with a warning, if it is damaged or of another run.
+
+        Raises:
+            PoseActError: The file cannot be read.
+        """
+        if not self.path.exists():
+            return None
+        state = read_state(self.path, "global_step", "state_dict")
+        if state is None:
+            _log.warning("The state %s is damaged; the training starts anew.", self.path)
+        elif state.get("digest") != self.digest:
+            _log.warning("The state %s is of another training, which is replaced.", self.path)
+            state = None
+        return state
+
+
+def read_state(path: Path, *parts: str) -> dict[str, Any] | None:
+    """The state that a training saved; None if the file is damaged or holds something else.
 
     Args:
-        path: A file of ``torch.save``. Plain values and tensors alone are read, never code.
+        path: A file of ``torch.save``. Only plain values and tensors are read, never code, and the
+            tensors stay on disk until they are used.
         parts: Keys it must have.
-        mmap: Leave the tensors on disk until they are used.
+
+    Raises:
+        PoseActError: The file cannot be read at all, as without the right to or on a failing disk.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
-    except (
-        RuntimeError,
-        OSError,
-        EOFError,
-        LookupError,
-        TypeError,
-        ValueError,
-        pickle.PickleError,
-    ):
+        # Opened first, since torch reports damage and a lack of rights in the same way.
+        with path.open("rb") as file:
+            file.read(1)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except OSError as error:
+        raise PoseActError(
+            f"The state {path} could not be read ({error.strerror or error}); check your rights "
+            "to the file and the disk, or remove it to begin anew."
+        ) from error
+    except (RuntimeError, EOFError, LookupError, TypeError, ValueError, pickle.PickleError):
         return None
     whole = isinstance(state, dict) and all(part in state for part in parts)
     return state if whole else None
+
+
+def digest_of(settings: object, *contents: Iterable[str | np.ndarray]) -> str:
+    """Digest of everything that a run depends on: settings, split, data and network.
+
+    Args:
+        settings: Anything whose ``repr`` names all its values.
+        contents: Data, and weights as :func:`weights_of` gives them.
+    """
+    total = hashlib.blake2b(repr(settings).encode(), digest_size=16)
+    for content in contents:
+        for part in content:
+            total.update(part.encode() if isinstance(part, str) else np.ascontiguousarray(part))
+    return total.hexdigest()
+
+
+def weights_of(network: nn.Module) -> Iterator[str | np.ndarray]:
+    """Names and values of a network's weights, for :func:`digest_of`."""
+    for name, value in network.state_dict().items():
+        yield name
+        yield value.cpu().numpy()

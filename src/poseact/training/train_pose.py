@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,26 +13,21 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from poseact._utils.errors import PoseActError
-from poseact._utils.files import open_folder, unwritable
+from poseact._utils.files import open_folder
 from poseact.data.sources import expand_variables
 from poseact.layers.synced import sync_norms
 from poseact.models.base import Card, Network
 from poseact.models.presets import create_model
 from poseact.models.pyramid import SPNet
 from poseact.recipe import Recipe, differences, load_stages
-from poseact.training.callbacks import (
-    Averaging,
-    CheckpointFile,
-    Checkpoints,
-    OnProgress,
-    Record,
-    StopOnSignal,
-)
+from poseact.training.callbacks import Averaging
 from poseact.training.confidence import calibrate_confidence
+from poseact.training.engine import run_steps
 from poseact.training.initial_weights import begin_with
 from poseact.training.lightning_module import MultitaskTraining
 from poseact.training.loaders import PoseData
-from poseact.training.state import read_state
+from poseact.training.run_record import OnProgress, Record
+from poseact.training.state import RunState, digest_of, read_state, weights_of
 from poseact.weights.checkpoint import load, save
 from poseact.weights.movenet import begin_with_stem
 
@@ -198,76 +191,77 @@ def train_recipe(
             and ``resume`` is not given, or one of another recipe; the loss became infinite; a
             data worker died; the results cannot be written.
     """
-    # Lightning tells of itself what the report and the progress already say.
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     machine = machine or Machine()
     out = Path(out)
-    checkpoint, first_step = _checkpoint(recipe, out, resume)
+    begun = _begun(recipe, out, resume)
     module = MultitaskTraining(_network(recipe), recipe)
     data = PoseData(recipe, machine.workers)
     data.setup("fit")
-    averaging = Averaging(recipe.optimiser.ema) if recipe.optimiser.ema else None
-    record = Record(out, machine.log_every, data, on_progress)
-    trainer = _trainer(recipe, out, machine, [averaging] if averaging else [], record, first_step)
+    state = RunState(out / CHECKPOINT, _digest(recipe, data, module.network))
+    # A run of an earlier version has no digest.
+    if begun is not None and begun.get("digest", state.digest) != state.digest:
+        raise PoseActError(
+            f"The run in {out} was begun with other data or first weights; undo the change, or "
+            "give another --out."
+        )
     if machine.sync_norm:
         sync_norms(module.network)
     if machine.compiles:
         module.network.compile()
-    _fit(trainer, module, data, checkpoint)
-    if averaging:
-        averaging.put_into(module)
-    steps = trainer.global_step
-    finished = steps >= recipe.steps
-    weights = _weights(recipe, Path(out))
+    purged = None if begun is None else begun["global_step"] + 1
+    trainer = run_steps(
+        module,
+        data,
+        recipe.steps,
+        state=state,
+        resume=resume,
+        minutes=recipe.checkpoint_minutes,
+        averaging=Averaging(recipe.optimiser.ema) if recipe.optimiser.ema else None,
+        callbacks=[Record(out, machine.log_every, data, on_progress)],
+        logger=TensorBoardLogger(out, name="", version="tensorboard", purge_step=purged),
+        default_root_dir=out,
+        accumulate_grad_batches=recipe.accumulate,
+        gradient_clip_val=recipe.optimiser.clip_norm,
+        val_check_interval=recipe.validate_every * recipe.accumulate,
+        check_val_every_n_epoch=None,
+        limit_val_batches=None if recipe.validation else 0,
+        log_every_n_steps=machine.log_every,
+        **machine.trainer_options(),
+    )
+    finished = trainer.global_step >= recipe.steps
     if trainer.is_global_zero:
-        if finished and recipe.data.calibration:
-            people = [
-                sample
-                for spec in recipe.data.calibration.values()
-                for sample in spec.read(recipe.skeleton)
-            ]
-            calibrate_confidence(module.network, people)
-            module.scored_at = -1
-        if finished and module.scored_at != steps:
-            for scored in data.validation:
-                module.score(scored)
-        module.network.card = _card(recipe, module, steps)
-        save(module.network, weights)
+        _save_weights(recipe, out, module, data, finished)
     # The next stage begins with these weights in every process.
     trainer.strategy.barrier()
-    scores = {name: score.means() for name, score in module.scores.items()}
     return TrainReport(
-        out, weights, steps, finished, scores, data.tally.count, trainer.is_global_zero
+        out,
+        _weights(recipe, out),
+        trainer.global_step,
+        finished,
+        {name: score.means() for name, score in module.scores.items()},
+        data.tally.count,
+        trainer.is_global_zero,
     )
 
 
-def _fit(
-    trainer: L.Trainer, module: MultitaskTraining, data: PoseData, checkpoint: Path | None
+def _save_weights(
+    recipe: Recipe, out: Path, module: MultitaskTraining, data: PoseData, finished: bool
 ) -> None:
-    """Run the trainer; what a loader process says becomes this process's own error."""
-    try:
-        with warnings.catch_warnings():
-            # Where actions alone are learned, the rest is meant to be.
-            warnings.filterwarnings("ignore", r"Found \d+ module\(s\) in eval mode")
-            trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
-    except PoseActError as error:
-        # Torch wraps the traceback of the loader's process around the sentence.
-        _, wrapped, sentence = str(error).rpartition("PoseActError: ")
-        raise PoseActError(sentence.strip()) from error if wrapped else None
-    except OSError as error:
-        # TensorBoard's, when the trainer puts it away.
-        raise unwritable(Path(trainer.default_root_dir), error) from error
-    except SystemExit as error:
-        # A second signal, which Lightning turns into an exit of its own.
-        raise KeyboardInterrupt from error
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        raise PoseActError(
-            f"A process that prepares batches died ({str(error).splitlines()[0]}); it may have run "
-            f"out of memory. The run is kept in {trainer.default_root_dir}: give fewer workers, "
-            "and resume it."
-        ) from error
+    """Write the weights with their scores; those of the last step of a finished run."""
+    steps = module.global_step
+    if finished and recipe.data.calibration:
+        people = [
+            sample
+            for spec in recipe.data.calibration.values()
+            for sample in spec.read(recipe.skeleton)
+        ]
+        calibrate_confidence(module.network, people)
+        module.scored_at = -1
+    if finished and module.scored_at != steps:
+        for scored in data.validation:
+            module.score(scored)
+    module.network.card = _card(recipe, module, steps)
+    save(module.network, _weights(recipe, out))
 
 
 def _weights(recipe: Recipe, out: Path) -> Path:
@@ -278,34 +272,47 @@ def _is_finished(recipe: Recipe, out: Path) -> bool:
     """Whether a run of the same recipe made all its steps and wrote its weights."""
     if not (out / CHECKPOINT).exists() or not _weights(recipe, out).exists():
         return False
-    _, done = _checkpoint(recipe, out, resume=True)
-    return done is not None and done > recipe.steps
+    begun = _begun(recipe, out, resume=True)
+    return begun is not None and begun["global_step"] >= recipe.steps
 
 
-def _checkpoint(recipe: Recipe, out: Path, resume: bool) -> tuple[Path | None, int | None]:
-    """The checkpoint to go on from, and the first step that is done and logged again."""
+def _begun(recipe: Recipe, out: Path, resume: bool) -> dict[str, Any] | None:
+    """The state of the run to go on with, None to begin one.
+
+    Raises:
+        PoseActError: There is a run but ``resume`` is not given, or the other way round; it is of
+            another recipe, or damaged.
+    """
     path = out / CHECKPOINT
     if not resume:
         if path.exists():
             raise PoseActError(
                 f"{out} already holds a run; resume it with --resume, or give another --out."
             )
-        return None, None
+        return None
     if not path.exists():
         raise PoseActError(f"There is no {path} to resume from; leave --resume out to begin.")
-    state = read_state(path, "recipe", "global_step", "state_dict", mmap=True)
+    state = read_state(path, "recipe", "global_step", "state_dict")
     if state is None:
         raise PoseActError(
             f"{path} is damaged or no checkpoint of a training; begin anew in another folder."
         )
-    begun, step = state["recipe"], state["global_step"]
-    changed = differences(begun, recipe.model_dump(mode="json"))
+    changed = differences(state["recipe"], recipe.model_dump(mode="json"))
     if changed:
         raise PoseActError(
             f"The run in {out} was begun with another recipe ({'; '.join(changed)}); undo the "
             "change, or give another --out."
         )
-    return path, step + 1
+    return state
+
+
+def _digest(recipe: Recipe, data: PoseData, network: Network) -> str:
+    """Of the data and of the weights that the run begins with; random ones follow from the seed."""
+    given = recipe.network.init or recipe.network.stem
+    # Their last bit may differ between machines, of which a run may change.
+    return digest_of(
+        recipe.model_dump(mode="json"), data.contents(), weights_of(network) if given else ()
+    )
 
 
 def _network(recipe: Recipe) -> Network:
@@ -318,42 +325,6 @@ def _network(recipe: Recipe) -> Network:
     if isinstance(network, SPNet) and "action" in recipe.learn:
         network.copy_pose_maps()
     return network
-
-
-def _trainer(
-    recipe: Recipe,
-    out: Path,
-    machine: Machine,
-    averaging: list[Averaging],
-    record: Record,
-    first_step: int | None,
-) -> L.Trainer:
-    file = CheckpointFile()
-    return L.Trainer(
-        **machine.trainer_options(),
-        default_root_dir=out,
-        max_steps=recipe.steps,
-        accumulate_grad_batches=recipe.accumulate,
-        gradient_clip_val=recipe.optimiser.clip_norm,
-        val_check_interval=recipe.validate_every * recipe.accumulate,
-        check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
-        limit_val_batches=None if recipe.validation else 0,
-        use_distributed_sampler=False,
-        logger=TensorBoardLogger(out, name="", version="tensorboard", purge_step=first_step),
-        plugins=[file],
-        # A checkpoint holds the step that was just recorded, averaged and asked to be the last.
-        callbacks=[
-            *averaging,
-            record,
-            StopOnSignal(),
-            Checkpoints(out / CHECKPOINT, recipe.checkpoint_minutes, file),
-        ],
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        log_every_n_steps=machine.log_every,
-    )
 
 
 def _card(recipe: Recipe, module: MultitaskTraining, steps: int) -> Card:

@@ -12,7 +12,7 @@ from typing import Any
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import walk_files
 from poseact._utils.left_out import LeftOut
-from poseact.actions.action_names import clean_label
+from poseact.actions.action_names import clean_labels
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.data.sequences.arrays import read_arrays
 from poseact.data.sequences.bvh import read_bvh
@@ -137,7 +137,7 @@ def read_folders(path: Path, **options: Any) -> list[PoseSequence]:
             f"{path} holds no folder with {', '.join(f'*{s}' for s in _suffixes())} files; "
             "make a folder for each action and put its sequences there."
         )
-    labels = _labels({folder.name for folder, _ in files})
+    labels = clean_labels(folder.name for folder, _ in files)
     used: set[str] = set()
     left, sequences = LeftOut(path, "files"), []
     for folder, file in files:
@@ -194,14 +194,3 @@ def _options(reader: Reader) -> set[str]:
 
 def _suffixes() -> list[str]:
     return [suffix for suffix, kind in _BY_SUFFIX.items() if kind in _IN_FOLDERS]
-
-
-def _labels(names: set[str]) -> dict[str, str]:
-    """Cleaned labels by the names of folders."""
-    labels = {name: clean_label(name) for name in sorted(names)}
-    if len(set(labels.values())) < len(labels):
-        raise PoseActError(
-            f"The folders {', '.join(labels)} are the labels {', '.join(labels.values())} once "
-            "cleaned; give one action one folder, and different actions different names."
-        )
-    return labels

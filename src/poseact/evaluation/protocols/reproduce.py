@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -11,7 +10,7 @@ from typing import Any
 
 from poseact._utils.device import on_device
 from poseact._utils.errors import PoseActError
-from poseact._utils.files import atomic_write
+from poseact._utils.files import write_json
 from poseact.evaluation.protocols.published import Row, tables
 from poseact.evaluation.protocols.result import Result
 from poseact.models.base import Network
@@ -163,5 +162,4 @@ def _write(report: Reproduction) -> None:
             }
             for found in rows
         ]
-    text = json.dumps(content, indent=2) + "\n"
-    atomic_write(report.json, lambda partial: partial.write_text(text))
+    write_json(report.json, content)

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import base64
-import html
+import mimetypes
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
+
+from jinja2 import Environment
 
 from poseact._utils.files import atomic_write
 
 Rows = Sequence[Sequence[str]]
 """A table: the heading, then the rows."""
 
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
-  color: #1a1d23; background: #fff }
-h1, h2 { line-height: 1.2 }
-table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums }
-th, td { padding: .25rem .75rem; border-bottom: 1px solid #d8dbe0; text-align: right }
-th:first-child, td:first-child { text-align: left }
-img { max-width: 100%; height: auto }
-"""
+
+class Report(NamedTuple):
+    """Where a report lies.
+
+    Attributes:
+        markdown: ``report.md``, with the pictures beside it.
+        html: ``report.html``, the same in one file.
+    """
+
+    markdown: Path
+    html: Path
 
 
 @dataclass(frozen=True)
@@ -29,12 +35,17 @@ class Picture:
     """A picture with what it shows.
 
     Attributes:
-        path: PNG.
+        path: PNG or JPEG.
         caption: Plain text.
     """
 
     path: Path
     caption: str
+
+    def as_url(self) -> str:
+        """The picture itself as a ``data:`` URL."""
+        kind, _ = mimetypes.guess_type(self.path.name)
+        return f"data:{kind};base64,{base64.b64encode(self.path.read_bytes()).decode()}"
 
 
 @dataclass
@@ -52,6 +63,18 @@ class Section:
     text: list[str] = field(default_factory=list)
     table: Rows = ()
     pictures: list[Picture] = field(default_factory=list)
+
+
+def write_report(out: Path, title: str, sections: Sequence[Section]) -> Report:
+    """Write a report into a folder, as Markdown and as HTML.
+
+    Raises:
+        PoseActError: A file cannot be written.
+    """
+    report = Report(out / "report.md", out / "report.html")
+    write_markdown(report.markdown, title, sections)
+    write_html(report.html, title, sections)
+    return report
 
 
 def write_markdown(path: Path, title: str, sections: Sequence[Section]) -> None:
@@ -79,21 +102,9 @@ def write_html(path: Path, title: str, sections: Sequence[Section]) -> None:
     Raises:
         PoseActError: The file cannot be written.
     """
-    body = [f"<h1>{html.escape(title)}</h1>"]
-    for section in sections:
-        body.append(f"<h2>{html.escape(section.title)}</h2>")
-        body += [f"<p>{html.escape(text)}</p>" for text in section.text]
-        body += [_html_table(section.table)] if section.table else []
-        body += [_html_picture(picture) for picture in section.pictures]
-    text = "\n".join(
-        (
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>",
-            *body,
-            "</body></html>\n",
-        )
-    )
+    template = (files("poseact.assets") / "report.html").read_text("utf-8")
+    page = Environment(autoescape=True).from_string(template)
+    text = page.render(title=title, sections=sections) + "\n"
     atomic_write(path, lambda partial: partial.write_text(text, "utf-8"))
 
 
@@ -109,17 +120,3 @@ def _escaped(text: str) -> str:
     for sign in "\\`*_[]<>|":
         text = text.replace(sign, f"\\{sign}")
     return text
-
-
-def _html_table(rows: Rows) -> str:
-    lines = []
-    for number, row in enumerate(rows):
-        tag = "td" if number else "th"
-        lines.append("".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row))
-    return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
-
-
-def _html_picture(picture: Picture) -> str:
-    data = base64.b64encode(picture.path.read_bytes()).decode()
-    caption = html.escape(picture.caption)
-    return f'<p>{caption}</p><img alt="{caption}" src="data:image/png;base64,{data}">'

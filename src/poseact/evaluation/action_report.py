@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -12,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from poseact._utils.errors import PoseActError
-from poseact._utils.files import atomic_write
+from poseact._utils.files import write_json
+from poseact._utils.report import Picture, Section, write_report
 from poseact.actions.action_names import BACKGROUND
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.evaluation.action_figures import CurvePoint, draw_confusion, draw_curve, filmstrip
 from poseact.evaluation.action_scores import ActionScores, wilson_interval
-from poseact.evaluation.document import Picture, Section, write_html, write_markdown
+from poseact.evaluation.calibration import Calibration
 from poseact.media import write_image
-from poseact.training.calibration import Calibration
 
 WORST = 6
 """Clips shown as filmstrips."""
@@ -76,7 +75,7 @@ class ReportFiles:
     json: Path
 
 
-def write_report(out: Path, found: Measured) -> ReportFiles:
+def write_action_report(out: Path, found: Measured) -> ReportFiles:
     """Write a report as Markdown with pictures, as one HTML file, and as JSON.
 
     Args:
@@ -86,7 +85,6 @@ def write_report(out: Path, found: Measured) -> ReportFiles:
     Raises:
         PoseActError: A file cannot be written.
     """
-    files = ReportFiles(out / "report.md", out / "report.html", out / "scores.json")
     sections = [
         _summary(found),
         _accuracies(found),
@@ -98,11 +96,9 @@ def write_report(out: Path, found: Measured) -> ReportFiles:
         *([Section("Notes on the clips", list(found.notes))] if found.notes else []),
         Section("How it was measured", [f"{s.protocol}." for s in found.scores.values()]),
     ]
-    write_markdown(files.markdown, found.title, sections)
-    write_html(files.html, found.title, sections)
-    text = json.dumps(_as_json(found), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-    atomic_write(files.json, lambda partial: partial.write_text(text, "utf-8"))
-    return files
+    report, scores = write_report(out, found.title, sections), out / "scores.json"
+    write_json(scores, _as_json(found))
+    return ReportFiles(report.markdown, report.html, scores)
 
 
 def percent(share: float) -> str:
