@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from helpers.lsp_files import write_lsp_people
 from helpers.paths import ROOT
 from poseact._utils.errors import PoseActError
+from poseact._utils.report import Picture, Section, write_html, write_markdown
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.cli import app
 from poseact.clips.action_data import only_part
@@ -25,7 +26,6 @@ from poseact.clips.train_actions import TrainPlan, train_actions
 from poseact.data.sequences import read_sequences
 from poseact.evaluation.action_evaluation import ActionProtocol
 from poseact.evaluation.action_figures import STRIP_FRAMES, TILE_PX, filmstrip
-from poseact._utils.report import Picture, Section, write_html, write_markdown
 from poseact.media import read_image, write_image
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.sequence import SequenceNetwork

@@ -18,10 +18,10 @@ from poseact.evaluation.action_scores import (
     expected_calibration_error,
     wilson_interval,
 )
+from poseact.evaluation.calibration import calibrate, fit_temperature, reject_threshold, tempered
 from poseact.models.multitask import MultitaskConfig
 from poseact.models.sequence import SequenceConfig
 from poseact.skeleton import PA16, PENN13
-from poseact.evaluation.calibration import calibrate, fit_temperature, reject_threshold, tempered
 from poseact.weights.checkpoint import load, save
 
 LABELS = ("wave", "walk", "sit")

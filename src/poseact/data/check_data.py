@@ -121,8 +121,8 @@ def check_data(
     Args:
         name: One of :data:`poseact.data.official.DISTRIBUTIONS`.
         root: Its folder.
-        out: Folder for ``report.json``, ``report.html``, ``report.md``, and for ``samples.png``, nine
-            samples with their joints.
+        out: Folder for ``report.json``, ``report.html``, ``report.md``, and for ``samples.png``:
+            nine samples with their joints.
         on_step: Called with what is looked at next.
 
     Returns:

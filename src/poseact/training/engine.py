@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ def run_steps(
     # Lightning tells of itself what the report and the progress already say.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     file = CheckpointFile()
-    keeping = [] if state is None else [Checkpoints(state, file, every, minutes)]
+    keeping = None if state is None else Checkpoints(state, file, every, minutes)
     listening = StopRequest() if stop is None else nullcontext(stop)
     with listening as request, warnings.catch_warnings():
         # Parts that do not learn are meant to be in eval mode, and one process may be enough.
@@ -99,33 +99,31 @@ def run_steps(
         warnings.filterwarnings("ignore", category=PossibleUserWarning)
         warnings.filterwarnings("ignore", category=FutureWarning, module="lightning")
         # A checkpoint holds the step that was just recorded, averaged and asked to be the last.
-        hooks = [*([averaging] if averaging else []), *callbacks, StopOnRequest(request), *keeping]
+        hooks = [averaging, *callbacks, StopOnRequest(request), keeping]
         trainer = L.Trainer(
             max_steps=steps,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
             plugins=[file],
-            callbacks=hooks,
+            callbacks=[hook for hook in hooks if hook is not None],
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             **{"logger": False, **options},
         )
-        _fit(trainer, module, data, state.path if state is not None and resume else None)
+        with _errors_of(trainer, keeping):
+            path = state.path if state is not None and resume else None
+            trainer.fit(module, data, ckpt_path=path, weights_only=True)
     if averaging is not None:
         averaging.put_into(module)
     return trainer
 
 
-def _fit(
-    trainer: L.Trainer,
-    module: TrainingModule,
-    data: Iterable[Any] | L.LightningDataModule,
-    checkpoint: Path | None,
-) -> None:
-    """Run the trainer; what a loader process says becomes this process's own error."""
+@contextmanager
+def _errors_of(trainer: L.Trainer, keeping: Checkpoints | None) -> Iterator[None]:
+    """What a loader's process, a logger or Lightning raises becomes this process's own error."""
     try:
-        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+        yield
     except PoseActError as error:
         # Torch wraps the traceback of the loader's process around the sentence.
         _, wrapped, sentence = str(error).rpartition("PoseActError: ")
@@ -139,8 +137,8 @@ def _fit(
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
-        kept = [hook.describe() for hook in trainer.callbacks if isinstance(hook, Checkpoints)]
+        kept = "" if keeping is None else keeping.describe()
         raise PoseActError(
             f"A process that prepares batches died ({str(error).splitlines()[0]}); it may have run "
-            f"out of memory. {''.join(kept)}Give fewer workers, and resume it."
+            f"out of memory. {kept}Give fewer workers, and resume it."
         ) from error

@@ -83,7 +83,7 @@ def digest_of(settings: object, *contents: Iterable[str | np.ndarray]) -> str:
     total = hashlib.blake2b(repr(settings).encode(), digest_size=16)
     for content in contents:
         for part in content:
-            total.update(part.encode() if isinstance(part, str) else np.ascontiguousarray(part))
+            total.update(part.encode() if isinstance(part, str) else part.tobytes())
     return total.hexdigest()
 
 
