@@ -161,11 +161,11 @@ class TestCheck:
         assert [(c.first, c.second) for c in report.copies] == [("jump/a.mp4", "squat/a.mp4")]
 
     def test_interrupted(self, folder):
-        def interrupt(done, _total):
-            if done == 2:
+        def interrupt(step):
+            if step.files == 2:
                 os.kill(os.getpid(), signal.SIGTERM)
 
-        report = check_clips(folder, on_file=interrupt)
+        report = check_clips(folder, None, on_step=interrupt)
         assert report.interrupted
         assert len(report.clips) == 2
 

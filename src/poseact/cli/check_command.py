@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import TaskID
 from rich.table import Table
 
-from poseact.cli.app import INTERRUPTED, app, make_console, make_progress
+from poseact.cli.action_commands import Stages
+from poseact.cli.app import INTERRUPTED, app, make_console
 
 if TYPE_CHECKING:
     from poseact.clips.check_clips import CheckReport
-    from poseact.clips.extract import ExtractStep
 
 SHOWN = 5
 """Findings of each kind that are printed."""
@@ -45,15 +44,14 @@ def check_command(
     from poseact.clips.extract import DEFAULT_CACHE
     from poseact.inference.predictor import DEFAULT_WEIGHTS
 
-    with _Job() as job:
+    with Stages() as videos:
         report = check_clips(
             folder,
             (weights or DEFAULT_WEIGHTS) if people else None,
             cache or DEFAULT_CACHE,
             workers=workers,
             device=device,
-            on_file=job.on_file,
-            on_step=job.on_step,
+            on_step=lambda step: videos.update("videos", step.files, step.of),
         )
     report.write_json(out)
     _tell(report)
@@ -64,32 +62,6 @@ def check_command(
         raise typer.Exit(INTERRUPTED)
     if report.errors:
         raise typer.Exit(2)
-
-
-class _Job:
-    """Bars for the videos that are looked at and for those whose poses are read."""
-
-    def __init__(self) -> None:
-        self._progress = make_progress()
-        self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> _Job:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def on_file(self, done: int, total: int) -> None:
-        self._update("videos", done, total)
-
-    def on_step(self, step: ExtractStep) -> None:
-        self._update("poses", step.files, step.of)
-
-    def _update(self, name: str, done: int, total: int) -> None:
-        if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(name)
-        self._progress.update(self._tasks[name], completed=done, total=total)
 
 
 def _tell(report: CheckReport) -> None:

@@ -1,4 +1,4 @@
-"""Labelled sequences to train on or to score, from videos or from poses of any origin."""
+"""Labelled sequences for training or evaluation, from videos or from pose files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from poseact.models.base import Network
 from poseact.weights.checkpoint import load
 
 OnStage = Callable[[str, int, int], None]
-"""Called with the name of the step in hand, what is done of it and its total."""
+"""Called with the name of a stage, the items done and their total."""
 
 SPLIT_COLUMNS = ("clip", "label", "recording", "part")
 
@@ -34,10 +34,10 @@ class ActionData:
 
     Attributes:
         sequences: Labelled.
-        videos: What they were read from, by their names; none for poses of other origin.
+        videos: The video of each sequence by name; empty for pose files.
         notes: On clips that were left out or look strange, one sentence each.
-        copies: Pairs of clips of different recordings that show the same.
-        interrupted: Whether the reading was stopped before its end.
+        copies: Pairs of clips from different recordings that show the same scene.
+        interrupted: Whether reading was interrupted.
     """
 
     sequences: list[PoseSequence]
@@ -66,14 +66,13 @@ def read_checked(
     on_stage: OnStage,
     stop: StopRequest,
 ) -> ActionData:
-    """As :func:`read_filmed`, after a look at everything that may be wrong with the clips."""
+    """As :func:`read_filmed`, with the clips checked for faults and copies."""
     check = check_clips(
         source,
         network,
         cache,
         workers=workers,
         device=device,
-        on_file=lambda done, total: on_stage("check", done, total),
         on_step=lambda step: on_stage("poses", step.files, step.of),
         stop=stop,
     )
@@ -94,14 +93,14 @@ def read_filmed(
     on_stage: OnStage,
     stop: StopRequest,
 ) -> ActionData:
-    """Clips of videos as a network reads them.
+    """Read the clips of videos with a pose network.
 
     Args:
         clips: As :func:`~poseact.clips.folder.find_clips` finds them.
         network: Reads the poses.
         cache: Folder for the features.
-        background: What becomes of it, see :func:`~poseact.clips.extract.extract`.
-        workers: Processes.
+        background: How it is treated, see :func:`~poseact.clips.extract.extract`.
+        workers: Number of processes.
         device: Where to run.
         on_stage: Called as videos are done.
         stop: Checked after every frame.
@@ -128,7 +127,7 @@ def _filmed(
     findings: Sequence[Finding],
     interrupted: bool,
 ) -> ActionData:
-    """What was read of clips.
+    """The usable clips as data.
 
     Raises:
         PoseActError: None of them can be used.
@@ -150,8 +149,8 @@ def read_posed(source: Path, kind: str | None = None) -> ActionData:
     labelled = [sequence for sequence in sequences if sequence.label is not None]
     if not labelled:
         raise PoseActError(
-            f"None of the {len(sequences)} sequences of {source} has a label; give labels, such as "
-            "by a folder for each action."
+            f"None of the {len(sequences)} sequences of {source} has a label; put them into one "
+            "folder per action, for instance."
         )
     left_out = len(sequences) - len(labelled)
     notes = [f"{left_out} sequences without a label are left out."] if left_out else []
@@ -159,7 +158,7 @@ def read_posed(source: Path, kind: str | None = None) -> ActionData:
 
 
 def check_joints(weights: str | Path | None, sequence: PoseSequence) -> None:
-    """Refuse weights that cannot have given the sequences.
+    """Refuse weights whose network cannot have produced the sequences.
 
     Raises:
         PoseActError: They find other joints.
@@ -176,10 +175,10 @@ def check_joints(weights: str | Path | None, sequence: PoseSequence) -> None:
 
 
 def check_parts(train: Sequence[PoseSequence], test: Sequence[PoseSequence]) -> None:
-    """Refuse data that cannot be trained on and tested.
+    """Refuse a split that cannot be used for training and test.
 
     Raises:
-        PoseActError: There is no test clip, or one of an action that is not trained on.
+        PoseActError: There is no test clip, or one whose action has no training clip.
     """
     require_trainable(train)
     labels = {sequence.label for sequence in train}
@@ -196,14 +195,15 @@ def check_parts(train: Sequence[PoseSequence], test: Sequence[PoseSequence]) -> 
             )
 
 
-def told_copies(data: ActionData) -> list[str]:
-    """A note on clips of several recordings that show the same."""
+def copies_note(data: ActionData) -> list[str]:
+    """A note on clips from different recordings that show the same scene, if any."""
     if not data.copies:
         return []
     names = ", ".join(sorted({name for c in data.copies for name in (c.first, c.second)})[:5])
     return [
-        f"{len(data.copies)} pairs of clips of different recordings look the same (among them "
-        f"{names}); they are taken for one recording, so that no copy of a training clip is tested."
+        f"{len(data.copies)} pairs of clips from different recordings look the same (among them "
+        f"{names}); each pair is treated as one recording, so that no test clip is a copy of a "
+        "training clip."
     ]
 
 
@@ -232,7 +232,7 @@ def only_part(clips: Sequence[Item], split: Path, part: str = "test") -> list[It
     """The clips or sequences of one part of a split that :func:`write_split` wrote.
 
     Raises:
-        PoseActError: The file is none, or some of its part are not there.
+        PoseActError: The file is not a split, or some of its clips are missing.
     """
     try:
         with split.open(encoding="utf-8-sig", newline="") as file:

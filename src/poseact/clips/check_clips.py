@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -14,12 +13,11 @@ from poseact._utils.files import write_json
 from poseact._utils.interrupt import StopRequest
 from poseact.actions.action_names import BACKGROUND
 from poseact.actions.pose_sequence import PoseSequence
-from poseact.clips.copies import Copy, Thumbnails, find_copies
-from poseact.clips.extract import DEFAULT_CACHE, Finding, OnExtractStep, extract, no_frame
+from poseact.clips.copies import ClipLook, Copy, find_copies
+from poseact.clips.extract import DEFAULT_CACHE, Finding, OnExtractStep, extract
 from poseact.clips.folder import CLIPS_TABLE, Clip, find_clips
 from poseact.data.split import Labelled
 from poseact.inference.predictor import DEFAULT_WEIGHTS
-from poseact.media import VideoReader
 from poseact.models.base import Network
 
 SHORT_SECONDS = 1.0
@@ -113,14 +111,13 @@ def check_clips(
     *,
     workers: int = 1,
     device: str | None = None,
-    on_file: Callable[[int, int], None] | None = None,
     on_step: OnExtractStep | None = None,
     stop: StopRequest | None = None,
 ) -> CheckReport:
     """Look through a folder of clips before training on it.
 
-    Every video is decoded once for its facts and for small pictures, by which copies are told (see
-    :func:`~poseact.clips.copies.find_copies`); then the poses are read, which training finds in
+    Every video is decoded once, for its facts, for small pictures by which copies are found (see
+    :func:`~poseact.clips.copies.find_copies`), and for the poses, which training finds in
     ``cache_dir`` afterwards.
 
     Args:
@@ -129,8 +126,7 @@ def check_clips(
         cache_dir: Folder for what the network reads.
         workers: Processes that read poses.
         device: Where they are read; by default CUDA where there is one.
-        on_file: Called with the number of videos decoded and of those in all.
-        on_step: Called as poses are read.
+        on_step: Called as frames and videos are done.
         stop: None listens to SIGINT and SIGTERM here.
 
     Raises:
@@ -140,26 +136,27 @@ def check_clips(
     folder = Path(folder)
     clips = find_clips(folder)
     report = CheckReport(folder)
-    with nullcontext(stop) if stop is not None else StopRequest() as request:
-        looks = _look_at(clips, report, request, on_file or (lambda *_: None))
-        readable = [clip for clip in clips if clip in looks]
-        report.clips = [looks[clip].facts(clip) for clip in readable]
-        if weights is not None and not request:
-            read = extract(
-                readable,
-                weights,
-                cache_dir,
-                workers=workers,
-                device=device,
-                on_step=on_step,
-                stop=request,
-            )
-            report.findings += read.findings
-            report.sequences = read.sequences
-        report.interrupted = bool(request)
-    for clip, facts in zip(readable, report.clips, strict=True):
-        report.findings += _of_one(facts, looks[clip].longest_gap)
-    _compare(readable, looks, report)
+    read = extract(
+        clips,
+        weights,
+        cache_dir,
+        look=True,
+        workers=workers,
+        device=device,
+        on_step=on_step,
+        stop=stop,
+    )
+    looks = read.looks
+    report = CheckReport(
+        folder,
+        [_facts(clip, look) for clip, look in looks.items()],
+        read.findings,
+        sequences=read.sequences,
+        interrupted=read.interrupted,
+    )
+    for facts, look in zip(report.clips, looks.values(), strict=True):
+        report.findings += _of_one(facts, float(np.diff(look.times).max(initial=0)))
+    _compare(looks, report)
     if not report.interrupted:
         report.findings += _of_labels(clips, report) + _of_folders(clips, folder)
     return report
@@ -187,74 +184,12 @@ def require_trainable(items: Sequence[Labelled]) -> None:
         )
 
 
-class _Look:
-    """What is seen of a clip while its video is decoded."""
-
-    def __init__(self, reader: VideoReader) -> None:
-        self.width, self.height = reader.width, reader.height
-        self.times: list[float] = []
-        self.thumbnails = Thumbnails()
-
-    @property
-    def longest_gap(self) -> float:
-        return float(np.diff(self.times).max(initial=0))
-
-    def facts(self, clip: Clip) -> ClipFacts:
-        span, count = self.times[-1] - self.times[0], len(self.times)
-        fps = (count - 1) / span if count > 1 else 1.0
-        return ClipFacts(
-            clip.name,
-            clip.label,
-            clip.recording,
-            count,
-            round(span + 1 / fps, 3),
-            round(fps, 3),
-            self.width,
-            self.height,
-        )
-
-
-def _look_at(
-    clips: Sequence[Clip],
-    report: CheckReport,
-    stop: StopRequest,
-    on_file: Callable[[int, int], None],
-) -> dict[Clip, _Look]:
-    """Decode each video once; clips that cannot be read are noted in the report."""
-    videos: dict[Path, list[Clip]] = {}
-    for clip in clips:
-        videos.setdefault(clip.path, []).append(clip)
-    looks: dict[Clip, _Look] = {}
-    for done, (video, cuts) in enumerate(videos.items()):
-        on_file(done, len(videos))
-        if stop:
-            return looks
-        try:
-            with VideoReader(video) as reader:
-                seen = _decode(reader, cuts, stop)
-        except PoseActError as error:
-            report.findings += [
-                Finding(clip.name, "unreadable", "error", str(error)) for clip in cuts
-            ]
-            continue
-        looks |= {clip: look for clip, look in seen.items() if look.times}
-        if not stop:
-            report.findings += [no_frame(clip) for clip in cuts if clip not in looks]
-    on_file(len(videos), len(videos))
-    return looks
-
-
-def _decode(reader: VideoReader, clips: Iterable[Clip], stop: StopRequest) -> dict[Clip, _Look]:
-    looks = {clip: _Look(reader) for clip in clips}
-    last = max(clip.end for clip in looks)
-    for frame in reader:
-        if stop or frame.time >= last:
-            break
-        for clip, look in looks.items():
-            if clip.start <= frame.time < clip.end:
-                look.times.append(frame.time)
-                look.thumbnails.add(frame)
-    return looks
+def _facts(clip: Clip, look: ClipLook) -> ClipFacts:
+    span, count = look.times[-1] - look.times[0], len(look.times)
+    fps = (count - 1) / span if count > 1 else 1.0
+    seconds = round(span + 1 / fps, 3)
+    size = look.width, look.height
+    return ClipFacts(clip.name, clip.label, clip.recording, count, seconds, round(fps, 3), *size)
 
 
 def _of_one(facts: ClipFacts, longest_gap: float) -> list[Finding]:
@@ -269,10 +204,10 @@ def _of_one(facts: ClipFacts, longest_gap: float) -> list[Finding]:
     return [Finding(facts.name, kind, "warning", f"{facts.name} {what}.") for kind, what in said]
 
 
-def _compare(clips: Sequence[Clip], looks: dict[Clip, _Look], report: CheckReport) -> None:
+def _compare(looks: Mapping[Clip, ClipLook], report: CheckReport) -> None:
     """Note copies across recordings."""
-    by_name = {clip.name: clip for clip in clips}
-    pictures = {clip.name: looks[clip].thumbnails.array() for clip in clips}
+    by_name = {clip.name: clip for clip in looks}
+    pictures = {clip.name: look.thumbnails.array() for clip, look in looks.items()}
     for copy in find_copies(pictures):
         first, second = by_name[copy.first], by_name[copy.second]
         if first.recording == second.recording:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import TypeVar
 
@@ -67,6 +67,28 @@ class Thumbnails:
     def array(self) -> np.ndarray:
         """``(N, S, S)`` uint8."""
         return np.reshape(self._pictures, (-1, _SIDE, _SIDE)).astype(np.uint8)
+
+
+@dataclass
+class ClipLook:
+    """What the check needs of a clip, noted while its video is decoded.
+
+    Attributes:
+        width: Of the upright pictures in px.
+        height: Of the upright pictures in px.
+        times: Of the frames, in seconds since the first one of the video.
+        thumbnails: By which copies are found.
+    """
+
+    width: int
+    height: int
+    times: list[float] = field(default_factory=list)
+    thumbnails: Thumbnails = field(default_factory=Thumbnails)
+
+    def add(self, frame: Frame) -> None:
+        """Note the next frame."""
+        self.times.append(frame.time)
+        self.thumbnails.add(frame)
 
 
 def find_copies(clips: Mapping[str, np.ndarray]) -> list[Copy]:

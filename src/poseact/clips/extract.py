@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,6 +20,7 @@ from poseact._utils.interrupt import StopRequest
 from poseact._utils.worker_pool import Tick, check_workers, run_jobs
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.clips.blanking import Background
+from poseact.clips.copies import ClipLook
 from poseact.clips.features import (
     ClipFeatures,
     FeatureCache,
@@ -96,12 +97,14 @@ class Extraction:
 
     Attributes:
         sequences: Of the clips that can be used, in their order and under their names.
+        looks: What was seen of the clips whose videos were decoded, if that was asked for.
         findings: About clips, in their order.
         frames: Frames read in this run.
         interrupted: Whether the run was stopped; what is done is kept, and the next goes on.
     """
 
     sequences: list[PoseSequence] = field(default_factory=list)
+    looks: dict[Clip, ClipLook] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     frames: int = 0
     interrupted: bool = False
@@ -109,10 +112,11 @@ class Extraction:
 
 def extract(
     clips: Sequence[Clip],
-    weights: str | Path | Network = DEFAULT_WEIGHTS,
+    weights: str | Path | Network | None = DEFAULT_WEIGHTS,
     cache_dir: str | Path = DEFAULT_CACHE,
     *,
     background: Background = "keep",
+    look: bool = False,
     workers: int = 1,
     device: str | None = None,
     on_step: OnExtractStep | None = None,
@@ -120,16 +124,19 @@ def extract(
 ) -> Extraction:
     """Read the poses of the person in each clip, and what is seen at the joints.
 
-    Each video is read once, however many clips are cut from it, and only one of its pictures is in
-    memory at a time. What was read is kept in ``cache_dir``: a run that was stopped goes on where
-    it stopped, and a later one over the same videos reads nothing twice.
+    Each video is decoded once, however many clips are cut from it, and only one of its pictures is
+    in memory at a time. What was read is kept in ``cache_dir``: a run that was stopped goes on
+    where it stopped, and a later one over the same videos reads nothing twice.
 
     Args:
         clips: As :func:`~poseact.clips.folder.find_clips` finds them.
-        weights: Of the pose network: name of shipped weights, a checkpoint file or a network.
+        weights: Of the pose network: name of shipped weights, a checkpoint file or a network. None
+            reads no poses.
         cache_dir: Folder for the features.
         background: ``blank`` makes everything around the person grey, see
             :func:`~poseact.clips.blanking.read_blanked`.
+        look: Also note what the check needs of each clip. That is not kept, so that every video is
+            decoded.
         workers: Processes.
         device: Where to run; by default CUDA where there is one.
         on_step: Called as frames and files are done.
@@ -145,15 +152,15 @@ def extract(
             f"The background {background!r} was given; give one of "
             f"{', '.join(get_args(Background))}."
         )
-    network = weights if isinstance(weights, Network) else load(weights)
-    cache = FeatureCache(Path(cache_dir), network, background)
-    open_folder(cache.folder)
-    kept, failed = _locate(clips, cache)
+    network = weights if isinstance(weights, Network | None) else load(weights)
+    kept, failed = _locate(clips, network, Path(cache_dir), background)
     found = {path: features for path in set(kept.values()) if (features := read_kept(path))}
-    jobs = _jobs(kept, found.keys(), background)
+    missing = {clip: path for clip, path in kept.items() if path not in found}
+    jobs = _jobs([clip for clip in clips if clip.path not in failed], missing, background, look)
     files = len({clip.path for clip in clips})
     threads = None if workers == 1 else max((os.cpu_count() or 1) // workers, 1)
     step = ExtractStep(files - len(jobs), files, 0)
+    seen: dict[Path, dict[Stretch, ClipLook]] = {}
 
     def tell(**changes: int) -> None:
         nonlocal step
@@ -163,7 +170,7 @@ def extract(
 
     tell()
     with nullcontext(stop) if stop is not None else StopRequest() as request:
-        for job, failure in run_jobs(
+        for job, (failure, looks) in run_jobs(
             partial(_Extractor, network, device, threads),
             jobs,
             workers=workers,
@@ -172,27 +179,44 @@ def extract(
         ):
             if failure is not None:
                 failed[job.video] = failure
+            seen[job.video] = looks
             tell(files=step.files + 1)
         interrupted = bool(request)
     extraction = Extraction(frames=step.frames, interrupted=interrupted)
     for clip in clips:
+        seen_of = seen.get(clip.path, {}).get((clip.start, clip.end))
+        if seen_of is not None and seen_of.times:
+            extraction.looks[clip] = seen_of
         path = kept.get(clip)
         features = None if path is None else found.get(path) or read_kept(path)
-        _add(extraction, clip, features, failed.get(clip.path), network.config.skeleton)
+        if features is not None and network is not None:
+            _add(extraction, clip, features, network.config.skeleton)
+        elif clip.path in failed:
+            message = failed[clip.path]
+            extraction.findings.append(Finding(clip.name, "unreadable", "error", message))
+        elif clip not in extraction.looks and not interrupted:
+            extraction.findings.append(no_frame(clip))
     return extraction
 
 
 @dataclass(frozen=True)
 class _Job:
-    """Stretches of one video that are to be read, how, and the files for their features."""
+    """What is to be read of one video: poses, by stretch with their files, and looks."""
 
     video: Path
     targets: dict[Stretch, Path]
+    looks: list[Stretch]
     background: Background
 
 
-def _locate(clips: Sequence[Clip], cache: FeatureCache) -> tuple[dict[Clip, Path], dict[Path, str]]:
+def _locate(
+    clips: Sequence[Clip], network: Network | None, folder: Path, background: Background
+) -> tuple[dict[Clip, Path], dict[Path, str]]:
     """Where the features of each clip are kept, and which videos could not be read at all."""
+    if network is None:
+        return {}, {}
+    cache = FeatureCache(folder, network, background)
+    open_folder(cache.folder)
     digests: dict[Path, str] = {}
     failed: dict[Path, str] = {}
     for path in dict.fromkeys(clip.path for clip in clips):
@@ -209,29 +233,25 @@ def _locate(clips: Sequence[Clip], cache: FeatureCache) -> tuple[dict[Clip, Path
     return kept, failed
 
 
-def _jobs(kept: Mapping[Clip, Path], found: Collection[Path], background: Background) -> list[_Job]:
-    """What is still to be read."""
-    missing: dict[Path, dict[Stretch, Path]] = {}
-    for clip, path in kept.items():
-        if path not in found:
-            missing.setdefault(clip.path, {})[clip.start, clip.end] = path
-    return [_Job(video, targets, background) for video, targets in missing.items()]
+def _jobs(
+    clips: Sequence[Clip], missing: Mapping[Clip, Path], background: Background, look: bool
+) -> list[_Job]:
+    """What is still to be read, video by video."""
+    jobs: dict[Path, _Job] = {}
+    for clip in clips:
+        if clip not in missing and not look:
+            continue
+        job = jobs.setdefault(clip.path, _Job(clip.path, {}, [], background))
+        stretch = clip.start, clip.end
+        if clip in missing:
+            job.targets[stretch] = missing[clip]
+        if look:
+            job.looks.append(stretch)
+    return list(jobs.values())
 
 
-def _add(
-    extraction: Extraction,
-    clip: Clip,
-    features: ClipFeatures | None,
-    failure: str | None,
-    skeleton: Skeleton,
-) -> None:
-    """Add what became of a clip."""
-    if features is None:
-        if failure is not None:
-            extraction.findings.append(Finding(clip.name, "unreadable", "error", failure))
-        elif not extraction.interrupted:
-            extraction.findings.append(no_frame(clip))
-        return
+def _add(extraction: Extraction, clip: Clip, features: ClipFeatures, skeleton: Skeleton) -> None:
+    """Add what was read of a clip."""
     if features.sharpness < NOBODY_BELOW:
         message = (
             f"Nobody was found in {clip.name}; leave it out, or film the whole body from closer."
@@ -266,33 +286,45 @@ def _add(
 
 
 class _Extractor:
-    """Reads and keeps the features of videos."""
+    """Reads and keeps the features of videos, and looks at them."""
 
-    def __init__(self, network: Network, device: str | None, threads: int | None) -> None:
+    def __init__(self, network: Network | None, device: str | None, threads: int | None) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
-        self._predictor = Predictor(network, device=device)
+        self._predictor = None if network is None else Predictor(network, device=device)
 
-    def __call__(self, job: _Job, tick: Tick) -> str | None:
-        """Read the stretches of a video; the reason if it cannot be read.
+    def __call__(self, job: _Job, tick: Tick) -> tuple[str | None, dict[Stretch, ClipLook]]:
+        """Read the stretches of a video: the reason if it cannot be read, and what was seen.
 
         Raises:
             PoseActError: The features cannot be written.
         """
-
-        def frames(reader: VideoReader) -> Iterator[Frame]:
-            for frame in reader:
-                yield frame
-                tick()
-
         try:
             reader = VideoReader(job.video)
         except PoseActError as error:
-            return str(error)
+            return str(error), {}
+        looks = {stretch: ClipLook(reader.width, reader.height) for stretch in job.looks}
         with reader:
-            stretches = list(job.targets)
-            read = read_features(self._predictor, frames(reader), stretches, job.background)
-            for stretch, features in read:
-                if features is not None:
-                    write_features(job.targets[stretch], features)
-        return None
+            frames = _looked_at(reader, looks, tick)
+            if self._predictor is not None and job.targets:
+                targets = list(job.targets)
+                read = read_features(self._predictor, frames, targets, job.background)
+                for stretch, features in read:
+                    if features is not None:
+                        write_features(job.targets[stretch], features)
+            last = max((end for _, end in looks), default=0.0)
+            while looks and (frame := next(frames, None)) is not None and frame.time < last:
+                pass
+        return None, looks
+
+
+def _looked_at(
+    reader: VideoReader, looks: Mapping[Stretch, ClipLook], tick: Tick
+) -> Iterator[Frame]:
+    """The frames of a video, each added to the looks at the stretches that it belongs to."""
+    for frame in reader:
+        for (start, end), look in looks.items():
+            if start <= frame.time < end:
+                look.add(frame)
+        yield frame
+        tick()

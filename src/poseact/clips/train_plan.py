@@ -1,0 +1,90 @@
+"""How actions are to be trained, and what comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from poseact.data.split import check_share
+from poseact.evaluation.action_report import ReportFiles
+from poseact.evaluation.action_scores import ActionScores
+from poseact.recipe import load_recipe
+from poseact.training.finetune import FinetunePlan
+from poseact.training.heads import HeadRecipe, check_windows
+
+
+@dataclass(frozen=True)
+class TrainPlan:
+    """How actions are trained.
+
+    Attributes:
+        streams: ``both`` pose and appearance, or ``pose`` alone; None for both where there are
+            videos.
+        weights: Of the pose network: name of shipped weights or a checkpoint file. For sequences
+            without video: the weights that gave them, if any, which then predict videos.
+        kind: Format of sequences without video; None to guess it.
+        frames: T of the windows; None for the default of
+            :func:`~poseact.training.heads.train_heads`, as for the next two.
+        fps: Frame rate of the windows.
+        epochs: Epochs of every training.
+        seed: Random seed for the split and training.
+        test: Share of the recordings that are kept for the test.
+        curve: Also train on fewer clips, for the learning curve.
+        recipe: Further settings of the head trainings.
+        finetune: Recipe of pose data; if given, the whole network is finally trained end to end,
+            see :func:`~poseact.training.finetune.finetune`.
+        finetune_plan: How; None for the defaults.
+    """
+
+    streams: Literal["both", "pose"] | None = None
+    weights: str | Path | None = None
+    kind: str | None = None
+    frames: int | None = None
+    fps: float | None = None
+    epochs: int | None = None
+    seed: int = 0
+    test: float = 0.3
+    curve: bool = True
+    recipe: HeadRecipe | None = None
+    finetune: Path | None = None
+    finetune_plan: FinetunePlan | None = None
+
+    def check(self) -> None:
+        """Refuse a plan that cannot be carried out, before any work is done.
+
+        Raises:
+            PoseActError: A number is out of range, or the recipe cannot be read.
+        """
+        check_windows(**self.windows())
+        check_share(self.test)
+        if self.finetune is not None:
+            load_recipe(self.finetune)
+
+    def windows(self) -> dict[str, Any]:
+        """The given ones of frames, fps and epochs."""
+        given = {"frames": self.frames, "fps": self.fps, "epochs": self.epochs}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+@dataclass
+class TrainReport:
+    """Where the results of a training lie.
+
+    Attributes:
+        out: The folder.
+        weights: ``actions.safetensors``.
+        split: ``split.csv``: which clip was in which part.
+        files: The report; None if the run was interrupted before it.
+        scores: Of the test clips, by protocol.
+        notes: On clips that were left out or look strange.
+        interrupted: Whether the run was interrupted; the same call resumes it.
+    """
+
+    out: Path
+    weights: Path
+    split: Path
+    files: ReportFiles | None = None
+    scores: dict[str, ActionScores] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    interrupted: bool = False
