@@ -303,8 +303,15 @@ def test_eval_pose_writes_scores_and_pictures(tmp_path, recipe):
     assert list(scores["data"]) == ["again"]
     assert scores["options"] == {"flip": True, "crops": 1, "num_blocks": 1, "data": ["again"]}
     assert scores["data"]["again"]["metrics"]["depth"]["people"] == 10
-    made = {"again.png", "again-worst.jpg", "again-samples.jpg", "scores.json"}
+    pictures = {"again.png", "again-worst.jpg", "again-samples.jpg"}
+    made = {*pictures, "scores.json", "report.html", "report.md"}
     assert {path.name for path in out.iterdir()} == made
+    page = (out / "report.html").read_text("utf-8")
+    assert page.count('src="data:image/png;base64,') == 1
+    assert page.count('src="data:image/jpeg;base64,') == 2
+    assert "PCK@0.2 torso" in page
+    text = (out / "report.md").read_text("utf-8")
+    assert all(f"]({name})" in text for name in pictures)
 
 
 def test_a_card_is_written_from_header_and_scores(tmp_path, recipe, monkeypatch):

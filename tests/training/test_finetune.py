@@ -127,7 +127,7 @@ def test_a_video_that_has_changed_is_named(clips):
 def test_an_interrupted_training_goes_on_as_if_nothing_were(clips, network, recipe, tmp_path):
     (tmp_path / "whole").mkdir()
     (tmp_path / "part").mkdir()
-    plan = replace(PLAN, may_lose=1.0)
+    plan = replace(PLAN, max_pck_drop=1.0)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     whole = finetune(network, clips, recipe, tmp_path / "whole", plan=plan, workers=0)
     assert whole.finished
@@ -183,7 +183,7 @@ def _of_fewer_people(clips, network, recipe, plan):
     [_of_another_plan, _of_another_seed, _of_fewer_clips, _of_other_heads, _of_fewer_people],
 )
 def test_a_state_of_another_run_is_not_taken_up(clips, network, recipe, tmp_path, change, caplog):
-    plan = replace(PLAN, steps=2, may_lose=1.0)
+    plan = replace(PLAN, steps=2, max_pck_drop=1.0)
     finetune(network, clips, recipe, tmp_path, plan=plan, workers=0)
     clips, network, recipe, plan = change(clips, network, recipe, plan)
     steps = []
@@ -202,7 +202,7 @@ def test_a_state_of_another_run_is_not_taken_up(clips, network, recipe, tmp_path
 
 @pytest.mark.parametrize("content", [b"", b"hello", None])
 def test_a_damaged_state_is_replaced(clips, network, recipe, tmp_path, content, caplog):
-    plan = replace(PLAN, steps=1, may_lose=1.0)
+    plan = replace(PLAN, steps=1, max_pck_drop=1.0)
     state = tmp_path / "finetune.ckpt"
     if content is None:
         torch.save({"step": 1}, state)
@@ -214,7 +214,7 @@ def test_a_damaged_state_is_replaced(clips, network, recipe, tmp_path, content, 
 
 def test_a_pose_that_lost_too_much_is_not_kept(clips, network, recipe, tmp_path):
     # Nobody gains more than 100 points of PCK.
-    plan = replace(PLAN, steps=2, may_lose=-1.01)
+    plan = replace(PLAN, steps=2, max_pck_drop=-1.01)
     report = finetune(network, clips, recipe, tmp_path, plan=plan, workers=0)
     assert report.finished
     assert not report.kept
@@ -225,7 +225,7 @@ def test_a_pose_that_lost_too_much_is_not_kept(clips, network, recipe, tmp_path)
 
 def test_the_loss_falls_and_the_actions_are_learned(clips, network, recipe, tmp_path):
     losses = []
-    plan = FinetunePlan(steps=40, clips=2, lr=2e-3, head_lr=5e-3, may_lose=1.0, save_every=100)
+    plan = FinetunePlan(steps=40, clips=2, lr=2e-3, head_lr=5e-3, max_pck_drop=1.0, save_every=100)
     report = finetune(
         network,
         clips,
@@ -247,7 +247,7 @@ def test_other_joints_are_refused(clips, network, recipe, tmp_path):
 
 
 def test_windows_can_be_read_by_processes(clips, network, recipe, tmp_path):
-    plan = replace(PLAN, steps=2, may_lose=1.0)
+    plan = replace(PLAN, steps=2, max_pck_drop=1.0)
     one = finetune(network, clips, recipe, tmp_path, plan=plan, workers=1)
     (tmp_path / "finetune.ckpt").unlink()
     none = finetune(network, clips, recipe, tmp_path, plan=plan, workers=0)

@@ -263,7 +263,7 @@ def test_a_run_of_other_labels_is_not_taken_up(recipe, people, tmp_path):
     labels = (tmp_path / "people/joints.mat").read_bytes()
     write_lsp_people(tmp_path / "others", 24, seed=1)
     shutil.copy(tmp_path / "others/joints.mat", tmp_path / "people")
-    with pytest.raises(PoseActError, match="begun with other data or first weights"):
+    with pytest.raises(PoseActError, match="begun with other data or initial weights"):
         train_pose(path, out, resume=True, machine=QUIET)
     assert (out / "last.ckpt").read_bytes() == before
     (tmp_path / "people/joints.mat").write_bytes(labels)

@@ -1,4 +1,4 @@
-"""Whether clips are fit to train on: unreadable ones, too few of a kind, copies, nobody in view."""
+"""Check of clips before training: unreadable files, few recordings, copies, nobody in view."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from poseact.inference.predictor import DEFAULT_WEIGHTS
 from poseact.models.base import Network
 
 SHORT_SECONDS = 1.0
-"""Length under which a clip counts as short."""
+"""Clips below this length are reported as short."""
 
 SLOW_FPS = 8.0
-"""Frames per second under which a clip counts as slow."""
+"""Clips below this frame rate are reported as slow."""
 
 GAP_SECONDS = 0.5
-"""Time between two frames from which a clip has a gap."""
+"""A longer time between two frames is reported as a gap."""
 
 FEW_RECORDINGS = 5
-"""Recordings of an action under which they are few."""
+"""Actions with fewer recordings are reported."""
 
 
 @dataclass(frozen=True)
 class ClipFacts:
-    """What a clip is.
+    """Properties of a clip.
 
     Attributes:
         name: Of the clip.
         label: Its action.
-        recording: What it was cut from.
+        recording: The recording it was cut from.
         frames: Number of frames.
         seconds: Length.
         fps: Average frames per second.
-        width: Of the upright pictures in px.
-        height: Of the upright pictures in px.
+        width: Width of the upright pictures in px.
+        height: Their height in px.
     """
 
     name: str
@@ -63,12 +63,12 @@ class CheckReport:
     """What :func:`check_clips` found.
 
     Attributes:
-        folder: That was checked.
-        clips: Those that can be read.
+        folder: The folder that was checked.
+        clips: The readable clips.
         findings: Errors and warnings.
-        copies: Pairs of clips of different recordings that show the same.
-        sequences: Of the clips in which the poses were read; not part of the JSON.
-        interrupted: Whether the check was stopped before its end.
+        copies: Pairs of clips from different recordings that show the same scene.
+        sequences: Poses of the clips, if they were read; not part of the JSON.
+        interrupted: Whether the check was interrupted.
     """
 
     folder: Path
@@ -80,12 +80,12 @@ class CheckReport:
 
     @property
     def errors(self) -> list[Finding]:
-        """What cannot be used."""
+        """Findings about clips that cannot be used."""
         return [finding for finding in self.findings if finding.severity == "error"]
 
     @property
     def warnings(self) -> list[Finding]:
-        """What may be wrong."""
+        """Findings about clips that may be faulty."""
         return [finding for finding in self.findings if finding.severity == "warning"]
 
     def by_label(self) -> dict[str, list[ClipFacts]]:
@@ -114,7 +114,7 @@ def check_clips(
     on_step: OnExtractStep | None = None,
     stop: StopRequest | None = None,
 ) -> CheckReport:
-    """Look through a folder of clips before training on it.
+    """Check a folder of clips before training on it.
 
     Every video is decoded once, for its facts, for small pictures by which copies are found (see
     :func:`~poseact.clips.copies.find_copies`), and for the poses, which training finds in
@@ -122,16 +122,16 @@ def check_clips(
 
     Args:
         folder: As :func:`~poseact.clips.folder.find_clips` reads it.
-        weights: Of the pose network; None does not look for people.
-        cache_dir: Folder for what the network reads.
-        workers: Processes that read poses.
-        device: Where they are read; by default CUDA where there is one.
+        weights: Weights of the pose network; None reads no poses.
+        cache_dir: Folder for the extracted features.
+        workers: Number of processes.
+        device: Device of the network; CUDA by default if available.
         on_step: Called as frames and videos are done.
         stop: None listens to SIGINT and SIGTERM here.
 
     Raises:
-        PoseActError: The folder holds no clips, or its table makes no sense. What is wrong with a
-            clip is a finding instead.
+        PoseActError: The folder holds no clips, or its table is invalid. Faults of a single clip
+            are findings instead.
     """
     folder = Path(folder)
     clips = find_clips(folder)
@@ -163,7 +163,7 @@ def check_clips(
 
 
 def require_trainable(items: Sequence[Labelled]) -> None:
-    """Refuse what no recogniser can be trained on.
+    """Refuse clips that no recogniser can be trained on.
 
     Args:
         items: Clips or sequences.
@@ -193,19 +193,18 @@ def _facts(clip: Clip, look: ClipLook) -> ClipFacts:
 
 
 def _of_one(facts: ClipFacts, longest_gap: float) -> list[Finding]:
-    """Warnings about one clip."""
     said = []
     if facts.seconds < SHORT_SECONDS:
         said.append(("short", f"is {facts.seconds:.2g} s long; it is repeated to fill a window"))
     if facts.fps < SLOW_FPS:
         said.append(("slow", f"has {facts.fps:.2g} frames per second; fast motions blur"))
     if longest_gap > GAP_SECONDS and facts.fps >= SLOW_FPS:
-        said.append(("gap", f"lacks pictures for {longest_gap:.2g} s at a stretch"))
+        said.append(("gap", f"has no frames for {longest_gap:.2g} s"))
     return [Finding(facts.name, kind, "warning", f"{facts.name} {what}.") for kind, what in said]
 
 
 def _compare(looks: Mapping[Clip, ClipLook], report: CheckReport) -> None:
-    """Note copies across recordings."""
+    """Report copies across recordings."""
     by_name = {clip.name: clip for clip in looks}
     pictures = {clip.name: look.thumbnails.array() for clip, look in looks.items()}
     for copy in find_copies(pictures):
@@ -223,7 +222,7 @@ def _compare(looks: Mapping[Clip, ClipLook], report: CheckReport) -> None:
 
 
 def _of_labels(clips: Sequence[Clip], report: CheckReport) -> list[Finding]:
-    """Findings about actions as a whole, by those of their clips that can be used."""
+    """Findings about actions, counted on their usable clips."""
     found = []
     failed = {finding.clip for finding in report.errors}
     usable = [clip for clip in clips if clip.name not in failed]
@@ -236,7 +235,7 @@ def _of_labels(clips: Sequence[Clip], report: CheckReport) -> list[Finding]:
         if count < FEW_RECORDINGS:
             untested = "; with a single one it cannot be tested" if count == 1 else ""
             message = (
-                f"The action {label} has few recordings that can be used, {count}{untested}; "
+                f"The action {label} has only {count} usable recordings{untested}; "
                 f"give at least {FEW_RECORDINGS}."
             )
             found.append(Finding(None, "few", "warning", message))
@@ -244,7 +243,7 @@ def _of_labels(clips: Sequence[Clip], report: CheckReport) -> list[Finding]:
 
 
 def _of_folders(clips: Sequence[Clip], folder: Path) -> list[Finding]:
-    """Warnings about folders of actions without a video."""
+    """Warnings about action folders without a video."""
     if (folder / CLIPS_TABLE).is_file():
         return []
     used = {clip.path.relative_to(folder).parts[0] for clip in clips}

@@ -1,4 +1,4 @@
-"""Copies of a clip: nearly the same pictures again, as they were or mirrored, whole or in part."""
+"""Detection of near-duplicate clips, also mirrored or cut."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from poseact.media import Frame
 Item = TypeVar("Item", Clip, PoseSequence)
 
 _RATE = 5.0
-"""Small pictures per second."""
+"""Thumbnails per second."""
 
 _MOST = 300
 
 _SIDE = 24
 
-# On filmed exercises, copies that were cut short, mirrored, made smaller or brighter reach 0.949.
-# Of 11,628 pairs of files 9 reach 0.9: takes of one scene by one camera, which are no better.
+# On filmed exercises, copies that were cut, mirrored, shrunk or brightened reach 0.949. Of 11,628
+# pairs of different files 9 reach 0.9: takes of one scene by one camera, which leak just as much.
 _ALIKE = 0.9
 
 _OVERLAP = 0.5
-"""Share of the shorter clip that must be alike."""
+"""Share of the shorter clip that must match."""
 
 
 @dataclass(frozen=True)
 class Copy:
-    """Two clips that show nearly the same.
+    """Two near-duplicate clips.
 
     Attributes:
         first: Name of one.
         second: Name of the other.
         mirrored: Whether one is the mirror image of the other.
-        similarity: Mean correlation of the edges in their small pictures, 1 for equal ones.
+        similarity: Mean correlation of the edges in their thumbnails; 1 for identical ones.
     """
 
     first: str
@@ -49,17 +49,17 @@ class Copy:
 
 
 class Thumbnails:
-    """Small grey pictures of a clip, a few per second, of its first minute at most."""
+    """Small grey pictures of at most the first minute of a clip, a few per second."""
 
     def __init__(self) -> None:
         self._pictures: list[np.ndarray] = []
         self._next = -np.inf
 
     def add(self, frame: Frame) -> None:
-        """Look at the next frame."""
+        """Take the next frame."""
         if frame.time < self._next or len(self._pictures) == _MOST:
             return
-        # Half a frame of slack, lest rounding skips one.
+        # A little slack, so that rounding skips no frame.
         self._next = frame.time + 1 / _RATE - 1e-3
         small = cv2.resize(frame.image, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
         self._pictures.append(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
@@ -71,13 +71,13 @@ class Thumbnails:
 
 @dataclass
 class ClipLook:
-    """What the check needs of a clip, noted while its video is decoded.
+    """What the check needs to know of a clip, collected while its video is decoded.
 
     Attributes:
-        width: Of the upright pictures in px.
-        height: Of the upright pictures in px.
-        times: Of the frames, in seconds since the first one of the video.
-        thumbnails: By which copies are found.
+        width: Width of the upright pictures in px.
+        height: Their height in px.
+        times: Times of the frames in seconds since the first frame of the video.
+        thumbnails: For the search for copies.
     """
 
     width: int
@@ -86,21 +86,21 @@ class ClipLook:
     thumbnails: Thumbnails = field(default_factory=Thumbnails)
 
     def add(self, frame: Frame) -> None:
-        """Note the next frame."""
+        """Take the next frame."""
         self.times.append(frame.time)
         self.thumbnails.add(frame)
 
 
 def find_copies(clips: Mapping[str, np.ndarray]) -> list[Copy]:
-    """Pairs of clips that show nearly the same pictures, or mirrored ones.
+    """Find pairs of near-duplicate clips, also mirrored ones.
 
-    Two clips are copies where, at some shift in time, the edges in the small pictures of at least
-    half of the shorter one correlate with the other's by 0.9 on average. Small pictures do not see
-    size and compression, and correlation of edges does not see brightness and contrast; a copy of
-    which a part was cut off at the sides is not told.
+    Two clips are copies if, at some shift in time, the edges in the thumbnails of at least half of
+    the shorter one have a mean correlation of 0.9 with the other's. Thumbnails are insensitive to
+    size and compression, and the correlation of edges to brightness and contrast; a copy that was
+    cropped at the sides is not found.
 
     Args:
-        clips: ``(N, S, S)`` grey pictures of each clip, by its name.
+        clips: ``(N, S, S)`` thumbnails of each clip by name.
 
     Returns:
         In the order of the clips.
@@ -120,10 +120,10 @@ def find_copies(clips: Mapping[str, np.ndarray]) -> list[Copy]:
 
 
 def join_recordings(items: Sequence[Item], copies: Iterable[Copy]) -> list[Item]:
-    """The clips or sequences, with one recording for all that are copies of each other.
+    """Give clips or sequences that are copies of each other one common recording.
 
-    No copy of a clip that was trained on is then tested. Copies of what is not among the items,
-    since it could not be used, do not count.
+    A split by recording then never tests a copy of a training clip. Copies of clips that are not
+    among the items are ignored.
     """
     recordings = {item.name: item.recording or item.name for item in items}
     for copy in copies:
@@ -134,7 +134,7 @@ def join_recordings(items: Sequence[Item], copies: Iterable[Copy]) -> list[Item]
 
 
 def _edges(pictures: np.ndarray) -> np.ndarray:
-    """Edges, ``(N, P)`` of mean 0 and length 1; those of a picture without contrast are 0."""
+    """Normalised edges ``(N, P)`` of mean 0 and length 1; 0 for pictures without contrast."""
     grey = pictures.astype(np.float32)
     edges = [np.diff(grey, axis=axis).reshape(len(grey), -1) for axis in (1, 2)]
     flat = np.concatenate(edges, 1)
@@ -143,7 +143,7 @@ def _edges(pictures: np.ndarray) -> np.ndarray:
 
 
 def _similarity(first: np.ndarray, second: np.ndarray) -> float:
-    """Mean correlation of two rows of pictures at the shift in time where it is the highest.
+    """The highest mean correlation of two series of pictures over all shifts in time.
 
     Args:
         first: ``(N, P)`` of mean 0 and length 1.

@@ -1,4 +1,4 @@
-"""The evaluation of trained actions on clips, with everything it writes."""
+"""Evaluation of trained actions on labelled clips, with its report."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class EvalReport:
 
     Attributes:
         out: The folder.
-        scores: Of the clips; None where the reading of the videos was interrupted.
+        scores: Scores of the clips; None if reading the videos was interrupted.
         files: The report.
         groups: Scores of the clips of each group.
         notes: On clips that were left out or look strange.
@@ -63,24 +63,24 @@ def eval_actions(
     device: str | None = None,
     on_stage: OnStage | None = None,
 ) -> EvalReport:
-    """Score trained actions on labelled clips. A clip that cannot be scored is an error.
+    """Score trained actions on labelled clips; a clip that cannot be scored is an error.
 
     Args:
-        weights: What ``train_actions`` wrote.
+        weights: File that ``train_actions`` wrote.
         source: Folder of videos or sequences of poses, as of ``train_actions``.
         out: Folder for the results.
         protocol: How clips are scored; multi clip by default.
         kind: Format of sequences without video; None to guess it.
         split: ``split.csv`` of a training; only its clips of the part (``test`` by default) are
             scored.
-        part: Without a split, the part that the data set itself states; None for all clips.
-        groups: Actions by name of a group that is scored by itself.
+        part: Without a split, the part given by the data set; None for all clips.
+        groups: Groups of actions by name, each also scored separately.
         background: ``blank`` makes everything around the person grey before a video is read, so
             that no scene can be recognised.
         cache: Folder for the features of videos.
-        workers: Processes that read videos.
-        device: Where videos are read; by default CUDA where there is one.
-        on_stage: Called as the steps proceed.
+        workers: Number of processes that read videos.
+        device: Device of the network; CUDA by default if available.
+        on_stage: Called with the progress of every stage.
 
     Raises:
         PoseActError: Weights or clips cannot be read or do not fit each other, split or groups are
@@ -106,8 +106,8 @@ def eval_actions(
             data = read_posed(source, kind)
         else:
             raise PoseActError(
-                f"{source} holds poses, which have no background; give videos, or leave "
-                "--background out."
+                f"{source} holds poses, which have no background; give videos, or leave out "
+                "--background."
             )
         if data.interrupted:
             return EvalReport(out, notes=data.notes)
@@ -137,24 +137,24 @@ def eval_actions(
 
 
 def _pose_network(network: ActionNetwork) -> Network:
-    """What reads the poses for it.
+    """The network that reads the poses for an action network.
 
     Raises:
-        PoseActError: It reads poses alone, and its weights do not say whose.
+        PoseActError: It reads poses only, and its weights do not name the pose weights.
     """
     if isinstance(network, MultitaskNetwork):
         return network
     if network.card.pose_weights is None:
         raise PoseActError(
-            "The weights tell actions from poses and do not say which weights give those; "
-            "give sequences of poses instead of videos."
+            "The weights recognise actions from poses and do not name the weights that give these; "
+            "give pose sequences instead of videos."
         )
     return load(network.card.pose_weights)
 
 
 @dataclass(frozen=True)
 class _Choice:
-    """Which clips are scored. Videos are chosen before the long reading, which may lose some."""
+    """Which clips are scored, chosen before their videos are read."""
 
     network: ActionNetwork
     split: Path | None
@@ -162,10 +162,10 @@ class _Choice:
     groups: Mapping[str, Sequence[str]]
 
     def of(self, clips: Sequence[Item]) -> list[Item]:
-        """Those of the part.
+        """The clips to be scored.
 
         Raises:
-            PoseActError: There is none, one cannot be scored, or a group fits none.
+            PoseActError: There is none, one cannot be scored, or a group matches none.
         """
         chosen = self._part(clips)
         targets_of(self.network, chosen)

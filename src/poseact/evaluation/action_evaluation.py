@@ -1,4 +1,4 @@
-"""Scoring of networks that tell actions, by the published protocols."""
+"""Evaluation of action recognition by the published protocols."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ActionProtocol:
         return window_ends(sequence.times, frames, fps)
 
     def describe(self, frames: int, fps: float) -> str:
-        """The protocol in words."""
+        """The protocol as text."""
         windows = {
             "centre": "single clip: the window in the middle",
             "multi": f"multi clip: windows every {max(frames // 2, 1)} frames",
@@ -60,9 +60,9 @@ class ActionProtocol:
 
 
 def mirrored(sequence: PoseSequence) -> PoseSequence:
-    """The sequence as seen in a mirror: x is negated, left and right joints change places.
+    """Mirror a sequence: negate x and swap left and right joints.
 
-    Networks that put the person into a square of their own do not see where the mirror stands.
+    The position of the mirror is irrelevant to networks that normalise by the person's square.
     """
     swap = list(sequence.skeleton.flip_indices)
     joints = sequence.joints[:, swap].copy()
@@ -84,7 +84,7 @@ def clip_windows(
     Args:
         network: In eval mode.
         sequence: In the network's skeleton.
-        protocol: Says which windows.
+        protocol: Selects the windows.
 
     Raises:
         PoseActError: The network cannot read the sequence.
@@ -99,17 +99,17 @@ def clip_windows(
 
 
 def clip_answer(windows: np.ndarray) -> np.ndarray:
-    """``(W, A)`` log-probabilities of a clip's windows to ``(A,)`` of the clip: their mean."""
+    """Average the ``(W, A)`` log-probabilities of windows to ``(A,)`` of the clip."""
     mean = windows.mean(0)
     return mean - np.logaddexp.reduce(mean)
 
 
 def targets_of(network: ActionNetwork, clips: Sequence[Labelled]) -> np.ndarray:
-    """``(N,)`` the true actions as indices of the network's labels.
+    """The true actions as ``(N,)`` indices of the network's labels.
 
     Raises:
-        PoseActError: There is no clip, or one whose label the network does not know: a clip that
-            cannot be scored would flatter the scores.
+        PoseActError: There is no clip, or one whose label the network does not know. Leaving such
+            clips out would improve the scores.
     """
     if not clips:
         raise PoseActError("No clip was given to be scored; give at least one.")
@@ -133,7 +133,7 @@ def evaluate(
     """Score a network on labelled clips.
 
     Args:
-        network: Scored in eval mode, which it stays in.
+        network: Network to score; it is set to eval mode.
         sequences: N labelled clips in its skeleton.
         protocol: Which windows are read; by default multi clip without mirroring.
         on_clips: Called with the clips done and their total.

@@ -1,4 +1,4 @@
-"""Pictures of how well actions are told apart."""
+"""Figures of action recognition: confusion matrix, learning curve, filmstrips."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _COLOURS = {"pose": "#1f77b4", "appearance": "#ff7f0e", "fused": "#2ca02c"}
 
 
 class CurvePoint(NamedTuple):
-    """How well actions are told apart after training on so many clips.
+    """Accuracy after training on a number of clips.
 
     Attributes:
-        per_class: Clips of each class; of a class that has fewer, all.
-        clips: Clips in all.
-        accuracy: By stream, with the ends of its interval.
+        per_class: Largest number of training clips per class.
+        clips: Total number of training clips.
+        accuracy: By stream, with the bounds of its interval.
     """
 
     per_class: int
@@ -39,11 +39,11 @@ class CurvePoint(NamedTuple):
 
 
 def draw_confusion(path: Path, scores: StreamScores, labels: Sequence[str]) -> None:
-    """Draw a confusion matrix: counts as numbers, shares of the true class as shades.
+    """Draw a confusion matrix with counts, shaded by the share of the true class.
 
     Args:
         path: PNG to write.
-        scores: Of one stream.
+        scores: Scores of one stream.
         labels: The A actions.
 
     Raises:
@@ -59,7 +59,7 @@ def draw_confusion(path: Path, scores: StreamScores, labels: Sequence[str]) -> N
     places = np.arange(len(labels))
     axes.set_xticks(places, names, rotation=90)
     axes.set_yticks(places, names)
-    axes.set_xlabel("answer")
+    axes.set_xlabel("predicted action")
     axes.set_ylabel("true action")
     for row, column in zip(*np.nonzero(confusion), strict=True):
         colour = "white" if shares[row, column] > 0.5 else "black"
@@ -69,12 +69,12 @@ def draw_confusion(path: Path, scores: StreamScores, labels: Sequence[str]) -> N
 
 
 def draw_curve(path: Path, points: Sequence[CurvePoint], majority: float) -> None:
-    """Draw accuracy over the training clips of each class, with its intervals.
+    """Draw accuracy with its interval over the number of training clips per class.
 
     Args:
         path: PNG to write.
-        points: At least one, of the same streams.
-        majority: Accuracy of always answering the most frequent action.
+        points: At least one, all of the same streams.
+        majority: Accuracy of always predicting the most frequent action.
 
     Raises:
         PoseActError: The file cannot be written.
@@ -93,7 +93,7 @@ def draw_curve(path: Path, points: Sequence[CurvePoint], majority: float) -> Non
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticklabels([str(count) for count in counts])
     axes.set_ylim(0, 101)
-    axes.set_xlabel("training clips of each action, at most")
+    axes.set_xlabel("training clips per action, at most")
     axes.set_ylabel("accuracy on the test clips, %")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="lower right")
@@ -101,11 +101,11 @@ def draw_curve(path: Path, points: Sequence[CurvePoint], majority: float) -> Non
 
 
 def filmstrip(sequence: PoseSequence, video: Path | None) -> np.ndarray:
-    """A clip as a row of pictures, evenly spaced from its first frame to its last.
+    """Draw a clip as a row of evenly spaced frames.
 
     Args:
-        sequence: Joints in px of the video, or in any unit where there is none.
-        video: What its poses were read from; None draws the poses alone.
+        sequence: Joints in px of the video, or in any unit without one.
+        video: The video of the clip; None draws only the poses.
 
     Returns:
         ``(TILE_PX, F * TILE_PX, 3)`` uint8 RGB of F pictures, at most ``STRIP_FRAMES``.
@@ -130,11 +130,11 @@ def filmstrip(sequence: PoseSequence, video: Path | None) -> np.ndarray:
 
 
 def _window(joints: np.ndarray, confidence: np.ndarray, picture: np.ndarray | None) -> Window:
-    """The square around all that is seen of the person, else around the picture."""
+    """The square around all visible joints, else around the picture."""
     points = joints[confidence >= SEEN]
     if len(points) >= 2:
         low, high = points.min(0), points.max(0)
-        # Not person_window: metres are a unit too, and it keeps a least side in px.
+        # Not person_window, whose smallest side is in px: the unit may be metres.
         side = 1.25 * float((high - low).max()) or 1.0
         x, y = ((low + high) / 2).tolist()
         return x, y, side

@@ -1,4 +1,4 @@
-"""The report of trained actions: what was measured, how, and where they fail."""
+"""The report of action recognition: scores, protocols and the worst clips."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from poseact.evaluation.calibration import Calibration
 from poseact.media import write_image
 
 WORST = 6
-"""Clips shown as filmstrips."""
+"""Number of clips shown as filmstrips."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a report tells.
+    """Content of a report.
 
     Attributes:
-        title: Of the report.
-        facts: Of the data, the network and its training, as name and text.
-        scores: Of one set of clips, by the name of the protocol; the first is looked at closely.
-        clips: That were scored, in the order of the scores.
-        videos: What the clips were read from, by their names; the others are drawn without.
-        train_counts: Training clips by action.
-        calibration: Of the network, where it is known.
-        unknown_below: Probability under which a motion is called unknown, if any.
-        curve: Accuracy over training clips.
-        groups: Actions by the name of a group that is scored by itself.
+        title: Title of the report.
+        facts: Facts about the data, the network and its training.
+        scores: Scores of the same clips by protocol; details are shown of the first.
+        clips: The scored clips, in the order of the scores.
+        videos: Videos of the clips by name; other clips are drawn without pictures.
+        train_counts: Number of training clips by action.
+        calibration: Calibration of the network, if known.
+        unknown_below: Probability below which a motion is called unknown, if any.
+        curve: Learning curve.
+        groups: Groups of actions by name, each also scored separately.
         notes: On clips that were left out or look strange.
     """
 
@@ -56,18 +56,18 @@ class Measured:
 
     @property
     def main(self) -> ActionScores:
-        """The scores that are looked at closely."""
+        """The scores whose details are shown."""
         return next(iter(self.scores.values()))
 
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """Where a report lies.
+    """Files of a report.
 
     Attributes:
         markdown: ``report.md``, with the pictures beside it.
         html: ``report.html``, the same in one file.
-        json: ``scores.json``: everything, in numbers.
+        json: ``scores.json``: all numbers.
     """
 
     markdown: Path
@@ -79,8 +79,8 @@ def write_action_report(out: Path, found: Measured) -> ReportFiles:
     """Write a report as Markdown with pictures, as one HTML file, and as JSON.
 
     Args:
-        out: Folder for it.
-        found: What it tells.
+        out: Folder for the report.
+        found: Its content.
 
     Raises:
         PoseActError: A file cannot be written.
@@ -94,7 +94,7 @@ def write_action_report(out: Path, found: Measured) -> ReportFiles:
         *([_calibration(found)] if found.unknown_below is not None else []),
         _worst(found, out),
         *([Section("Notes on the clips", list(found.notes))] if found.notes else []),
-        Section("How it was measured", [f"{s.protocol}." for s in found.scores.values()]),
+        Section("Protocols", [f"{s.protocol}." for s in found.scores.values()]),
     ]
     report, scores = write_report(out, found.title, sections), out / "scores.json"
     write_json(scores, _as_json(found))
@@ -102,12 +102,12 @@ def write_action_report(out: Path, found: Measured) -> ReportFiles:
 
 
 def percent(share: float) -> str:
-    """A share as per cent with one digit after the point."""
+    """A fraction as text in per cent with one decimal."""
     return f"{100 * share:.1f}"
 
 
 def accuracy_rows(scores: Mapping[str, ActionScores]) -> list[tuple[str, ...]]:
-    """A table of every stream under every protocol."""
+    """Table of all streams and protocols."""
     rows: list[tuple[str, ...]] = [
         ("stream", "protocol", "accuracy, %", "95 % interval", "mean of classes, %", "ECE, %")
     ]
@@ -128,7 +128,7 @@ def accuracy_rows(scores: Mapping[str, ActionScores]) -> list[tuple[str, ...]]:
 
 
 def interval(ends: tuple[float, float]) -> str:
-    """An interval of shares in per cent."""
+    """An interval of fractions as text in per cent."""
     return f"{percent(ends[0])} – {percent(ends[1])}"
 
 
@@ -137,8 +137,8 @@ def _summary(found: Measured) -> Section:
     fused = scores.stream()
     text = (
         f"{percent(fused.accuracy)} % of {len(scores.clips)} clips that were not trained on are "
-        f"told right (95 % interval {interval(fused.interval)} %); always answering the most "
-        f"frequent action would give {percent(scores.majority)} %."
+        f"classified correctly (95 % interval {interval(fused.interval)} %). Always predicting the "
+        f"most frequent action would give {percent(scores.majority)} %."
     )
     return Section("Result", [text], [("", ""), *found.facts.items()])
 
@@ -147,8 +147,8 @@ def _accuracies(found: Measured) -> Section:
     return Section(
         "Accuracy",
         [
-            "The interval is Wilson's and knows only of the number of clips, not of how alike "
-            "they are. ECE is the expected calibration error over 15 bins."
+            "The interval is Wilson's, which treats clips as independent. ECE is the expected "
+            "calibration error over 15 bins."
         ],
         accuracy_rows(found.scores),
     )
@@ -160,7 +160,7 @@ def _groups(found: Measured) -> Section:
         part = found.main.only(labels)
         shares = (percent(part.stream(s).accuracy) for s in part.streams)
         rows.append((name, str(len(part.clips)), *shares))
-    text = "Accuracy, %, on the clips of some actions; the answer may still be any action."
+    text = "Accuracy, %, on the clips of the group; predictions may be any action."
     return Section("Groups of actions", [text], rows)
 
 
@@ -177,7 +177,7 @@ def _classes(found: Measured, out: Path) -> Section:
         of_training = (str(trained.get(label, 0)),) if trained else ()
         shares = (percent(s[label]) if label in s else "–" for s in streams.values())
         rows.append((label, *of_training, str(count), *shares))
-    caption = "Confusion of the fused answer: the number of clips."
+    caption = "Confusion matrix of the fused prediction, in clips."
     return Section("By action", ["Accuracy in %."], rows, [Picture(picture, caption)])
 
 
@@ -185,30 +185,30 @@ def _curve(found: Measured, out: Path) -> Section:
     picture = out / "learning_curve.png"
     draw_curve(picture, found.curve, found.main.majority)
     streams = found.curve[0].accuracy
-    rows = [("clips of each action, at most", "clips in all", *streams)]
+    rows = [("clips per action, at most", "clips in total", *streams)]
     for point in found.curve:
         shares = (percent(middle) for middle, _, _ in point.accuracy.values())
         rows.append((str(point.per_class), str(point.clips), *shares))
     text = (
-        "Accuracy, %, on the same test clips after training on fewer clips, drawn at random once. "
-        "Where the curve still rises at its end, more clips will help."
+        "Accuracy, %, on the same test clips after training on a random part of the clips. If the "
+        "curve still rises at its end, more clips will help."
     )
-    return Section("More clips", [text], rows, [Picture(picture, "Learning curve.")])
+    return Section("Learning curve", [text], rows, [Picture(picture, "Learning curve.")])
 
 
 def _calibration(found: Measured) -> Section:
     threshold, scores = found.unknown_below or 0.0, found.main
     text = [
-        f"A motion is called unknown where its best action is less probable than {threshold:.3f}."
+        f"A motion is called unknown if its best action has a probability below {threshold:.3f}."
     ]
     if (learnt := found.calibration) is not None:
         text.append(
-            f"The temperature {learnt.temperature:.3f} and this threshold were learnt from "
-            f"{learnt.clips} clips that the network of that step was not trained on, so that "
-            f"{percent(learnt.kept)} % of the windows of known actions are named. On these "
-            f"windows the expected calibration error was {percent(learnt.ece_before)} % before "
-            f"and {percent(learnt.ece_after)} % after, the mean negative log-probability "
-            f"{learnt.nll_before:.3f} and {learnt.nll_after:.3f}."
+            f"The temperature {learnt.temperature:.3f} and this threshold were fitted on "
+            f"{learnt.clips} held-out training clips, so that {percent(learnt.kept)} % of the "
+            "windows of known actions are named. On these windows the expected calibration error "
+            f"was {percent(learnt.ece_before)} % before and {percent(learnt.ece_after)} % after "
+            f"calibration, and the mean negative log-probability {learnt.nll_before:.3f} and "
+            f"{learnt.nll_after:.3f}."
         )
     answers = scores.log_probabilities["fused"]
     named = np.exp(answers.max(1)) >= threshold
@@ -225,7 +225,7 @@ def _rejections(named: np.ndarray, known: np.ndarray, right: np.ndarray) -> list
         kept = named & known
         text.append(
             f"Of the {known.sum()} scored clips of known actions {kept.sum()} are named "
-            f"({percent(kept.sum() / known.sum())} %), {(kept & right).sum()} of them rightly."
+            f"({percent(kept.sum() / known.sum())} %), {(kept & right).sum()} of them correctly."
         )
     if not known.all():
         count, unknown = int((~known).sum()), int((~named & ~known).sum())
@@ -242,12 +242,12 @@ def _worst(found: Measured, out: Path) -> Section:
     answers = np.exp(scores.log_probabilities["fused"])
     section = Section(
         "The worst clips",
-        ["Those whose true action was given the least probability, right or wrong."],
+        ["The clips with the lowest probability of their true action."],
     )
     for place, index in enumerate(scores.worst(WORST), 1):
         clip, best = found.clips[index], int(answers[index].argmax())
         truth = int(scores.targets[index])
-        answer = "right" if best == truth else f"answered {scores.labels[best]}"
+        answer = "correct" if best == truth else f"predicted {scores.labels[best]}"
         caption = f"{clip.name}: {scores.labels[truth]} ({answers[index, truth]:.2f}), {answer}" + (
             "" if best == truth else f" ({answers[index, best]:.2f})"
         )
@@ -255,7 +255,7 @@ def _worst(found: Measured, out: Path) -> Section:
         try:
             write_image(path, filmstrip(clip, found.videos.get(clip.name)))
         except PoseActError as error:
-            # The video may have been moved since its features were read; the rest still holds.
+            # The video may have been moved since its features were extracted.
             section.text.append(f"{caption}. {error}")
         else:
             section.pictures.append(Picture(path, caption))

@@ -1,4 +1,4 @@
-"""How well actions were told apart: accuracies, their uncertainty, and their calibration."""
+"""Scores of action recognition: accuracy with its uncertainty, confusion, calibration."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import numpy as np
 from poseact._utils.errors import PoseActError
 from poseact.metrics import ECE_BINS, calibration_error
 
-# Of a normal distribution, for an interval of 95 %.
+# Quantile of the normal distribution for a 95 % interval.
 _Z95 = 1.959963984540054
 
 
 class StreamScores(NamedTuple):
-    """How well one stream told A actions apart.
+    """Scores of one stream on A actions.
 
     Attributes:
-        accuracy: Share of the clips whose best action is the true one.
-        interval: Of the accuracy, see :func:`wilson_interval`.
-        balanced_accuracy: Mean of the accuracies of the classes that have clips.
-        per_class: Accuracy by class, of those that have clips.
-        confusion: ``(A, A)`` counts; the true class in rows, the answer in columns.
+        accuracy: Share of correctly classified clips.
+        interval: 95 % interval of the accuracy, see :func:`wilson_interval`.
+        balanced_accuracy: Mean accuracy over the classes with clips.
+        per_class: Accuracy of the classes with clips.
+        confusion: ``(A, A)`` counts; rows are true classes, columns predictions.
         ece: Expected calibration error, see :func:`expected_calibration_error`.
     """
 
@@ -37,11 +37,11 @@ class StreamScores(NamedTuple):
 
 @dataclass(frozen=True)
 class ActionScores:
-    """The answers to N labelled clips, and what follows from them.
+    """Predictions of N labelled clips, and their scores.
 
     Attributes:
         protocol: Everything needed to repeat the measurement, as one string.
-        labels: The A actions that were told apart.
+        labels: The A actions.
         clips: ``N`` names.
         targets: ``(N,)`` the true actions as indices of the labels.
         log_probabilities: ``(N, A)`` by stream.
@@ -55,12 +55,12 @@ class ActionScores:
 
     @property
     def majority(self) -> float:
-        """Accuracy of always answering the action that most of the clips have."""
+        """Accuracy of always predicting the most frequent action."""
         return float(np.bincount(self.targets).max() / len(self.targets))
 
     @property
     def streams(self) -> tuple[str, ...]:
-        """Names of the streams; one alone is not named again as the fused answer that it is."""
+        """Names of the streams; a single stream is not repeated as ``fused``."""
         alone = tuple(name for name in self.log_probabilities if name != "fused")
         return alone if len(alone) == 1 else tuple(self.log_probabilities)
 
@@ -92,7 +92,7 @@ class ActionScores:
         )
 
     def means(self) -> dict[str, float]:
-        """The accuracy, and that of every stream where there are several."""
+        """The fused accuracy, and that of each stream if there are several."""
         accuracies = {name: self.stream(name).accuracy for name in self.streams}
         others = {
             f"accuracy_{name}": value for name, value in accuracies.items() if name != "fused"
@@ -100,7 +100,7 @@ class ActionScores:
         return {"accuracy": self.stream().accuracy} | (others if len(accuracies) > 1 else {})
 
     def only(self, labels: Collection[str]) -> ActionScores:
-        """The same of the clips whose true action is one of some; the answers stay as they are.
+        """The scores of the clips of some actions; predictions may still be any action.
 
         Raises:
             PoseActError: No clip is left.
@@ -120,12 +120,12 @@ class ActionScores:
         )
 
     def worst(self, count: int, stream: str = "fused") -> list[int]:
-        """The clips whose true action was given the least probability, that one first."""
+        """The clips with the lowest probability of their true action, lowest first."""
         of_truth = self.log_probabilities[stream][np.arange(len(self.targets)), self.targets]
         return np.argsort(of_truth, kind="stable")[:count].tolist()
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values: the scores of every stream, and every clip's probabilities."""
+        """All scores and all probabilities as JSON values."""
         content = asdict(self) | {"targets": self.targets.tolist(), "majority": self.majority}
         content["streams"] = {
             name: self.stream(name)._asdict() | {"confusion": self.stream(name).confusion.tolist()}
@@ -138,11 +138,11 @@ class ActionScores:
 
 
 def wilson_interval(hits: int, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson, JASA 1927): it stays in [0, 1] and holds for few.
+    """95 % interval of a proportion (Wilson, JASA 1927), valid for small counts too.
 
     Args:
-        hits: Of the count.
-        count: At least 1.
+        hits: Number of successes.
+        count: Number of trials, at least 1.
     """
     share, z2 = hits / count, _Z95**2
     middle = share + z2 / (2 * count)
@@ -163,7 +163,7 @@ def expected_calibration_error(
         log_probabilities: ``(N, A)``.
         targets: ``(N,)`` the true actions.
         weights: ``(N,)`` how much each answer counts; None for all the same.
-        bins: Their number.
+        bins: Number of bins.
     """
     right = log_probabilities.argmax(1) == targets
     return calibration_error(np.exp(log_probabilities.max(1)), right, weights, bins)

@@ -1,4 +1,4 @@
-"""Probabilities that mean what they say, and when to say "unknown"."""
+"""Calibration of action probabilities, and the threshold of "unknown"."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from poseact.evaluation.action_scores import expected_calibration_error
 from poseact.models.base import Card
 
 KEPT = 0.95
-"""Share of the known motions that is named rather than called unknown."""
+"""Share of the known motions that shall be named rather than called unknown."""
 
 TEMPERATURES = (0.05, 20.0)
-"""Range in which the temperature is sought."""
+"""Search range of the temperature."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was learnt from clips that no weights were trained on.
+    """Result of a calibration on held-out clips.
 
     Attributes:
-        temperature: What the logits are divided by.
-        unknown_below: Probability of the best action under which a motion is called unknown.
-        kept: Share of the windows of known motions that this threshold was chosen to keep.
-        clips: How many clips it was learnt from.
+        temperature: Divisor of the logits.
+        unknown_below: Probability of the best action below which a motion is called unknown.
+        kept: Share of the windows of known motions that are named with this threshold.
+        clips: Number of held-out clips.
         ece_before: Expected calibration error of the windows without the temperature.
-        ece_after: And with it.
-        nll_before: Mean negative log-probability of the true action, in nats, without it.
-        nll_after: And with it.
+        ece_after: The same with the temperature.
+        nll_before: Mean negative log-probability of the true action in nats, without it.
+        nll_after: The same with the temperature.
     """
 
     temperature: float
@@ -57,7 +57,7 @@ def calibrate(
     kept: float = KEPT,
     background: str | None = None,
 ) -> Calibration:
-    """Find the temperature and the threshold, and write them on the network's card.
+    """Fit the temperature and the threshold, and set them on the network's card.
 
     Both are found on windows, as a live stream sees them; the windows of a clip together count as
     one clip. A clip's own answer is the mean of its windows' log-probabilities, of which a common
@@ -66,7 +66,7 @@ def calibrate(
     Args:
         network: Its card is replaced.
         sequences: Labelled clips that it was not trained on.
-        kept: Share of the known motions to name.
+        kept: Share of the known motions that shall be named.
         background: Label of motions that are none of the actions; they have no say in the
             threshold.
 
@@ -99,7 +99,7 @@ def calibrate(
 
 
 def tempered(log_probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """``(N, A)`` log-probabilities divided by a temperature and normalised again."""
+    """Divide ``(N, A)`` log-probabilities by a temperature and normalise them."""
     scaled = log_probabilities / temperature
     return scaled - np.logaddexp.reduce(scaled, axis=1, keepdims=True)
 
@@ -107,15 +107,15 @@ def tempered(log_probabilities: np.ndarray, temperature: float) -> np.ndarray:
 def fit_temperature(
     log_probabilities: np.ndarray, targets: np.ndarray, weights: np.ndarray
 ) -> float:
-    """The temperature of least cross-entropy (Guo et al., ICML 2017, temperature scaling).
+    """The temperature of the lowest cross-entropy (Guo et al., ICML 2017, temperature scaling).
 
-    The targets are smoothed as by Platt (1999): N right answers stand for a probability of
-    (N + 1) / (N + 2), so that a few clips that are all told right do not make it certain.
+    The targets are smoothed by Platt's rule (1999): N correct predictions give a probability of
+    (N + 1) / (N + 2), so that a few correct clips do not lead to full confidence.
 
     Args:
         log_probabilities: ``(N, A)``.
         targets: ``(N,)`` the true actions.
-        weights: ``(N,)`` how much each counts; their sum is taken for the number of answers.
+        weights: ``(N,)`` weights, whose sum is the effective number of predictions.
     """
     count, actions = weights.sum(), log_probabilities.shape[1]
     sure = (count + 1) / (count + 2)
@@ -131,12 +131,12 @@ def fit_temperature(
 
 
 def reject_threshold(log_probabilities: np.ndarray, weights: np.ndarray, kept: float) -> float:
-    """The highest threshold that a share of the answers reaches.
+    """The highest threshold that a share of the predictions reaches.
 
     Args:
         log_probabilities: ``(N, A)``.
         weights: ``(N,)`` how much each counts.
-        kept: Share of the answers whose best action shall be at least as probable.
+        kept: Share of the predictions that shall reach the threshold.
     """
     best = np.exp(log_probabilities.max(1))
     order = np.argsort(-best, kind="stable")

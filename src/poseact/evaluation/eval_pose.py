@@ -1,4 +1,4 @@
-"""The evaluation of weights on the validation data of a recipe, with everything it writes."""
+"""Evaluation of weights on the validation data of a recipe, with its report."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from poseact.weights.checkpoint import load
 PICTURES = 2 * COLUMNS
 
 OnData = Callable[[str, int, int], None]
-"""Called with the name of the data, the people done and their total."""
+"""Called with the name of a data set, the people done and their total."""
 
 
 @dataclass
@@ -44,9 +44,9 @@ class EvalReport:
 
     Attributes:
         out: The folder.
-        json: ``scores.json``: everything, in numbers.
-        scores: By the name of the data.
-        pictures: Figures and pictures.
+        json: ``scores.json``: all numbers.
+        scores: Scores by data set.
+        pictures: Files of figures and pictures.
     """
 
     out: Path
@@ -75,14 +75,15 @@ def eval_pose(
 
     Args:
         weights: Name of shipped weights, a fetched preset, or a checkpoint file.
-        recipe: A training recipe; its validation data are scored, read in the network's skeleton.
+        recipe: A training recipe, whose validation data are scored in the network's skeleton.
         out: Folder for the results.
         flip: Average with the mirrored crop.
-        crops: Average over so many crops, see ``poseact.evaluation.pose_evaluation.CROP_PLANS``.
-        num_blocks: Stop after this many prediction blocks.
-        data: Names of the validation data to score; all where none is given.
-        device: Where to run; by default CUDA where there is one.
-        on_step: Called as people are done.
+        crops: Number of crops to average over, a key of
+            ``poseact.evaluation.pose_evaluation.CROP_PLANS``.
+        num_blocks: Number of prediction blocks to use.
+        data: Names of the validation data to score; by default all.
+        device: Device of the network; CUDA by default if available.
+        on_step: Called after every batch of people.
 
     Raises:
         PoseActError: Weights, recipe or data cannot be read, more than 1 % of the pictures are
@@ -121,7 +122,7 @@ def eval_pose(
 
 
 def _sections(report: EvalReport) -> list[Section]:
-    """What was measured, data set by data set."""
+    """Sections of the report, by data set."""
     sections = []
     for name, scores in report.scores.items():
         pictures = [
@@ -140,11 +141,11 @@ def _sections(report: EvalReport) -> list[Section]:
 
 
 def _pictures(out: Path, name: str) -> dict[Path, str]:
-    """The pictures of a data set, and what they show."""
+    """Captions of the pictures of a data set."""
     return {
-        out / f"{name}.png": "By joint, and the share of correct joints by distance.",
-        out / f"{name}-worst.jpg": "The largest errors: label white, prediction coloured.",
-        out / f"{name}-samples.jpg": "People from the whole data set.",
+        out / f"{name}.png": "Scores by joint, and the share of correct joints over the distance.",
+        out / f"{name}-worst.jpg": "The largest errors; labels white, predictions in colour.",
+        out / f"{name}-samples.jpg": "Samples of all data; labels white, predictions in colour.",
     }
 
 
@@ -170,7 +171,7 @@ def _named_step(on_step: OnData | None, name: str) -> Callable[[int, int], None]
 
 
 def _weights_text(weights: str | Path, network: Network) -> str:
-    """Which weights, for the protocol: their name, and averaged or not if they say so."""
+    """Name and origin of the weights, for the protocol."""
     origin: Any = network.card.provenance.get("weights")
     return f"{Path(weights).name} ({origin})" if origin else Path(weights).name
 

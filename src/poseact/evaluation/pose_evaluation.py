@@ -1,4 +1,4 @@
-"""A network's poses of labelled people, and how they score."""
+"""Prediction and evaluation of poses of labelled people."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ MARGIN_TEXT = "window of 1.25 times the longest side of the box"
 _PEOPLE = "the labelled people"
 
 OnStep = Callable[[int, int], None]
-"""Called with the people done and their total."""
+"""Called with the number of people done and their total."""
 
 WindowOf = Callable[[PoseSample], Window]
-"""Where a labelled person is cropped."""
+"""Gives the crop window of a labelled person."""
 
 
 def box_window(sample: PoseSample) -> Window:
@@ -64,7 +64,7 @@ CROP_PLANS = {
         "right, 8 % smaller and 8 % larger)",
     ),
 }
-"""Ways of testing by the number of crops."""
+"""Test-time crops by their number."""
 
 
 @torch.inference_mode()
@@ -80,16 +80,16 @@ def predict_samples(
     window_of: WindowOf = box_window,
     on_step: OnStep | None = None,
 ) -> PosePredictions:
-    """The poses of labelled people, each in its window.
+    """Predict the poses of labelled people, each in its window.
 
     Args:
-        network: A pose network, on any device; it is left in the mode, training or not, it was in.
+        network: A pose network on any device; its mode is restored.
         samples: N people, in the network's skeleton.
         image_size: Side of the crops in px.
         flip: Average with the pose in the mirrored crop, mirrored back.
-        crops: Average over so many windows, a key of ``CROP_PLANS``.
-        num_blocks: Stop after so many prediction blocks; None for all.
-        batch: People whose crops are predicted together.
+        crops: Number of windows to average over, a key of ``CROP_PLANS``.
+        num_blocks: Number of prediction blocks to use; None for all.
+        batch: People per batch.
         window_of: The window of each person.
         on_step: Called after every batch.
 
@@ -144,8 +144,8 @@ def evaluate(
         network: As in `predict_samples`, like the further arguments.
         samples: N people in the network's skeleton.
         image_size: Side of the crops in px.
-        data: What the samples are, for the protocol string; see `describe_source`.
-        weights: Which weights, for the protocol string, such as ``EMA weights``.
+        data: Description of the samples for the protocol string; see `describe_source`.
+        weights: Description of the weights for the protocol string, such as ``EMA weights``.
         flip: See `predict_samples`.
         crops: See `predict_samples`.
         num_blocks: See `predict_samples`.
@@ -181,13 +181,13 @@ def describe_source(name: str, spec: SourceSpec) -> str:
 
 
 def describe_testing(image_size: int, *, flip: bool, crops: int, num_blocks: int | None) -> str:
-    """The part of a protocol string that says how poses were predicted."""
+    """The part of a protocol string on how poses were predicted."""
     block = "last block" if num_blocks is None else f"block {num_blocks}"
     return f"{MARGIN_TEXT}, {image_size} px; {describe_views(flip=flip, crops=crops)}, {block}"
 
 
 def describe_views(*, flip: bool, crops: int) -> str:
-    """The part of a protocol string that says which crops were averaged."""
+    """The part of a protocol string on averaged crops."""
     mirrored = "mean with the mirrored crop" if flip else "no flip"
     return f"{crop_plan(crops).text}, {mirrored}"
 
@@ -258,7 +258,7 @@ def _view(
         depth = (points[..., 2] - 0.5) * DEPTH_RANGE_MM
     confidence = pose.confidence[:, 0].double().cpu().numpy()
     view = np.concatenate((plane, depth[..., None], confidence[..., None]), -1)
-    # In the mirrored crop the person's right looks like a left.
+    # In the mirrored crop, left and right joints are swapped.
     return view[:, list(skeleton.flip_indices)] if flipped else view
 
 
@@ -270,7 +270,7 @@ def _moved(window: Window, offset: tuple[float, float, float]) -> Window:
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """The network in eval mode, then in the mode that it was in."""
+    """Set eval mode within the block."""
     training = network.training
     network.eval()
     try:

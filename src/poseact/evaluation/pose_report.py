@@ -1,4 +1,4 @@
-"""Scores for people to read: tables, figures and pictures."""
+"""Tables, figures and pictures of pose scores."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Rows = list[tuple[str, ...]]
 
 
 def shown(metric: Metric, value: float | None) -> str:
-    """A value of a metric as text: percent or mm, with one digit after the point."""
+    """A value of a metric as text, in per cent or mm with one decimal."""
     if value is None or not np.isfinite(value):
         return "–"
     return f"{100 * value:.1f}" if metric.unit == "fraction" else f"{value:.1f}"
@@ -37,17 +37,17 @@ def heading(metric: Metric) -> str:
 
 
 def joint_rows(scores: PoseScores) -> Rows:
-    """A table by joint: the heading, one row per joint, and the means; empty without any."""
+    """Table by joint with the means in the last row; empty without such metrics."""
     return _rows([metric for key, metric in scores.metrics.items() if key != "pcp"], "joint")
 
 
 def part_rows(scores: PoseScores) -> Rows:
-    """The same by part of the body, of PCP."""
+    """Table of PCP by body part."""
     return _rows([metric for key, metric in scores.metrics.items() if key == "pcp"], "part")
 
 
 def mean_rows(scores: PoseScores) -> Rows:
-    """A table of all metrics: mean, people that count and people left out."""
+    """Table of all metrics: mean, scored people and people left out."""
     rows: Rows = [("metric", "mean", "people", "left out")]
     for metric in scores.metrics.values():
         counts = (str(metric.people), str(metric.excluded))
@@ -59,7 +59,7 @@ def _rows(metrics: Sequence[Metric], first: str) -> Rows:
     columns = [metric for metric in metrics if metric.per_joint]
     if not columns:
         return []
-    # The fullest column first, so that the rows keep the skeleton's order.
+    # The column with the most joints first, so that rows keep the order of the skeleton.
     fullest = sorted(columns, key=lambda metric: -len(metric.per_joint))
     names = dict.fromkeys(name for metric in fullest for name in metric.per_joint)
     return [
@@ -73,7 +73,7 @@ def _rows(metrics: Sequence[Metric], first: str) -> Rows:
 
 
 def write_figure(path: Path, scores: PoseScores) -> None:
-    """Draw bars per joint, and the share of correct joints over thresholds.
+    """Draw bars by joint, and the share of correct joints over the threshold.
 
     Args:
         path: PNG to write.
@@ -83,7 +83,7 @@ def write_figure(path: Path, scores: PoseScores) -> None:
         PoseActError: The file cannot be written.
     """
     metrics = [metric for key, metric in scores.metrics.items() if key != "pcp"]
-    # Panels of one unit each: a bar of per cent beside one of mm says nothing.
+    # One unit per panel: bars of per cent and mm cannot be compared.
     bars = [[m for m in metrics if m.per_joint and m.unit == unit] for unit in ("fraction", "mm")]
     curves = [
         [m for m in metrics if m.curve and m.curve.unit == u] for u in ("torso", "head", "mm")
@@ -136,15 +136,15 @@ def people_grid(
     chosen: Sequence[int],
     captions: Sequence[str],
 ) -> np.ndarray:
-    """People side by side: the label as thin white lines, the prediction coloured.
+    """Draw people side by side, labels as thin white lines, predictions in colour.
 
-    Below each is the prediction of a 3D network as seen from the person's side, two metres high.
+    Below each, predictions of a 3D network are drawn from the side, two metres high.
 
     Args:
         samples: N people.
-        predictions: Of the same.
-        chosen: Which of them to draw.
-        captions: One for each of the chosen.
+        predictions: Their predictions.
+        chosen: Indices of the people to draw.
+        captions: Their captions.
 
     Returns:
         ``(H, W, 3)`` uint8 RGB.

@@ -1,4 +1,4 @@
-"""What an evaluation gives: predicted poses, and named metrics with their protocols."""
+"""Results of pose evaluation: predictions, and metrics with their protocols."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class PosePredictions(NamedTuple):
         joints: ``(N, J, 2)`` px of the picture.
         depth_mm: ``(N, J)`` behind the root; NaN for a 2D network.
         confidence: ``(N, J)``.
-        unreadable: Samples whose picture could not be read, with the reason; all NaN above.
+        unreadable: Samples whose picture could not be read, with the reason; their values are NaN.
     """
 
     joints: np.ndarray
@@ -44,14 +44,14 @@ class Metric:
     """One metric on one data set.
 
     Attributes:
-        label: Name for people.
+        label: Name in tables.
         unit: ``fraction`` or ``mm``.
-        mean: Over all labelled joints of all people together, unless the protocol says otherwise.
-        per_joint: By joint, or by limb; joints without labels are absent.
-        people: How many count.
-        excluded: How many do not, see the protocol.
+        mean: Mean over all labelled joints, unless the protocol says otherwise.
+        per_joint: Mean by joint or limb; joints without labels are absent.
+        people: Number of scored people.
+        excluded: Number of people left out, see the protocol.
         protocol: What exactly is measured.
-        curve: Of the metrics that count hits within a threshold.
+        curve: For metrics that count hits within a threshold.
     """
 
     label: str
@@ -66,13 +66,13 @@ class Metric:
 
 @dataclass(frozen=True)
 class PoseScores:
-    """Everything measured on one data set.
+    """Scores of one data set.
 
     Attributes:
-        data: What the data set is.
+        data: Name of the data set.
         protocol: Everything needed to repeat the measurement, as one string.
-        people: Labelled people whose picture could be read.
-        unreadable: The others by name, with the reason; they are left out.
+        people: Number of labelled people whose picture could be read.
+        unreadable: The other samples by name, with the reason.
         metrics: By key, such as ``pck``.
     """
 
@@ -83,11 +83,11 @@ class PoseScores:
     metrics: dict[str, Metric]
 
     def means(self) -> dict[str, float]:
-        """The means by key."""
+        """Means of all metrics by key."""
         return {key: metric.mean for key, metric in self.metrics.items()}
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values; a mean that is not a number becomes None."""
+        """All scores as JSON values; NaN becomes None."""
         content = asdict(self)
         for metric in content["metrics"].values():
             metric["mean"] = metric["mean"] if np.isfinite(metric["mean"]) else None

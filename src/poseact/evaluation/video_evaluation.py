@@ -1,4 +1,4 @@
-"""Actions of labelled videos, read from their pixels, and how they score."""
+"""Evaluation of actions from the pixels of labelled videos."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Clips = Literal["single", "multi"]
 Boxes = Literal["truth", "estimated"]
 
 OnVideo = Callable[[int, int], None]
-"""Called with the videos done and their total."""
+"""Called with the number of videos done and their total."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ClipProtocol:
         flip: Also average with the mirrored clips.
         boxes: ``truth``: the crop is around the labelled boxes of a clip's first, middle and last
             frame. ``estimated``: around the poses that the network itself finds in these frames.
-        stride: Every s-th frame is taken, fewer in a video too short for it.
+        stride: Every s-th frame is used; less in videos too short for it.
         margin: Side of the crop as a factor of the box's longest side.
 
     Raises:
@@ -73,7 +73,7 @@ class ClipProtocol:
         return all_windows(length, frames, self.stride)
 
     def describe(self, frames: int) -> str:
-        """The protocol in words."""
+        """The protocol as text."""
         chosen = {
             "single": f"single clip of {frames} frames in the middle",
             "multi": f"multi clip: {frames} frames from every {self.hop(frames)}",
@@ -103,12 +103,12 @@ def evaluate_videos(
     """Predict the actions of videos from their pixels and score them.
 
     Args:
-        network: One with labels, on any device; it is left in the mode it was in.
+        network: A network with labels on any device; its mode is restored.
         videos: In the network's skeleton, each with an action that the network knows.
         protocol: Which clips and crops are read.
         frames: T.
-        data: What the videos are, for the protocol string.
-        weights: Which weights, for the protocol string.
+        data: Description of the videos for the protocol string.
+        weights: Description of the weights for the protocol string.
         on_video: Called after every video.
 
     Raises:

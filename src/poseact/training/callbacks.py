@@ -1,4 +1,4 @@
-"""What happens around the training steps: averaging, checkpoints, stopping."""
+"""Callbacks of training: averaging, checkpoints, stopping."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Averaging(WeightAveraging):
-    """Exponential moving average of the weights, fast at first; it is scored and kept.
+    """Exponential moving average of the weights, faster at the start.
 
     Args:
-        decay: Of the average.
+        decay: Decay of the average.
     """
 
     def __init__(self, decay: float) -> None:
         super().__init__(avg_fn=partial(warm_average, decay))
 
     def on_train_end(self, *_: Any) -> None:
-        """Leave the weights as they are, for the last checkpoint is still to be written."""
+        """Keep the weights, since the last checkpoint is still to be written."""
 
     def put_into(self, module: L.LightningModule) -> None:
-        """Put the average in place of the weights."""
+        """Replace the weights by their average."""
         self._copy_average_to_current(module)
 
     @contextmanager
     def applied(self, module: L.LightningModule) -> Iterator[None]:
-        """Within the block the average stands in place of the weights."""
+        """Replace the weights by their average within the block."""
         self._swap_models(module)
         try:
             yield
@@ -61,7 +61,7 @@ def ends_step(trainer: L.Trainer, batch_index: int) -> bool:
 
 
 class StopOnRequest(L.Callback):
-    """Ends the run after the step in hand, in all processes together.
+    """Ends the run after the current step, in all processes together.
 
     Args:
         request: True once the run is to be stopped.
@@ -72,7 +72,7 @@ class StopOnRequest(L.Callback):
         self._handlers = {number: signal.getsignal(number) for number in _SIGNALS}
 
     def on_train_start(self, *_: Any) -> None:
-        """Take back the signals, which Lightning would end the process on."""
+        """Restore the signal handlers, since Lightning's would end the process."""
         if threading.current_thread() is threading.main_thread():
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)
@@ -80,7 +80,7 @@ class StopOnRequest(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, _: Any, __: Any, ___: Any, batch_idx: int
     ) -> None:
-        """Pass a request on to the trainer, which then validates no more."""
+        """Tell the trainer to stop, without another validation."""
         if not ends_step(trainer, batch_idx):
             return
         if trainer.strategy.reduce_boolean_decision(bool(self.request), all=False):
@@ -89,9 +89,9 @@ class StopOnRequest(L.Callback):
 
 
 class CheckpointFile(TorchCheckpointIO):
-    """Writes a checkpoint whole or not at all, and remembers why it could not.
+    """Writes checkpoints atomically, and remembers an error.
 
-    It does not raise, for the other processes of a run wait for the one that writes.
+    It does not raise, since the other processes of a run wait for the one that writes.
     """
 
     failure: PoseActError | None = None
@@ -113,14 +113,14 @@ class CheckpointFile(TorchCheckpointIO):
 
 
 class Checkpoints(L.Callback):
-    """Keeps the state of the run in one file, from the first step on.
+    """Saves the state of the run in one file, from the first step on.
 
-    Only states between two steps are kept. A checkpoint that cannot be written leaves the one
-    before as it is; on the way that is a warning, at the end an error.
+    Only states between two steps are saved. If a checkpoint cannot be written, the previous one
+    stays; that is a warning during the run, and an error at its end.
 
     Args:
-        state: The file, and the digest that it carries.
-        file: The trainer's writer.
+        state: The file and its digest.
+        file: The writer of the trainer.
         every: Steps between two checkpoints, if any.
         minutes: Time between two checkpoints.
     """
@@ -137,31 +137,31 @@ class Checkpoints(L.Callback):
         self._between_steps = True
 
     def describe(self) -> str:
-        """A sentence on what is kept."""
+        """A sentence about what is saved."""
         if not self._saved_step:
-            return "No step was made. "
+            return "No step was done. "
         return f"The run is kept in {self.state.path} up to step {self._saved_step}. "
 
     def on_save_checkpoint(self, _: Any, __: Any, checkpoint: dict[str, Any]) -> None:
-        """Say which run the state is of."""
+        """Add the digest."""
         checkpoint["digest"] = self.state.digest
 
     def on_load_checkpoint(self, _: Any, __: Any, checkpoint: dict[str, Any]) -> None:
-        """The step of the state that is there."""
+        """Remember the step of the saved state."""
         self._saved_step = checkpoint["global_step"]
 
     def on_train_start(self, *_: Any) -> None:
-        """Start the clock."""
+        """Start the timer."""
         self._saved = time.monotonic()
 
     def on_train_batch_start(self, *_: Any) -> None:
-        """From here to the end of the batch the state is half old, half new."""
+        """Until the end of the batch the state is inconsistent."""
         self._between_steps = False
 
     def on_train_batch_end(
         self, trainer: L.Trainer, _: Any, __: Any, ___: Any, batch_idx: int
     ) -> None:
-        """Save when the run stops or when it is time, which the first process decides for all."""
+        """Save if the run stops or a checkpoint is due, as the first process decides."""
         self._between_steps = ends_step(trainer, batch_idx)
         due = (
             trainer.should_stop
@@ -173,7 +173,7 @@ class Checkpoints(L.Callback):
             self.try_to_save(trainer)
 
     def on_validation_start(self, *_: Any) -> None:
-        """From here to the end of the validation the average stands in place of the weights."""
+        """Until the end of the validation the average replaces the weights."""
         self._between_steps = False
 
     def on_validation_end(self, *_: Any) -> None:
@@ -186,7 +186,7 @@ class Checkpoints(L.Callback):
             self.save(trainer)
 
     def on_exception(self, trainer: L.Trainer, *_: Any) -> None:
-        """Save what there is when the data gave out; never a half-done step."""
+        """Save the state after an error in the data, but never within a step."""
         if self._between_steps and trainer.world_size == 1 and trainer.global_step:
             self.try_to_save(trainer)
 

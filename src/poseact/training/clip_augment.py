@@ -1,4 +1,4 @@
-"""Random changes of clips that are cached as joints and features."""
+"""Random augmentation of clips that are cached as joints and features."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from poseact.skeleton import Skeleton
 
 @dataclass(frozen=True)
 class ClipAugment:
-    """Ranges of the random changes, drawn once for each window.
+    """Ranges of the random augmentation, which is drawn once per window.
 
     Lengths are in sides of the person's square
     (:func:`~poseact.models.action.to_person_square`).
@@ -27,30 +27,30 @@ class ClipAugment:
     """
 
     rate: tuple[float, float] = (0.8, 1.25)
-    """Factor on the window's frame rate: above 1 the movement looks slower."""
+    """Factor on the frame rate of the window; above 1 the motion looks slower."""
     cut: float = 0.2
-    """Largest share of the clip that is left out at its beginning, and at the end of a clip that is
-    shorter than the window."""
+    """Largest share of the clip that is cut off at its start, and at its end if the clip is shorter
+    than the window."""
     flip: float = 0.5
-    """Probability of mirroring; left and right joints change places."""
+    """Probability of mirroring, which swaps left and right joints."""
     rotation_deg: float = 10.0
-    """Largest rotation of the picture either way."""
+    """Largest rotation of the picture in either direction."""
     turn_deg: float = 30.0
-    """Largest turn about the vertical axis either way; 3D only."""
+    """Largest turn about the vertical axis in either direction; 3D only."""
     aspect: float = 0.1
-    """Largest logarithm of the factor on width over height."""
+    """Largest logarithm of the factor on the aspect ratio."""
     body: float = 0.015
-    """Standard deviation of a joint's shift that stays within the window: another body."""
+    """Standard deviation of a joint's shift that is constant over the window: another body."""
     jitter: float = 0.005
-    """Standard deviation of a joint's shift from frame to frame."""
+    """Standard deviation of a joint's shift in every frame."""
     drop: float = 0.05
-    """Probability that a joint is not seen in the window."""
+    """Probability that a joint is dropped from the whole window."""
 
     def __post_init__(self) -> None:
         low, high = self.rate
         if not 0 < low <= high:
             raise PoseActError(
-                f"rate=({low}, {high}) was given; give two positive numbers, lowest first."
+                f"rate=({low}, {high}) was given; give two positive numbers in rising order."
             )
         for name in ("flip", "cut", "drop"):
             if not 0 <= getattr(self, name) <= 1:
@@ -62,13 +62,13 @@ class ClipAugment:
     def window(
         self, times: np.ndarray, frames: int, fps: float, rng: np.random.Generator
     ) -> np.ndarray:
-        """Frames of a window anywhere in a clip, ``(T,)`` indices.
+        """Draw the ``(T,)`` frame indices of a window anywhere in a clip.
 
         Args:
             times: ``(N,)`` rising seconds of the clip's frames.
             frames: T.
-            fps: Of the window before it is stretched.
-            rng: Of all chance.
+            fps: Frame rate of the window before it is stretched.
+            rng: Random generator.
         """
         rate = fps * np.exp(rng.uniform(*np.log(self.rate)))
         begin = times[0] + rng.uniform(0, self.cut) * (times[-1] - times[0])
@@ -79,12 +79,12 @@ class ClipAugment:
         return first + window_indices(kept, float(kept[last]), frames, rate)
 
     def apply(self, inputs: ClipInputs, skeleton: Skeleton, rng: np.random.Generator) -> ClipInputs:
-        """Clips as another camera would have seen other people do the same.
+        """Augment windows as if another camera had filmed other people.
 
         Args:
             inputs: B windows.
-            skeleton: Of their joints; one without sides is never mirrored.
-            rng: Of all chance.
+            skeleton: Of their joints; without left and right joints nothing is mirrored.
+            rng: Random generator.
         """
         joints = to_person_square(inputs.joints, inputs.confidence)
         confidence, appearance = inputs.confidence, inputs.appearance
@@ -106,7 +106,7 @@ class ClipAugment:
         return ClipInputs(joints, confidence * seen, appearance)
 
     def _reshaped(self, joints: Tensor, rng: np.random.Generator) -> Tensor:
-        """Another camera's roll, another body, another noise."""
+        """Rotate, stretch and shift the joints."""
         clips, _, count, dims = joints.shape
         angles = _angles(self.rotation_deg, clips, rng)
         stretch = torch.from_numpy(np.exp(rng.uniform(-self.aspect, self.aspect, clips)))
@@ -124,7 +124,7 @@ class ClipAugment:
 
 
 def _turned(joints: Tensor, confidence: Tensor, angles: Tensor) -> Tensor:
-    """Clips in their person's squares turned about the vertical axis.
+    """Turn clips in their person's square about the vertical axis.
 
     The side of the square and the range of the depth are both about two metres, so one unit is
     taken for the other. The depth is of each frame's body, whose middle is that of the seen joints.

@@ -1,4 +1,4 @@
-"""Sequences laid end to end, from which windows of many clips are gathered at once."""
+"""Concatenated sequences, from which windows of many clips are gathered at once."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class ClipBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class WindowDraw:
-    """How windows are drawn for a training.
+    """How the windows of a training are drawn.
 
     Attributes:
         frames: T.
-        fps: Of the windows.
-        augment: Their random changes.
-        batch: Windows of a step.
-        steps: Of an epoch, in which every label comes as often.
+        fps: Frame rate of the windows.
+        augment: Their random augmentation.
+        batch: Windows per step.
+        steps: Steps per epoch.
         seed: Random seed.
     """
 
@@ -100,7 +100,7 @@ class ClipBank:
         return len(self.names)
 
     def balanced_order(self, size: int, rng: np.random.Generator) -> np.ndarray:
-        """``(size,)`` clips in random order, every label and then every clip as often."""
+        """``(size,)`` clips in random order, balanced over labels and then over clips."""
         targets = self.targets.numpy()
         clips = [np.flatnonzero(targets == label) for label in rng.permutation(np.unique(targets))]
         share = -(-size // len(clips))
@@ -109,7 +109,7 @@ class ClipBank:
             rounds = -(-share // len(members))
             order = np.concatenate([rng.permutation(members) for _ in range(rounds)])
             drawn.append(order[:share])
-        # Turn by turn, so that what is cut off at the end is one clip of a label at most.
+        # Interleaved, so that cutting the end drops at most one clip per label.
         return rng.permutation(np.stack(drawn, 1).ravel()[:size])
 
     def random_windows(
@@ -120,7 +120,7 @@ class ClipBank:
         augment: ClipAugment,
         rng: np.random.Generator,
     ) -> ClipInputs:
-        """One randomly changed window of T frames for each of ``(B,)`` clips."""
+        """One augmented window of T frames for each of ``(B,)`` clips."""
         rows = np.stack(
             [
                 self._starts[clip] + augment.window(self._times[clip], frames, fps, rng)
@@ -130,7 +130,7 @@ class ClipBank:
         return augment.apply(self._gather(rows), self._skeleton, rng)
 
     def batches(self, draw: WindowDraw, first: int = 0) -> Iterator[ClipBatch]:
-        """Batches without end, from a step on; they are the same in every run."""
+        """Endless batches, from a step on; the same in every run."""
         for epoch in count(first // draw.steps):
             rng = np.random.default_rng((draw.seed, epoch))
             order = self.balanced_order(draw.steps * draw.batch, rng)
@@ -140,7 +140,7 @@ class ClipBank:
                     yield ClipBatch([self.names[i] for i in clips], inputs, self.targets[clips])
 
     def contents(self) -> Iterator[str | np.ndarray]:
-        """Everything that a training depends on, to be hashed."""
+        """All data that a training depends on, for the digest."""
         yield repr((self.names, self.targets.tolist(), self._skeleton.joints))
         yield from self._times
         for features in (self._joints, self._confidence, self._appearance):

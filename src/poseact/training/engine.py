@@ -1,4 +1,4 @@
-"""The one engine of every training: steps, checkpoints, stopping, and what may go wrong."""
+"""The engine of every training: steps, checkpoints, stopping and errors."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from poseact.training.state import RunState
 
 
 class TrainingModule(L.LightningModule):
-    """A network that learns; sums up its loss and the named terms of it.
+    """Base of all trainings; sums the loss and its terms.
 
     Attributes:
-        terms: The loss and its terms, summed over the batches since they were last taken.
+        terms: The loss and its terms, summed over batches until :meth:`take_terms`.
     """
 
     def __init__(self) -> None:
@@ -33,20 +33,20 @@ class TrainingModule(L.LightningModule):
         self.terms: dict[str, Tensor | float] = {}
 
     def add_terms(self, loss: Tensor, terms: dict[str, Tensor]) -> Tensor:
-        """Add a batch to the sums; returns its loss."""
+        """Add the loss and terms of a batch; returns the loss."""
         for name, value in {"loss": loss, **terms}.items():
             self.terms[name] = self.terms.get(name, 0) + value.detach()
         return loss
 
     def take_terms(self) -> dict[str, float]:
-        """The sums of the loss terms, which start anew."""
+        """The sums of the terms, which are then reset."""
         terms = {name: float(value) for name, value in self.terms.items()}
         self.terms = {}
         return terms
 
 
 def on_device_of(network: torch.nn.Module) -> dict[str, Any]:
-    """Options of Lightning's trainer for one process on the device of a network."""
+    """Trainer options for one process on the device of a network."""
     device = next(network.parameters()).device
     places = [device.index or 0] if device.type == "cuda" else 1
     return {"accelerator": device.type, "devices": places}
@@ -66,39 +66,40 @@ def run_steps(
     callbacks: Sequence[L.Callback] = (),
     **options: Any,
 ) -> L.Trainer:
-    """Train until the last step, or to the end of the step in hand when the run is to be stopped.
+    """Train until the last step, or to the end of the current step after a stop request.
 
     Args:
-        module: Learns from the batches.
-        data: Batches from the step on that the run goes on from.
-        steps: Of the optimiser.
-        state: The file that keeps the run; None keeps nothing.
-        resume: Go on from that file.
-        every: Steps between two checkpoints, beside the first and the last one.
+        module: Network, loss and optimiser.
+        data: Batches, from the step on at which the run is resumed.
+        steps: Steps of the optimiser.
+        state: File for the state of the run; None saves nothing.
+        resume: Resume from that file.
+        every: Steps between two checkpoints; the first and the last step are always saved.
         minutes: Time between two checkpoints.
-        stop: The run ends once this is true; None listens to SIGINT and SIGTERM here.
-        averaging: Moving average of the weights. It stands in the module in the end.
-        callbacks: Called before the run is stopped or kept.
-        options: Of Lightning's trainer.
+        stop: The run ends after the current step once this is true; None listens to SIGINT and
+            SIGTERM here.
+        averaging: Moving average, which finally replaces the weights of the module.
+        callbacks: Callbacks that precede stopping and checkpoints.
+        options: Options of Lightning's trainer.
 
     Returns:
-        The trainer, whose ``global_step`` says how far the run has come.
+        The trainer; ``global_step`` is the number of steps done.
 
     Raises:
-        PoseActError: The module or the data raised it, a data worker died, or the results cannot be
-            written.
+        PoseActError: Raised by the module or the data, or because a loader process died or the
+            results cannot be written.
     """
-    # Lightning tells of itself what the report and the progress already say.
+    # Lightning would log what reports and progress bars already show.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     file = CheckpointFile()
     keeping = None if state is None else Checkpoints(state, file, every, minutes)
     listening = StopRequest() if stop is None else nullcontext(stop)
     with listening as request, warnings.catch_warnings():
-        # Parts that do not learn are meant to be in eval mode, and one process may be enough.
+        # Frozen parts are meant to be in eval mode, and one process may be enough.
         warnings.filterwarnings("ignore", r"Found \d+ module\(s\) in eval mode")
         warnings.filterwarnings("ignore", category=PossibleUserWarning)
         warnings.filterwarnings("ignore", category=FutureWarning, module="lightning")
-        # A checkpoint holds the step that was just recorded, averaged and asked to be the last.
+        # In this order, a checkpoint holds the averaged and recorded state.
         hooks = [averaging, *callbacks, StopOnRequest(request), keeping]
         trainer = L.Trainer(
             max_steps=steps,
@@ -121,18 +122,18 @@ def run_steps(
 
 @contextmanager
 def _errors_of(trainer: L.Trainer, keeping: Checkpoints | None) -> Iterator[None]:
-    """What a loader's process, a logger or Lightning raises becomes this process's own error."""
+    """Translate errors of loader processes, loggers and Lightning."""
     try:
         yield
     except PoseActError as error:
-        # Torch wraps the traceback of the loader's process around the sentence.
+        # Torch adds the traceback of the loader process to the message.
         _, wrapped, sentence = str(error).rpartition("PoseActError: ")
         raise PoseActError(sentence.strip()) from error if wrapped else None
     except OSError as error:
-        # TensorBoard's, when the trainer puts it away.
+        # Raised by TensorBoard when the trainer closes it.
         raise unwritable(Path(trainer.default_root_dir), error) from error
     except SystemExit as error:
-        # A second signal, which Lightning turns into an exit of its own.
+        # A second signal, which Lightning turns into SystemExit.
         raise KeyboardInterrupt from error
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):

@@ -1,4 +1,4 @@
-"""Training pose and action together, end to end, from the pixels of one's own clips."""
+"""End-to-end training of pose and action from the pixels of the user's clips."""
 
 from __future__ import annotations
 
@@ -39,22 +39,22 @@ STATE_NAME = "finetune.ckpt"
 """File of a run's state within its folder."""
 
 OnStep = Callable[[int, int, float], None]
-"""Told the steps done, those in all, and the loss."""
+"""Called with the steps done, their total, and the loss."""
 
 
 @dataclass(frozen=True)
 class FinetunePlan:
-    """How to train end to end.
+    """Settings of end-to-end training.
 
     Attributes:
         steps: Steps of the optimiser.
         clips: Clips per step.
         lr: Highest learning rate of stem and pose model.
         head_lr: Highest learning rate of the action model.
-        pose_weight: Factor of the pose losses beside the action loss.
-        may_lose: PCK that the pose may lose on any validation set.
-        seed: Of the choice of windows.
-        save_every: Steps between two states on disk.
+        pose_weight: Weight of the pose losses relative to the action loss.
+        max_pck_drop: Largest accepted drop of PCK on any pose validation set.
+        seed: Random seed of the choice of windows.
+        save_every: Steps between two checkpoints.
     """
 
     steps: int = 300
@@ -62,21 +62,21 @@ class FinetunePlan:
     lr: float = 3e-5
     head_lr: float = 5e-4
     pose_weight: float = 1.0
-    may_lose: float = 0.01
+    max_pck_drop: float = 0.01
     seed: int = 0
     save_every: int = 50
 
 
 @dataclass
 class FinetuneReport:
-    """What came of it.
+    """Result of end-to-end training.
 
     Attributes:
-        network: The trained network; the one that was given where ``kept`` is false.
-        kept: Whether the pose lost no more than allowed.
-        finished: Whether all steps were made.
-        before: PCK by validation set before the training.
-        after: The same after it; empty where the run was stopped.
+        network: The trained network, or the given one if ``kept`` is false.
+        kept: Whether PCK dropped no more than accepted.
+        finished: Whether all steps were done.
+        before: PCK by validation set before training.
+        after: PCK by validation set after training; empty if the run was stopped.
     """
 
     network: MultitaskNetwork
@@ -86,12 +86,12 @@ class FinetuneReport:
     after: dict[str, float] = field(default_factory=dict)
 
     def describe(self) -> str:
-        """One sentence on the pose before and after."""
+        """One sentence about the pose scores before and after."""
         pairs = [
             f"{name} {100 * self.before[name]:.1f} % -> {100 * value:.1f} %"
             for name, value in self.after.items()
         ]
-        end = "kept" if self.kept else "not kept, for the pose lost too much"
+        end = "kept" if self.kept else "not kept, because PCK dropped too much"
         return f"PCK on the pose validation data: {', '.join(pairs)}; the training is {end}."
 
 
@@ -106,23 +106,25 @@ def finetune(
     on_step: OnStep | None = None,
     stop: object = None,
 ) -> FinetuneReport:
-    """Train a whole network with actions on clips, the pose loss kept on (CVPR 2018, section 5.2).
+    """Train a whole network on clips, with pose and action losses (CVPR 2018, section 5.2).
 
-    Every step reads windows of the clips and a batch of the pose recipe. The poses of the clips'
-    own frames, as they were read before, are targets too. Normalisation statistics stay as they
-    are. If the pose then loses more than ``plan.may_lose`` of PCK on any validation set of the
-    recipe, the network is given back as it was.
+    Every step uses windows of the clips and a batch of the pose recipe. The predicted poses of the
+    clips are pose targets too. Normalisation statistics are frozen.
+
+    If PCK then drops by more than ``plan.max_pck_drop`` on any validation set of the recipe, the
+    given network is returned.
 
     Args:
         network: With trained heads.
-        clips: Of the training part only.
-        recipe: Pose data to keep the pose by; its training and validation sets are used.
-        out: Folder of the state, from which the same call goes on after an interruption. The state
-            of other arguments is replaced.
-        plan: How.
-        workers: Processes that prepare windows.
+        clips: Clips of the training part only.
+        recipe: Pose data, of which the training and validation sets are used.
+        out: Folder for the state of the run, from which the same call resumes it. The state of a
+            run with other arguments is replaced.
+        plan: Settings; None for the defaults.
+        workers: Number of processes that prepare windows.
         on_step: Called after every step.
-        stop: The run ends once this is true; None listens to SIGINT and SIGTERM here.
+        stop: The run ends after the current step once this is true; None listens to SIGINT and
+            SIGTERM here.
 
     Raises:
         PoseActError: The recipe is for other joints, or the state on disk cannot be read or
@@ -171,7 +173,7 @@ def finetune(
     trained = module.network.to(device).eval()
     before = pose_scores(network, poses.validation)
     after = pose_scores(trained, poses.validation)
-    kept = all(after[name] >= before[name] - plan.may_lose for name in before)
+    kept = all(after[name] >= before[name] - plan.max_pck_drop for name in before)
     return FinetuneReport(trained if kept else network, kept, True, before, after)
 
 
@@ -196,21 +198,20 @@ def pose_scores(
     found = {name: metrics["pck"].mean for name, metrics in scores.items() if "pck" in metrics}
     if not found:
         raise PoseActError(
-            "The pose recipe has no validation data by which a loss of PCK could be seen; "
-            "add some to it."
+            "The pose recipe has no validation data to measure PCK on; add a set with a torso."
         )
     return found
 
 
 class EndToEndTraining(TrainingModule):
-    """A whole network with the action loss of clips and the pose losses of clips and people.
+    """Training of a whole network with pose and action losses.
 
-    Normalisation statistics stand still.
+    Normalisation statistics are frozen.
 
     Args:
-        network: With trained heads; it is changed.
-        recipe: Of the pose losses.
-        plan: Of the learning rates and the steps.
+        network: Network with trained heads; it is changed.
+        recipe: Settings of the pose losses.
+        plan: Settings of the optimiser.
     """
 
     def __init__(self, network: MultitaskNetwork, recipe: Recipe, plan: FinetunePlan) -> None:
@@ -219,7 +220,7 @@ class EndToEndTraining(TrainingModule):
         self.plan = plan
         self.action_criterion = ActionCriterion()
         self.pose_criterion = PoseCriterion(recipe.loss.weights, recipe.loss.sigma)
-        # Lightning takes the modes as it finds them.
+        # Lightning keeps the modes as they are.
         self.train()
 
     def train(self, mode: bool = True) -> Self:
@@ -231,7 +232,7 @@ class EndToEndTraining(TrainingModule):
         return self
 
     def training_step(self, batch: tuple[FilmBatch, PoseBatch], _: int) -> Tensor:
-        """Loss of windows of the clips and of a batch of people.
+        """Loss of a batch of clips and a batch of people.
 
         Raises:
             PoseActError: It is not finite.
@@ -246,7 +247,7 @@ class EndToEndTraining(TrainingModule):
         loss = actions + self.plan.pose_weight * poses
         if not loss.isfinite():
             raise PoseActError(
-                f"The loss is {loss.item()} in the training end to end; lower the learning rate."
+                f"The loss is {loss.item()} in end-to-end training; lower the learning rate."
             )
         return self.add_terms(loss, {})
 
@@ -261,7 +262,7 @@ class EndToEndTraining(TrainingModule):
         return self.network(crops.squeeze(1).unflatten(0, (rows, frames)))
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """AdamW and a one-cycle schedule, with a learning rate of its own for the heads."""
+        """AdamW with a one-cycle schedule, and a separate learning rate for the heads."""
         network, plan = self.network, self.plan
         heads = list(network.action_model.parameters()) if network.action_model else []
         trunk = [*network.stem.parameters(), *network.pose_model.parameters()]
@@ -281,7 +282,7 @@ class EndToEndTraining(TrainingModule):
 def _batches(
     windows: FilmWindows, poses: PoseData, plan: FinetunePlan, first: int, workers: int
 ) -> Iterator[tuple[FilmBatch, PoseBatch]]:
-    """Those of the steps from ``first`` on."""
+    """Batches from step ``first`` on."""
     count = plan.clips
     films = SteadyLoader(
         windows,

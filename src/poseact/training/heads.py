@@ -1,4 +1,4 @@
-"""Training of action heads on cached joints and features; the pose network stays as it is."""
+"""Training of action heads on cached joints and features, with the pose network frozen."""
 
 from __future__ import annotations
 
@@ -36,43 +36,43 @@ Row = dict[str, float]
 OnProgress = Callable[[int, int, Row], None]
 
 FRAMES, FPS, EPOCHS = 32, 15.0, 30
-"""Defaults of a training: T and rate of the windows, and rounds."""
+"""Default T and frame rate of the windows, and default number of epochs."""
 
 STATE_NAME = "heads.pt"
 """File of a run's state within its folder."""
 
-# Running means of a run of a few hundred steps would still hold their start at the networks' own.
+# With the default momentum, the running means of a few hundred steps would still be biased.
 _NORM_MOMENTUM = 0.1
 
-# A small set is seen several times an epoch, so that an epoch is enough steps to learn from.
+# Small sets are seen several times per epoch, so that an epoch has enough steps to learn from.
 _LEAST_STEPS = 8
 
-# Times that validation clips are scored in a run.
+# Number of evaluations on the validation clips per run.
 _VALIDATIONS = 8
 
 
 @dataclass(frozen=True)
 class HeadRecipe:
-    """How heads are trained; the defaults were chosen on validation parts of training data.
+    """Settings of head training; the defaults were chosen on validation parts of training data.
 
     Raises:
         PoseActError: A number is out of range.
     """
 
     batch: int = 64
-    """Windows of a step."""
+    """Windows per step."""
     optimiser: OptimiserSpec = field(
         default_factory=lambda: OptimiserSpec(name="adamw", lr=4e-3, weight_decay=0.05, ema=0.99)
     )
     warm_up: float = 0.1
-    """Share of the steps in which the learning rate rises; then it falls by a cosine."""
+    """Share of the steps with a rising learning rate; a cosine decay follows."""
     label_smoothing: float = 0.1
     """See :class:`ActionCriterion`."""
     augment: ClipAugment = field(default_factory=ClipAugment)
     action_blocks: int = 4
-    """Prediction blocks of a stream that reads poses alone."""
+    """Prediction blocks of a network that reads poses only."""
     pose_filters: int = 8
-    """Its narrowest convolution."""
+    """Channels of its narrowest convolution."""
     pose_width: int = 28
     """Half the width of its blocks."""
 
@@ -80,19 +80,20 @@ class HeadRecipe:
         if self.batch < 2 or not 0 <= self.warm_up <= 1 or not 0 <= self.label_smoothing < 1:
             raise PoseActError(
                 f"batch={self.batch}, warm_up={self.warm_up} and label_smoothing="
-                f"{self.label_smoothing} were given; give at least 2 windows, and shares of 1."
+                f"{self.label_smoothing} were given; give at least 2 windows, and shares "
+                "between 0 and 1."
             )
 
 
 @dataclass(frozen=True)
 class TrainedActions:
-    """Heads and how they came about.
+    """Trained heads with the record of the training.
 
     Attributes:
         network: In eval mode, with the averaged weights and the frame rate on its card.
         record: One row per epoch: ``epoch``, ``loss``, the terms by stream, ``lr``, ``seconds``
-            since the start, and where validation clips were scored ``accuracy/STREAM``.
-        finished: False where the run was stopped; run again, it goes on.
+            since the start, and ``accuracy/STREAM`` if validation clips were scored.
+        finished: False if the run was stopped; the same call resumes it.
     """
 
     network: ActionNetwork
@@ -122,19 +123,19 @@ def train_heads(
     Args:
         sequences: Labelled, of one skeleton; with appearance unless ``streams`` is ``pose``.
         streams: ``both`` needs ``pose_network``.
-        pose_network: Gave the sequences; the result holds its stem and pose model untouched. None
+        pose_network: The network that gave the sequences; its stem and pose model are kept. None
             for a :class:`~poseact.models.sequence.SequenceNetwork`.
-        validation: Scored now and then for the record; nothing is chosen by it.
+        validation: Clips that are scored for the record only.
         frames: T of the windows.
-        fps: Of the windows.
-        epochs: Each draws about as many windows as there are sequences, every label as often.
-        seed: Of all chance.
-        recipe: The rest of the settings.
+        fps: Frame rate of the windows.
+        epochs: Each draws about as many windows as there are sequences, balanced over the labels.
+        seed: Random seed.
+        recipe: All other settings.
         on_progress: Called after an epoch with its number from 1, the total and its row.
-        stop: The run ends where it is once this is true, such as a
+        stop: The run ends after the current step once this is true, such as a
             :class:`~poseact._utils.interrupt.StopRequest`.
-        out: Folder that keeps the run's state after each epoch; the state of other arguments is
-            replaced.
+        out: Folder for the state of the run, saved after every epoch; the state of a run with other
+            arguments is replaced.
 
     Raises:
         PoseActError: The sequences do not fit together or to the network, there are fewer than two
@@ -173,7 +174,7 @@ def train_heads(
 
 
 def check_windows(frames: int = FRAMES, fps: float = FPS, epochs: int = EPOCHS) -> None:
-    """Refuse windows and rounds that cannot be; arguments as `train_heads`'s.
+    """Refuse impossible windows and epochs; arguments as of `train_heads`.
 
     Raises:
         PoseActError: One is out of range.
@@ -194,11 +195,11 @@ def build_network(
     seed: int,
     recipe: HeadRecipe,
 ) -> ActionNetwork:
-    """A network with fresh heads for the labels of the sequences; arguments as `train_heads`'s.
+    """A network with new heads for the labels of the sequences; arguments as of `train_heads`.
 
     Raises:
-        PoseActError: There are fewer than two labels, or appearance is wanted without a network
-            that gives it.
+        PoseActError: There are fewer than two labels, or the appearance stream has no network
+            that gives its features.
     """
     labels = tuple(sorted({s.label for s in sequences if s.label is not None}))
     if len(labels) < 2:
@@ -211,8 +212,8 @@ def build_network(
             return _on_top_of(pose_network, labels, streams, frames, fps)
         if streams != "pose":
             raise PoseActError(
-                "Appearance was asked for without the network that gives it; give pose_network, "
-                "or streams='pose'."
+                "The appearance stream needs the network that gave its features; give "
+                "pose_network, or streams='pose'."
             )
         network = SequenceConfig(
             sequences[0].skeleton,
@@ -235,7 +236,7 @@ def _on_top_of(
     fps: float,
 ) -> MultitaskNetwork:
     if pose_network.folded:
-        raise PoseActError("A folded copy of a network was given; give the one it was made from.")
+        raise PoseActError("A folded copy of a network was given; give the original network.")
     network = replace(
         pose_network.config,
         labels=labels,
@@ -253,9 +254,9 @@ class HeadTraining(TrainingModule):
     """Action heads that learn from cached windows.
 
     Args:
-        network: Its pose model stays as it is.
-        recipe: Of the loss and the optimiser.
-        steps: Of the whole run.
+        network: Network whose action model is trained.
+        recipe: Settings of the loss and the optimiser.
+        steps: Steps of the whole run.
     """
 
     def __init__(self, network: ActionNetwork, recipe: HeadRecipe, steps: int) -> None:
@@ -263,14 +264,14 @@ class HeadTraining(TrainingModule):
         head = network.action_model
         assert head is not None
         self.head = head
-        # A method rather than the network: what stands still is no part of this module.
+        # Not the network itself, which would make its frozen parts submodules of this one.
         self.recognise = network.recognise
         self.recipe, self.steps = recipe, steps
         self.criterion = ActionCriterion(recipe.label_smoothing)
         for module in head.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = _NORM_MOMENTUM
-        # Lightning takes the modes as it finds them.
+        # Lightning keeps the modes as they are.
         self.train()
 
     def training_step(self, batch: ClipBatch, _: int) -> Tensor:
@@ -289,7 +290,7 @@ class HeadTraining(TrainingModule):
         return self.add_terms(loss, terms)
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """The recipe's optimiser; the learning rate rises, then falls by a cosine."""
+        """The recipe's optimiser, with warm-up and cosine decay."""
         optimiser = make_optimiser(self.head, self.recipe.optimiser)
         spec = ScheduleSpec(warm_up=round(self.recipe.warm_up * self.steps))
         schedule = LambdaLR(optimiser, lambda step: rate_factor(step, self.steps, spec))
@@ -300,14 +301,14 @@ class HeadTraining(TrainingModule):
 
 
 class EpochRecord(L.Callback):
-    """One row per epoch, with the accuracy on validation clips a few times in a run.
+    """Records one row per epoch, and scores the validation clips a few times per run.
 
     Args:
-        network: That is scored.
-        epochs: Of the run.
-        steps: Of an epoch.
-        averaging: The weights that are scored, if any other than the present ones.
-        validation: The clips.
+        network: Network to be scored.
+        epochs: Epochs of the run.
+        steps: Steps per epoch.
+        averaging: Gives the averaged weights, if these are to be scored.
+        validation: Validation clips.
         on_progress: Called after every epoch.
     """
 
@@ -329,16 +330,16 @@ class EpochRecord(L.Callback):
         self._scored = {round(epochs * share / _VALIDATIONS) for share in shares}
 
     def state_dict(self) -> dict[str, Any]:
-        """The rows, and the sums of an epoch that has begun."""
+        """The rows, and the sums of the current epoch."""
         return {"rows": self.rows, "terms": self._terms}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on after these rows."""
+        """Restore the rows and sums."""
         self.rows, self._terms = state_dict["rows"], state_dict["terms"]
         self._start -= self.rows[-1]["seconds"] if self.rows else 0.0
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
-        """Add a step to its epoch, and a row at the end of it."""
+        """Add the loss of the step, and a row at the end of the epoch."""
         module = cast(HeadTraining, pl_module)
         for name, value in module.take_terms().items():
             self._terms[name] = self._terms.get(name, 0.0) + value / self.steps
@@ -355,7 +356,7 @@ class EpochRecord(L.Callback):
             self.on_progress(number, self.epochs, self.rows[-1])
 
     def _validate(self, module: HeadTraining) -> Row:
-        """Accuracy on the middle windows, by stream."""
+        """Accuracy on the centre windows, by stream."""
         with nullcontext() if self.averaging is None else self.averaging.applied(module):
             scores = evaluate(self.network, self.validation, ActionProtocol("centre"))
         module.train()

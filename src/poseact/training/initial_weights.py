@@ -1,4 +1,4 @@
-"""Weights that a training begins with."""
+"""Initial weights from another network."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from poseact.models.base import Network
 
 
 def begin_with(network: Network, first: Network, name: str) -> None:
-    """Take over the weights of another network.
+    """Copy the weights of another network.
 
-    A network with actions may begin with one without, or of other labels, and a network of K
-    prediction blocks with the first K of one that has more: what the other has no weights for stays
-    fresh.
+    The other network may lack actions or have other labels, and may have more prediction blocks.
+    Weights that it lacks keep their values.
 
     Args:
-        network: Is changed.
-        first: Of the same joints and width.
-        name: Of the first network, for the message.
+        network: The network to initialise.
+        first: A network of the same joints and width.
+        name: Its name, for messages.
 
     Raises:
         PoseActError: The joints differ, or the other network lacks part of the pose model or has it
             in another shape.
     """
     config, others = network.config, first.config
-    # Limbs are only drawn: an older file may list them in another order.
+    # Limbs are for drawing only, and older files may list them in another order.
     if config.skeleton.joints != others.skeleton.joints:
         raise _other(name, f"the joints of {others.skeleton.name}, not of {config.skeleton.name}")
     if replace(others, skeleton=config.skeleton) == config:

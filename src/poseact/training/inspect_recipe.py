@@ -1,4 +1,4 @@
-"""What a recipe's data looks like: augmented samples as pictures, and faults of the labels."""
+"""Inspection of a recipe's data: augmented samples as pictures, and label faults."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from poseact.media.drawing import draw_label, draw_pose, picture_grid
 from poseact.recipe import Recipe, load_recipe
 from poseact.skeleton import Skeleton
 
-# Side in px of one picture of the grid.
+# Side of one picture of the grid in px.
 _TILE = 256
-# Faults of each kind that a summary shows.
+# Faults of each kind in a summary.
 _EXAMPLES = 3
 
 _FAULT_COLUMNS = ("data set", "sample", "kind", "reason")
@@ -37,10 +37,10 @@ class SourceReport:
 
     Attributes:
         name: ``train`` or ``validation`` and the name in the recipe.
-        root: Where it lies.
-        samples: How many people it labels.
-        joints: Mean number of labelled joints of a person.
-        faults: What is wrong with the labels.
+        root: Its folder.
+        samples: Number of labelled people.
+        joints: Mean number of labelled joints per person.
+        faults: Faults of the labels.
     """
 
     name: str
@@ -66,7 +66,7 @@ class SourceReport:
 
 @dataclass(frozen=True)
 class InspectReport:
-    """What :func:`inspect_recipe` found and wrote.
+    """Results of :func:`inspect_recipe`.
 
     Attributes:
         sources: One entry per data set.
@@ -93,7 +93,7 @@ def inspect_recipe(
         recipe: The YAML file.
         out: Folder for ``augmented.png``, ``faults.csv``, ``report.html`` and ``report.md``.
         count: Number of samples in the picture, drawn evenly from the training data sets.
-        read_images: Decode every picture to find unreadable ones, labels outside and duplicates.
+        read_images: Decode every picture, to find unreadable ones, labels outside and duplicates.
         on_source: Called with the name of each data set before it is read.
 
     Returns:
@@ -140,7 +140,7 @@ def _sections(reports: list[SourceReport], grid: Path) -> list[Section]:
 
 
 def _samples(spec: SourceSpec, skeleton: Skeleton) -> list[PoseSample]:
-    """The people of a data set; of videos with actions the middle frames, for all are many."""
+    """The people of a data set; of videos with actions only the middle frames."""
     if not spec.filmed:
         return spec.read(skeleton)
     return [video.samples([len(video) // 2])[0] for video in spec.read_videos(skeleton)]

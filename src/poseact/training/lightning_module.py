@@ -27,15 +27,15 @@ from poseact.training.optimisation import freeze_stages, make_optimiser, rate_fa
 class MultitaskTraining(TrainingModule):
     """A network with its criterion and optimiser.
 
-    Where actions alone are learned, whatever they do not depend on stands still, its normalisation
-    statistics included.
+    If only actions are learned, all parts that they do not train are frozen, with their
+    normalisation statistics.
 
     Args:
         network: The network to train.
         recipe: The run.
 
     Attributes:
-        scores: Of the last validation, by data set.
+        scores: Scores of the last validation by data set.
         scored_at: Step of the last validation.
     """
 
@@ -51,11 +51,11 @@ class MultitaskTraining(TrainingModule):
             for part in self.network.action_parts():
                 part.requires_grad_(True)
         freeze_stages(self.network, recipe.optimiser.frozen_stages)
-        # Lightning takes the modes as it finds them.
+        # Lightning keeps the modes as they are.
         self.train()
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode; what stands still stays in eval mode."""
+        """Set the mode; frozen parts stay in eval mode."""
         super().train(mode)
         if mode and "pose" not in self.recipe.learn:
             self.network.eval()
@@ -72,10 +72,10 @@ class MultitaskTraining(TrainingModule):
         rows, frames = batch.images.shape[:2]
         crops = to_frames(batch.images.flatten(0, 1))
         prediction = self.network(crops.squeeze(1).unflatten(0, (rows, frames)))
-        # Before the loss: a cross-entropy of what is no number ends the process on a GPU.
+        # Before the loss: on a GPU, a cross-entropy of NaN ends the process.
         if not all(pose.confidence.isfinite().all() for pose in prediction.poses):
             raise self._not_finite("prediction is not finite", batch)
-        # In full precision: a cross-entropy of half-precision numbers is refused or inexact.
+        # In full precision: a cross-entropy in half precision is refused or inexact.
         with torch.autocast(self.device.type, enabled=False):
             terms = self.criterion(
                 _in_full_precision(prediction), batch.targets, batch.actions, batch.has_action
@@ -93,12 +93,12 @@ class MultitaskTraining(TrainingModule):
         )
 
     def validation_step(self, batch: ValidationSet | ValidationVideos, _: int) -> None:
-        """Score one validation set; under several processes, the first one does."""
+        """Score one validation set, in the first process."""
         if self.trainer.is_global_zero:
             self.score(batch)
 
     def score(self, data: ValidationSet | ValidationVideos) -> None:
-        """Score the weights as they are, averaged ones where the trainer has put them in."""
+        """Score the current weights, which the trainer may have averaged."""
         self.scored_at = self.global_step
         averaged = "averaged weights" if self.recipe.optimiser.ema else "weights"
         weights = f"{averaged} of step {self.global_step}"
@@ -118,7 +118,7 @@ class MultitaskTraining(TrainingModule):
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the recipe with the state, so that a resumed run cannot be another one."""
+        """Save the recipe, to be compared when the run is resumed."""
         checkpoint["recipe"] = self.recipe.model_dump(mode="json")
 
     def configure_optimizers(self) -> dict[str, Any]:
@@ -135,14 +135,14 @@ class MultitaskTraining(TrainingModule):
 
 
 def _judged(network: Network) -> Skeleton | None:
-    """The joints of a network whose confidence means that a joint is right."""
+    """The skeleton of a network whose confidence predicts correct joints, else None."""
     pose_model = getattr(network, "pose_model", None)
     judges = isinstance(pose_model, PoseModel) and pose_model.confidence is not None
     return network.config.skeleton if judges else None
 
 
 def _in_full_precision(prediction: Prediction) -> Prediction:
-    """The same with what the criterion reads as 32-bit numbers."""
+    """The prediction with all inputs of the criterion in 32 bit."""
     return prediction._replace(
         poses=[Pose(*(value.float() for value in pose)) for pose in prediction.poses],
         actions={

@@ -35,7 +35,7 @@ from poseact.recipe import Recipe
 
 
 class ValidationVideos(NamedTuple):
-    """Videos whose actions are scored on the way."""
+    """A validation set of videos with actions."""
 
     name: str
     spec: SourceSpec
@@ -43,7 +43,7 @@ class ValidationVideos(NamedTuple):
 
 
 class ValidationSet(NamedTuple):
-    """People that are scored on the way."""
+    """A validation set of people."""
 
     name: str
     spec: SourceSpec
@@ -51,14 +51,14 @@ class ValidationSet(NamedTuple):
 
 
 class PoseData(L.LightningDataModule):
-    """Mixed batches of a recipe's training sets, from the step that the trainer stands at.
+    """Mixed batches of a recipe's training sets, from the current step of the trainer on.
 
     Args:
         recipe: Names the data sets.
-        workers: Processes that prepare batches; 0 to do it in the training process.
+        workers: Number of loader processes; 0 to load in the training process.
 
     Attributes:
-        tally: The pictures that could not be read so far.
+        tally: Counts pictures that could not be read.
     """
 
     def __init__(self, recipe: Recipe, workers: int = 1) -> None:
@@ -125,7 +125,7 @@ class PoseData(L.LightningDataModule):
                     yield sample.valid
 
     def batches(self, first_step: int, rank: int = 0, world_size: int = 1) -> MixedBatches:
-        """The batches of one process from a step on."""
+        """The batches of one process, from a step on."""
         recipe = self.recipe
         return MixedBatches(
             sources=tuple(
@@ -154,13 +154,13 @@ class PoseData(L.LightningDataModule):
             num_workers=self.workers,
             worker_init_fn=quiet_worker,
             prefetch_factor=4 if self.workers else None,
-            # torch ends these at the exit of the program too, others only when they are collected.
+            # torch ends persistent workers at exit too, others only when they are collected.
             persistent_workers=self.workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Endless batches; they go on where a resumed run stopped."""
+        """Endless batches, from the step on at which the run is resumed."""
         trainer = self.trainer
         if trainer is None:
             raise PoseActError("The loader belongs to a trainer; ask for batches() without one.")
@@ -175,31 +175,35 @@ class PoseData(L.LightningDataModule):
     def transfer_batch_to_device(
         self, batch: Any, device: torch.device, dataloader_idx: int
     ) -> PoseBatch | ValidationSet | ValidationVideos:
-        """Training batches move; validation sets hold no tensors and stay."""
+        """Move training batches; validation sets hold no tensors."""
         if isinstance(batch, ValidationSet | ValidationVideos):
             return batch
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
 
 class SteadyLoader(DataLoader[Any]):
-    """A loader that reports a dead worker when its batch is due, never in the middle of a step."""
+    """A loader that reports a dead worker when its batch is due, never within a step."""
 
     def __iter__(self) -> Any:
-        # Torch raises from the signal of a dead child, wherever the training stands then, and
-        # notices it all the same while it waits for the batch.
+        # Torch would raise from the signal handler, in the middle of a step. It also notices a dead
+        # worker while it waits for a batch.
         number = getattr(signal, "SIGCHLD", None)  # Windows has none
         former = None if number is None else signal.getsignal(number)
         batches = super().__iter__()
         if number is not None and threading.current_thread() is threading.main_thread():
             signal.signal(number, former or signal.SIG_DFL)
-        return batches
+        try:
+            yield from batches
+        except (ConnectionError, EOFError) as error:
+            # The worker died while it handed over the memory of a batch.
+            raise RuntimeError(f"A DataLoader worker is gone: {error}") from error
 
 
 def quiet_worker(_: int) -> None:
-    """Leave signals to the main process, and the cores to the network.
+    """Make a worker ignore the signals of a stop request, and leave the cores to the network.
 
-    A terminal or a cluster signals all processes of a job, and the main one then still wants its
-    batches; whoever means the worker alone says SIGTERM twice.
+    A terminal or a cluster signals all processes of a job, but the main process still needs
+    batches to finish its step. A second SIGTERM ends the worker.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _spare_once)

@@ -1,4 +1,4 @@
-"""Muon: momentum whose matrices are made orthogonal before they move the weights."""
+"""Muon: momentum with orthogonalised updates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ITERATIONS = 5
 
 
 def orthogonalised(matrix: Tensor) -> Tensor:
-    """The ``(m, n)`` matrix of the same singular vectors whose singular values are all near one."""
+    """The ``(m, n)`` matrix with the same singular vectors and singular values near one."""
     a, b, c = _QUINTIC
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
@@ -27,18 +27,18 @@ def orthogonalised(matrix: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon for convolution kernels, seen as matrices of output by input, and Adam for the rest.
+    """Muon for convolution kernels, taken as matrices, and Adam for all other weights.
 
-    ``torch.optim.Muon`` takes matrices only, and computes in bfloat16, which is slow where the
-    processor lacks it. Depthwise kernels mix no channels, so they are left to Adam, as are
-    normalisations and biases. The processes of a distributed run share the matrices among them.
+    ``torch.optim.Muon`` takes matrices only, and computes in bfloat16, which is slow on processors
+    without it. Adam updates depthwise kernels, which mix no channels, normalisations and biases.
+    The processes of a distributed run divide the matrices among them.
 
     Args:
-        network: Whose weights to move.
-        lr: Of Adam.
-        matrix_lr: Of the matrices; a step moves them by about this norm per singular vector.
-        momentum: Of the matrices.
-        weight_decay: Of the matrices.
+        network: Network to optimise.
+        lr: Learning rate of Adam.
+        matrix_lr: Learning rate of Muon, about the norm of a step per singular vector.
+        momentum: Momentum of Muon.
+        weight_decay: Weight decay of Muon.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Move the weights once."""
+        """Update the weights."""
         with torch.enable_grad():
             loss = None if closure is None else closure()
         for group in self.param_groups:

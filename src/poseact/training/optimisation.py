@@ -14,7 +14,7 @@ from poseact.training.muon import Muon
 
 
 def make_optimiser(network: nn.Module, spec: OptimiserSpec) -> torch.optim.Optimizer:
-    """The optimiser of a recipe; normalisations and biases do not decay."""
+    """The optimiser of a recipe, without weight decay for normalisations and biases."""
     if spec.name == "rmsprop":
         return torch.optim.RMSprop(network.parameters(), lr=spec.lr, alpha=0.9, eps=1e-7)
     if spec.name == "sgd":
@@ -35,7 +35,7 @@ def make_optimiser(network: nn.Module, spec: OptimiserSpec) -> torch.optim.Optim
 
 
 def freeze_stages(network: nn.Module, count: int) -> None:
-    """Let the first stages of a pyramid stem stand still.
+    """Freeze the first stages of a pyramid stem.
 
     Raises:
         PoseActError: The network has no pyramid stem, or not as many stages.
@@ -52,13 +52,13 @@ def freeze_stages(network: nn.Module, count: int) -> None:
 
 
 def published_parts(network: nn.Module) -> list[nn.Module]:
-    """The modules of a pyramid stem that begin with published weights."""
+    """The modules of a pyramid stem that start from published weights."""
     stem = getattr(network, "stem", None)
     return [stem.trunk, stem.head] if isinstance(stem, PyramidEntry) else []
 
 
 def rate_factor(step: int, steps: int, spec: ScheduleSpec) -> float:
-    """What the learning rate is multiplied by at a step of ``steps``."""
+    """Factor on the learning rate at a step of ``steps``."""
     warm_up = min((step + 1) / spec.warm_up, 1.0) if spec.warm_up else 1.0
     share = min(step / steps, 1.0)
     if spec.name == "steps":

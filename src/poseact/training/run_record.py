@@ -1,4 +1,4 @@
-"""The record of a run: a table of its steps and a picture of it."""
+"""The record of a run: table, TensorBoard log, and figure of the curves."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class RunTable:
 
 
 class Stopwatch:
-    """Times batches, and how long the network waited for each."""
+    """Measures the speed of training and the time spent waiting for data."""
 
     def __init__(self) -> None:
         self.batches = 0
@@ -127,13 +127,13 @@ def _named(rows: list[Row], metrics: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class Progress(NamedTuple):
-    """How far a run has come.
+    """Progress of a run.
 
     Attributes:
         step: Steps done.
         steps: Steps of the whole run.
-        loss: Mean of the last steps.
-        images_per_second: Of all processes, validation and checkpoints not counted.
+        loss: Mean loss of the last steps.
+        images_per_second: Images of all processes per second, without validation.
     """
 
     step: int
@@ -166,7 +166,7 @@ class Record(L.Callback):
         self._clock = Stopwatch()
 
     def on_train_start(self, trainer: L.Trainer, *_: Any) -> None:
-        """Drop what an interrupted run wrote after its last checkpoint."""
+        """Drop rows that an interrupted run wrote after its last checkpoint."""
         if trainer.is_global_zero:
             self.table.cut(trainer.global_step)
         self._clock = Stopwatch()
@@ -235,24 +235,24 @@ class Record(L.Callback):
     def _draw(self) -> None:
         rows = self.table.rows()
         if rows:
-            with _no_reason_to_stop():
+            with _only_warning():
                 draw_curve(rows, self.picture)
 
     def _add(self, trainer: L.Trainer, row: dict[str, float]) -> None:
-        with _no_reason_to_stop():
+        with _only_warning():
             self.table.add(row)
         values = {name: value for name, value in row.items() if name != "step"}
         for logger in trainer.loggers:
-            with _no_reason_to_stop():
+            with _only_warning():
                 logger.log_metrics(values, step=int(row["step"]))
         _log.info("  ".join(f"{name} {value:.5g}" for name, value in row.items()))
 
 
 @contextmanager
-def _no_reason_to_stop() -> Iterator[None]:
-    """A record that cannot be written is a warning."""
+def _only_warning() -> Iterator[None]:
+    """Turn an error in writing the record into a warning."""
     try:
         yield
     except (PoseActError, OSError, ValueError) as error:
-        # Lightning makes a ValueError of what TensorBoard's writer says.
-        _log.warning("%s The run goes on.", error)
+        # Lightning turns errors of TensorBoard's writer into ValueErrors.
+        _log.warning("%s The run continues.", error)

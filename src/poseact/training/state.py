@@ -1,4 +1,4 @@
-"""What a training keeps on disk to go on from, and how it knows its own state again."""
+"""The state of a training on disk, with a digest of everything that it depends on."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _log = logging.getLogger(__name__)
 
 
 class RunState(NamedTuple):
-    """The file of a run's state.
+    """The state file of a run.
 
     Attributes:
-        path: Where it is kept.
-        digest: Of everything that the run depends on, see :func:`digest_of`.
+        path: The file.
+        digest: Digest of everything that the run depends on, see :func:`digest_of`.
     """
 
     path: Path
     digest: str
 
     def find(self) -> dict[str, Any] | None:
-        """The state to go on from: None, with a warning, if it is damaged or of another run.
+        """The state to resume; None, with a warning, if it is damaged or of another run.
 
         Raises:
             PoseActError: The file cannot be read.
@@ -47,25 +47,25 @@ class RunState(NamedTuple):
 
 
 def read_state(path: Path, *parts: str) -> dict[str, Any] | None:
-    """The state that a training saved; None if the file is damaged or holds something else.
+    """Read a saved state; None if the file is damaged or no state.
 
     Args:
-        path: A file of ``torch.save``. Only plain values and tensors are read, never code, and the
-            tensors stay on disk until they are used.
-        parts: Keys it must have.
+        path: A file of ``torch.save``. Only plain values and tensors are read, never code; tensors
+            are mapped from disk.
+        parts: Required keys.
 
     Raises:
-        PoseActError: The file cannot be read at all, as without the right to or on a failing disk.
+        PoseActError: The file cannot be read at all, such as for lack of permission.
     """
     try:
-        # Opened first, since torch reports damage and a lack of rights in the same way.
+        # Opened first, since torch reports damage and missing permissions alike.
         with path.open("rb") as file:
             file.read(1)
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except OSError as error:
         raise PoseActError(
-            f"The state {path} could not be read ({error.strerror or error}); check your rights "
-            "to the file and the disk, or remove it to begin anew."
+            f"The state {path} could not be read ({error.strerror or error}); check your "
+            "permissions and the disk, or remove the file to begin anew."
         ) from error
     except (RuntimeError, EOFError, LookupError, TypeError, ValueError, pickle.PickleError):
         return None
@@ -74,7 +74,7 @@ def read_state(path: Path, *parts: str) -> dict[str, Any] | None:
 
 
 def digest_of(settings: object, *contents: Iterable[str | np.ndarray]) -> str:
-    """Digest of everything that a run depends on: settings, split, data and network.
+    """Digest of everything that a run depends on: settings, data, split and network.
 
     Args:
         settings: Anything whose ``repr`` names all its values.
@@ -88,7 +88,7 @@ def digest_of(settings: object, *contents: Iterable[str | np.ndarray]) -> str:
 
 
 def weights_of(network: nn.Module) -> Iterator[str | np.ndarray]:
-    """Names and values of a network's weights, for :func:`digest_of`."""
+    """The weights of a network, for :func:`digest_of`."""
     for name, value in network.state_dict().items():
         yield name
         yield value.cpu().numpy()

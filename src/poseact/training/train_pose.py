@@ -36,24 +36,23 @@ CHECKPOINT = "last.ckpt"
 
 @dataclass(frozen=True)
 class Machine:
-    """Where a run happens; none of it changes what is learned but for rounding and batch size."""
+    """Hardware settings of a run; results depend on them only by rounding and batch size."""
 
     devices: int | None = None
-    """Processes on this machine, one per GPU or, without GPUs, several on the CPU; None for what
-    ``torchrun`` says, else all GPUs or one process."""
+    """Processes on this machine, one per GPU, or on the CPU without GPUs; None for the number of
+    ``torchrun``, else for all GPUs or one process."""
     nodes: int = 1
-    """Machines, each started by ``torchrun`` or SLURM."""
+    """Number of machines, each started by ``torchrun`` or SLURM."""
     workers: int = 1
-    """Processes per training process that prepare batches."""
+    """Loader processes per training process."""
     precision: Literal["auto", "32", "bf16", "16"] = "auto"
-    """``auto`` is bf16 on GPUs that have it, else 32 bit."""
+    """``auto`` is bf16 on GPUs that support it, else 32 bit."""
     compile: bool | None = None
-    """Compile the network; by default on GPUs, where it gains."""
+    """Compile the network; by default on GPUs only."""
     log_every: int = 50
     """Steps between two rows of the log."""
     sync_norm: bool = False
-    """Take the statistics of batch normalisation over the batches of all processes, which costs
-    time and pays where the batch of one is small."""
+    """Synchronise batch normalisation over all processes; slower, but better for small batches."""
 
     def __post_init__(self) -> None:
         lowest = {"devices": 1, "nodes": 1, "workers": 0, "log_every": 1}
@@ -91,12 +90,12 @@ class TrainReport:
 
     Attributes:
         out: Its folder: ``last.ckpt``, ``log.csv``, ``curve.png``, ``tensorboard/``.
-        weights: The weights, averaged where the recipe says so.
+        weights: The weights, averaged if the recipe says so.
         steps: Steps done.
-        finished: Whether these were all; else it can be resumed.
+        finished: Whether all steps were done; if not, the run can be resumed.
         scores: Of the last validation, metrics by data set.
-        unreadable: Pictures that were left out.
-        primary: Whether this is the process, of several, that writes the results.
+        unreadable: Number of pictures that were left out.
+        primary: Whether this process writes the results.
     """
 
     out: Path
@@ -118,16 +117,15 @@ def train(
     on_progress: OnProgress | None = None,
     on_stage: Callable[[Recipe], None] | None = None,
 ) -> list[TrainReport]:
-    """Train all stages of a recipe, each from the weights of the one before.
+    """Train all stages of a recipe, each from the weights of the previous one.
 
-    Several stages lie in folders of their names in ``out``; those that are finished are not run
-    again.
+    Several stages have a folder each in ``out``; finished stages are not run again.
 
     Args:
         recipe: YAML file.
         out: Folder of the run.
         changes: See :func:`poseact.recipe.load_stages`.
-        resume: Go on with the stage that was interrupted.
+        resume: Resume the interrupted stage.
         machine: See :func:`train_recipe`.
         on_progress: See :func:`train_recipe`.
         on_stage: Called with every stage before it begins.
@@ -176,14 +174,14 @@ def train_recipe(
 ) -> TrainReport:
     """Train a network on the data sets of a recipe.
 
-    On SIGINT or SIGTERM the run ends after the step in hand and keeps its state, from which
-    ``resume`` goes on as if nothing had happened.
+    On SIGINT or SIGTERM the run ends after the current step and saves its state; resumed with
+    ``resume``, it gives the same result as an uninterrupted run.
 
     Args:
-        recipe: Without stages.
+        recipe: A recipe without stages.
         out: Folder of the run.
-        resume: Go on from the folder's last checkpoint.
-        machine: Processes, precision and the like.
+        resume: Resume from the last checkpoint in the folder.
+        machine: Processes, precision and other hardware settings.
         on_progress: Called every ``machine.log_every`` steps.
 
     Raises:
@@ -198,10 +196,10 @@ def train_recipe(
     data = PoseData(recipe, machine.workers)
     data.setup("fit")
     state = RunState(out / CHECKPOINT, _digest(recipe, data, module.network))
-    # A run of an earlier version has no digest.
+    # Checkpoints of earlier versions have no digest.
     if begun is not None and begun.get("digest", state.digest) != state.digest:
         raise PoseActError(
-            f"The run in {out} was begun with other data or first weights; undo the change, or "
+            f"The run in {out} was begun with other data or initial weights; undo the change, or "
             "give another --out."
         )
     if machine.sync_norm:
@@ -231,7 +229,7 @@ def train_recipe(
     finished = trainer.global_step >= recipe.steps
     if trainer.is_global_zero:
         _save_weights(recipe, out, module, data, finished)
-    # The next stage begins with these weights in every process.
+    # In the next stage every process reads these weights.
     trainer.strategy.barrier()
     return TrainReport(
         out,
@@ -247,7 +245,7 @@ def train_recipe(
 def _save_weights(
     recipe: Recipe, out: Path, module: MultitaskTraining, data: PoseData, finished: bool
 ) -> None:
-    """Write the weights with their scores; those of the last step of a finished run."""
+    """Write the weights with their scores; a finished run is scored at its last step."""
     steps = module.global_step
     if finished and recipe.data.calibration:
         people = [
@@ -269,7 +267,7 @@ def _weights(recipe: Recipe, out: Path) -> Path:
 
 
 def _is_finished(recipe: Recipe, out: Path) -> bool:
-    """Whether a run of the same recipe made all its steps and wrote its weights."""
+    """Whether a run of the same recipe did all steps and wrote its weights."""
     if not (out / CHECKPOINT).exists() or not _weights(recipe, out).exists():
         return False
     begun = _begun(recipe, out, resume=True)
@@ -277,7 +275,7 @@ def _is_finished(recipe: Recipe, out: Path) -> bool:
 
 
 def _begun(recipe: Recipe, out: Path, resume: bool) -> dict[str, Any] | None:
-    """The state of the run to go on with, None to begin one.
+    """The state of the run to resume; None to begin a new one.
 
     Raises:
         PoseActError: There is a run but ``resume`` is not given, or the other way round; it is of
@@ -295,7 +293,7 @@ def _begun(recipe: Recipe, out: Path, resume: bool) -> dict[str, Any] | None:
     state = read_state(path, "recipe", "global_step", "state_dict")
     if state is None:
         raise PoseActError(
-            f"{path} is damaged or no checkpoint of a training; begin anew in another folder."
+            f"{path} is damaged or not a training checkpoint; begin anew in another folder."
         )
     changed = differences(state["recipe"], recipe.model_dump(mode="json"))
     if changed:
@@ -307,9 +305,9 @@ def _begun(recipe: Recipe, out: Path, resume: bool) -> dict[str, Any] | None:
 
 
 def _digest(recipe: Recipe, data: PoseData, network: Network) -> str:
-    """Of the data and of the weights that the run begins with; random ones follow from the seed."""
+    """Digest of recipe, data and initial weights."""
     given = recipe.network.init or recipe.network.stem
-    # Their last bit may differ between machines, of which a run may change.
+    # Random weights follow from the seed, but their last bits may differ between machines.
     return digest_of(
         recipe.model_dump(mode="json"), data.contents(), weights_of(network) if given else ()
     )
