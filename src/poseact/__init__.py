@@ -10,7 +10,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 if TYPE_CHECKING:
     from poseact._utils.errors import PoseActError
-    from poseact.clips.train_actions import TrainPlan, train_actions
+    from poseact.clips.train_actions import train_actions
+    from poseact.clips.train_plan import TrainPlan
     from poseact.data.sequences import read_sequences
     from poseact.inference.predictor import Predictor
     from poseact.inference.stream import Stream
@@ -56,7 +57,7 @@ _MODULES = {
     "Predictor": "inference.predictor",
     "Skeleton": "skeleton",
     "Stream": "inference.stream",
-    "TrainPlan": "clips.train_actions",
+    "TrainPlan": "clips.train_plan",
     "create_model": "models.presets",
     "fused": "models.bn_folding",
     "import_keras": "weights.keras_import",
