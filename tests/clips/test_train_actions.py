@@ -264,6 +264,15 @@ class TestFilmed:
         changed = any(not torch.equal(trained[n], heads[n]) for n in heads if "stem" in n)
         assert changed == sentence.endswith("the training is kept.")
 
+        def steps_of(plan) -> list[int]:
+            stages = []
+            place = {"out": tmp_path / "out", "cache": root / "out" / "cache"}
+            train_actions(root, plan=plan, on_stage=lambda *s: stages.append(s), **place)
+            return [done for stage, done, _ in stages if stage == "training, end to end"]
+
+        assert steps_of(plan) == []
+        assert steps_of(replace(plan, seed=1)) == [1, 2]
+
     def test_no_training_end_to_end_without_video(self, folder, tmp_path):
         with pytest.raises(PoseActError, match=r"end to end was asked for, but .* no videos"):
             train_actions(folder, tmp_path, replace(PLAN, finetune=POSE_RECIPE))

@@ -1,4 +1,4 @@
-"""Names of actions: how they are cleaned, and the one that stands for all other motions."""
+"""Labels of actions: cleaning, and the label of all other motions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BACKGROUND = "_other"
 
 
 def clean_label(text: str) -> str:
-    """A label without what is easily mistyped: case, blanks, hyphens and forms of one character.
+    """Normalise case, blanks, hyphens and Unicode forms of a label.
 
     ``" Push-Ups"`` and ``"push ups"`` both become ``push_ups``; letters of any script are kept.
 

@@ -1,4 +1,4 @@
-"""The tables of actions: the probabilities of every window as Parquet, the segments as CSV."""
+"""Tables of actions: probabilities of all windows as Parquet, segments as CSV."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WINDOW_COLUMNS: dict[str, str] = {
     "label": "An action.",
     "probability": "Calibrated probability of this action in the window.",
 }
-"""What each column of the windows' table holds; it has a row for every window and action."""
+"""Columns of the table of windows, with one row per window and action."""
 
 SEGMENT_COLUMNS: dict[str, str] = {
     "source": "File the segment is from, relative to the folder that was given.",
@@ -31,7 +31,7 @@ SEGMENT_COLUMNS: dict[str, str] = {
     "label": "The action, or unknown.",
     "probability": "Mean calibrated probability of the action; of the best one if unknown.",
 }
-"""What each column of the segments' table holds."""
+"""Columns of the table of segments."""
 
 FORMAT = "poseact-actions-1"
 
@@ -47,10 +47,10 @@ _TYPES: dict[str, pa.DataType] = {
 
 
 class ActionTable:
-    """The actions in one or more files, in the order they are appended.
+    """Actions in one or more files, in the order in which they are appended.
 
     Args:
-        network: Gave the answers.
+        network: The network that gave the answers.
     """
 
     def __init__(self, network: ActionNetwork) -> None:
@@ -75,7 +75,7 @@ class ActionTable:
         Returns:
             Their segments.
         """
-        # Bytes of a file's name that are no text cannot be written.
+        # File names may contain bytes that are not valid text.
         name = source.encode("utf-8", "replace").decode()
         segments = find_segments(self.network, windows, end)
         self._windows += [(name, window) for window in windows]
@@ -83,7 +83,7 @@ class ActionTable:
         return segments
 
     def facts(self) -> dict[str, Any]:
-        """What is known of the table as a whole, as JSON values."""
+        """Metadata of the table as JSON values."""
         config, card = self.network.config, self.network.card
         return {
             "format": FORMAT,

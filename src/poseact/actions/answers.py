@@ -1,4 +1,4 @@
-"""What a person does when: answers window by window, and the segments that they make."""
+"""Recognition over time: answers window by window, and the segments they form."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from poseact.actions.windows import window_ends
 from poseact.skeleton import Skeleton
 
 UNKNOWN = "unknown"
-"""What a motion is called that is none of the actions, or not surely one."""
+"""Label of motions that are none of the actions, or uncertain."""
 
-# Edges of windows that differ by less, in s, are one.
+# Window edges that differ by less than this, in s, are treated as one.
 _EDGE_DECIMALS = 6
 
 
 class WindowAnswer(NamedTuple):
-    """What is seen in one window.
+    """The answer of one window.
 
     Attributes:
-        start: Time of its first frame in s; that of the clip's first where the clip is shorter.
+        start: Time of its first frame in s, but not before the first frame of the clip.
         end: Time of its last frame in s.
         probabilities: ``(A,)`` calibrated.
     """
@@ -39,13 +39,13 @@ class WindowAnswer(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """A stretch of one action.
+    """A time interval of one action.
 
     Attributes:
-        start: In s.
-        end: In s.
-        label: One of the network's, or ``UNKNOWN``.
-        probability: Mean calibrated probability of the action; of the best one where it is unknown.
+        start: Start in s.
+        end: End in s.
+        label: One of the network's labels, or ``UNKNOWN``.
+        probability: Mean calibrated probability of the action; of the best action if unknown.
     """
 
     start: float
@@ -62,15 +62,15 @@ class Name(NamedTuple):
 
 
 class RecentFrames:
-    """The latest frames of one person, as many as a window can need.
+    """The latest frames of one person, as many as a window can use.
 
     The first frame is kept for good, because the frames of a window are counted from it: so the
     windows here are those of the whole sequence, to the last bit.
 
     Args:
-        skeleton: Of the readings.
-        span: Seconds from a window's first frame to its last.
-        appearance: Whether to keep what is seen at the joints.
+        skeleton: Skeleton of the poses.
+        span: Seconds from the first to the last frame of a window.
+        appearance: Whether to keep the appearance features.
     """
 
     def __init__(self, skeleton: Skeleton, span: float, appearance: bool) -> None:
@@ -94,10 +94,10 @@ class RecentFrames:
         return self._frames[-1][0]
 
     def add(self, time: float, reading: PersonReading) -> None:
-        """Add a frame that is later than the last, and forget what no later window can reach."""
+        """Add the next frame, and drop frames that no later window can use."""
         appearance = reading.appearance.astype(np.float16) if self._appearance else None
         self._frames.append((time, reading.pose.joints, reading.pose.confidence, appearance))
-        # Of two frames before a window the later is nearer to all of it.
+        # Of two frames before a window, only the later one can be the nearest.
         while len(self._frames) > 2 and self._frames[2][0] <= time - self._span:
             del self._frames[1]
 
@@ -115,13 +115,13 @@ class RecentFrames:
 
 
 class WindowReader:
-    """Answers the windows of a video while it is read, in memory that its length does not change.
+    """Answers the windows of a video while it is read, in constant memory.
 
     The answers are those of :func:`answer_windows` on all its frames.
 
     Args:
         network: In eval mode.
-        name: Of the video, for errors.
+        name: Name of the video, for errors.
     """
 
     def __init__(self, network: ActionNetwork, name: str) -> None:
@@ -135,28 +135,28 @@ class WindowReader:
 
     @property
     def end(self) -> float:
-        """When the last frame ends in s, if it is as long as the frames are on average."""
+        """End of the last frame in s, assuming that it lasts as long as the average frame."""
         if self._count < 2:
             return self._recent.last + 1 / window_fps(self._network) if self._count else 0.0
         first, last = self._recent.first, self._recent.last
         return last + (last - first) / (self._count - 1)
 
     def add(self, time: float, reading: PersonReading) -> None:
-        """Add the next frame, which is later than the last.
+        """Add the next frame.
 
         Raises:
             PoseActError: The network reads other joints.
         """
         if self._recent:
             first = self._recent.first + self._span
-            # As window_ends has it: the last window ends with the clip, none right before.
+            # As in window_ends: the last window ends with the clip, and none just before it.
             count = math.ceil((time - first) / self._step - 1e-9)
             self._answer(first + self._step * np.arange(len(self._answers), count))
         self._recent.add(time, reading)
         self._count += 1
 
     def finish(self) -> list[WindowAnswer]:
-        """All answers, the last for the window that ends with the last frame; none of no frames."""
+        """All answers; the last window ends with the last frame. Empty without frames."""
         if self._recent:
             self._answer(np.array([self._recent.last]))
         return self._answers
@@ -168,18 +168,18 @@ class WindowReader:
 
 
 def window_span(network: ActionNetwork) -> float:
-    """Seconds from the first frame of a window to its last."""
+    """Seconds from the first to the last frame of a window."""
     return (network.config.frames - 1) / window_fps(network)
 
 
 def recent_frames(network: ActionNetwork) -> RecentFrames:
-    """An empty store of what the network's windows need."""
+    """An empty buffer for the network's windows."""
     appearance = "appearance" in getattr(network.config, "streams", ())
     return RecentFrames(network.config.skeleton, window_span(network), appearance)
 
 
 def answer_windows(network: ActionNetwork, sequence: PoseSequence) -> list[WindowAnswer]:
-    """Answers for the windows that cover a sequence, each half a window after the one before.
+    """Answer the windows that cover a sequence, at steps of half a window.
 
     Args:
         network: In eval mode.
@@ -209,7 +209,7 @@ def name_answer(network: ActionNetwork, probabilities: np.ndarray) -> Name:
     It is ``UNKNOWN`` below the threshold of the network's card, and where it is the background.
 
     Args:
-        network: Knows the labels.
+        network: Gives the labels.
         probabilities: ``(A,)`` calibrated.
     """
     best = int(probabilities.argmax())
@@ -221,14 +221,14 @@ def name_answer(network: ActionNetwork, probabilities: np.ndarray) -> Name:
 def find_segments(
     network: ActionNetwork, windows: Sequence[WindowAnswer], end: float | None = None
 ) -> list[Segment]:
-    """The segments that windows make.
+    """Join windows to segments.
 
     Time is cut at the edges of windows, but not into pieces shorter than half the distance of two
     windows. Every piece has the mean log-probabilities, normalised again, of the windows over its
     middle. Neighbours of one label are one segment.
 
     Args:
-        network: Knows the labels and the threshold.
+        network: Gives the labels and the threshold.
         windows: In order, of one sequence.
         end: When the last frame ends, in s, and with it the last segment; by default when it
             begins, as the last window does.
@@ -254,7 +254,7 @@ def find_segments(
 
 
 def _cuts(starts: np.ndarray, ends: np.ndarray) -> list[float]:
-    """Where windows begin or end, from the first edge to the last, at least two."""
+    """All window edges in order, at least two."""
     edges = np.unique(np.concatenate((starts, ends))).tolist()
     first, inner, last = edges[0], edges[1:-1], edges[-1]
     least = np.diff(ends).max() / 2 if len(ends) > 1 else 0.0
@@ -266,7 +266,7 @@ def _cuts(starts: np.ndarray, ends: np.ndarray) -> list[float]:
 
 
 def _joined(cells: list[Segment]) -> Segment:
-    """Neighbours of one label as one segment."""
+    """Merge neighbouring segments of the same label."""
     lengths = np.array([cell.end - cell.start for cell in cells])
     weights = lengths if lengths.any() else None
     probability = np.average([cell.probability for cell in cells], weights=weights)

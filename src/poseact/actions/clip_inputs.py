@@ -1,4 +1,4 @@
-"""From sequences to what action networks read, and their answers window by window."""
+"""Inputs of action networks from sequences, and their answers window by window."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ class ClipInputs(NamedTuple):
 
 
 def action_network(network: Network) -> ActionNetwork:
-    """The network, if it can tell actions from sequences.
+    """The network, if it can recognise actions from sequences.
 
     Raises:
-        PoseActError: It has no labels, or reads clips of pictures only.
+        PoseActError: It has no labels, or reads only clips of pictures.
     """
     if not isinstance(network, ActionNetwork) or not network.config.labels:
         raise PoseActError(
@@ -75,7 +75,7 @@ def clip_inputs(
     """Windows of one sequence.
 
     Args:
-        sequence: Its depth is left out for ``dims`` 2.
+        sequence: Its depth is dropped if ``dims`` is 2.
         ends: ``(B,)`` seconds at which the windows end.
         frames: T.
         fps: Of the windows.
@@ -129,7 +129,7 @@ def window_answers(
 
 
 def check_skeleton(network: ActionNetwork, sequence: PoseSequence) -> None:
-    """Refuse a sequence of other joints.
+    """Refuse a sequence with other joints.
 
     Raises:
         PoseActError: The joints differ from the network's in names or order.

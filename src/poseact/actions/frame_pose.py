@@ -1,4 +1,4 @@
-"""One person in one frame: the pose, and what is read with it."""
+"""One person in one frame: the pose, and the features read with it."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class FramePose:
 
 
 class PersonReading(NamedTuple):
-    """One person of a frame, with what an action network reads besides the pose.
+    """One person in one frame, with the inputs of an action network.
 
     Attributes:
-        pose: In px of the picture.
+        pose: Pose in px of the picture.
         sharpness: ``(J,)`` in (0, 1], the share of a joint's heat map in its densest 2 x 2 cells.
         spread: ``(J, 2)`` standard deviation of a joint's place along x and y, in px.
         appearance: ``(J, C)`` visual features gathered at the joints by their heat maps.

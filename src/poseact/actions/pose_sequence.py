@@ -1,4 +1,4 @@
-"""What an action is read from: one person's poses over time, and what is seen at the joints."""
+"""Input of action recognition: the poses of one person over time, with appearance features."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class PoseSequence:
             away; 0 where a joint is not known.
         confidence: ``(N, J)`` float32 in [0, 1]; 0 where a joint is not known.
         appearance: ``(N, J, C)`` float16 features gathered at the joints, or None.
-        label: Its action; None where it is not known.
-        recording: What was filmed in one go; sequences of one recording are never split.
+        label: Its action; None if unknown.
+        recording: Name of the recording; sequences of one recording are never split.
         part: ``train`` or ``test`` where the data set says so, else None.
 
     Raises:
@@ -76,11 +76,11 @@ class PoseSequence:
 
     @property
     def duration(self) -> float:
-        """Seconds from the first frame to the end of the last."""
+        """Seconds from the start of the first frame to the end of the last."""
         return float(self.times[-1] - self.times[0]) + 1 / self.fps
 
     def network_joints(self) -> np.ndarray:
-        """The joints as networks have them: the depth in [0, 1] with the root at 0.5."""
+        """The joints in network units: depth in [0, 1] with the root at 0.5."""
         joints = self.joints.astype(np.float32, copy=True)
         joints[..., 2:] = joints[..., 2:] / DEPTH_RANGE_MM + 0.5
         return joints

@@ -1,4 +1,4 @@
-"""Coloured timelines of actions: a strip under the frames of a video, and a picture of its own."""
+"""Coloured timelines of actions: a strip below video frames, and a separate picture."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _TEXT_COLOUR: Colour = (235, 238, 242)
 _FAINT_COLOUR: Colour = (60, 65, 74)
 _BAR_COLOUR: Colour = (38, 42, 50)
 
-# A third colour would be needed in between from about this many hues on, so lightness helps.
+# From about this many hues on they look alike, so that lightness varies too.
 _MAX_PLAIN_HUES = 6
 
-# Seconds between ticks to choose from: those that people count in.
+# Candidates for the seconds between two ticks.
 _TICKS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600)
 _MAX_TICKS = 12
 
@@ -30,7 +30,7 @@ _MIN_STRIP_PX = 28
 
 
 def action_colours(labels: Sequence[str]) -> dict[str, Colour]:
-    """A colour for each action, and grey for an unknown one."""
+    """A colour for each action, and grey for unknown motion."""
     colours: dict[str, Colour] = {}
     for k, label in enumerate(labels):
         dark = len(labels) > _MAX_PLAIN_HUES and k % 2
@@ -41,7 +41,7 @@ def action_colours(labels: Sequence[str]) -> dict[str, Colour]:
 
 
 def strip_height(frame_height: int) -> int:
-    """Height in px of the strip under frames; even, as the format of videos wants it."""
+    """Height of the strip below frames in px; even, as video formats require."""
     return max(_MIN_STRIP_PX, 2 * round(frame_height / 24))
 
 
@@ -53,13 +53,13 @@ def draw_strip(
     now: float,
     size: tuple[int, int],
 ) -> np.ndarray:
-    """The action at a time in words, above a bar of all segments with a mark at that time.
+    """Draw the name of the current action above a bar of all segments.
 
     Args:
         segments: In order.
         colours: As of :func:`action_colours`.
         span: Times at the left and right end of the bar in s.
-        now: Time of the mark in s.
+        now: Current time in s, which is marked.
         size: Width and height of the strip in px.
 
     Returns:
@@ -90,13 +90,13 @@ def timeline_picture(
     duration: float,
     width: int = _PICTURE_WIDTH,
 ) -> np.ndarray:
-    """The segments of a video over time, each action in a lane of its own.
+    """Draw the segments of a video over time, with one lane per action.
 
     Args:
         segments: In order, in seconds from 0.
         colours: As of :func:`action_colours`; gives the lanes.
-        duration: Of the video in s.
-        width: Of the picture in px.
+        duration: Duration of the video in s.
+        width: Width of the picture in px.
 
     Returns:
         ``(H, width, 3)`` uint8 RGB.
@@ -122,7 +122,7 @@ def timeline_picture(
 
 
 def _fill(row: np.ndarray, blocks: Sequence[tuple[float, float, Colour]], span: tuple) -> None:
-    """Colour the stretches of time that lie within the span, each at least one px wide."""
+    """Draw the segments within the span, each at least one px wide."""
     width = row.shape[1]
     for start, end, colour in blocks:
         if end >= span[0] and start <= span[1]:
@@ -141,7 +141,7 @@ def _ticks(duration: float) -> list[float]:
 
 
 def _clock(time: float) -> str:
-    """A time as people write it: ``1.5 s``, ``2:05`` or ``1:00:00``."""
+    """A time as text: ``1.5 s``, ``2:05`` or ``1:00:00``."""
     if time < 60:
         return f"{time:g} s"
     minutes, seconds = divmod(round(time), 60)
@@ -157,10 +157,10 @@ def _text_width(words: str, px: float) -> int:
 def _write(
     canvas: np.ndarray, words: str, place: tuple[float, float], px: float, colour: Colour
 ) -> None:
-    """Write one line in any script from the left end of its base line, cut off at the edge."""
+    """Write one line of text from the left end of its base line, cut off at the edge."""
     line = np.ascontiguousarray(canvas)
     x, y = place
     origin = (round(x), round(y))
-    # The last argument keeps the line from being broken at the edge.
+    # The last argument prevents a line break at the edge.
     cv2.putText(line, words, origin, colour, cv2.FontFace(), round(px), 500, 0, (0, 1 << 20))
     canvas[:] = line

@@ -1,15 +1,15 @@
-"""Windows of T frames by time: any length and any frame rate of a clip give the same input."""
+"""Windows of T frames, chosen by time, so that length and frame rate of a clip do not matter."""
 
 from __future__ import annotations
 
 import numpy as np
 
 TOLERANCE = 1e-6
-"""Seconds that are no difference: rounding must not decide between two frames."""
+"""Tolerance in s, so that rounding does not decide between two frames."""
 
 
 def window_indices(times: np.ndarray, end: float, frames: int, fps: float) -> np.ndarray:
-    """The frames of the window that ends at a time.
+    """Indices of the frames of the window that ends at a time.
 
     The window wants a frame every ``1 / fps`` seconds, the last at ``end``, and takes the nearest
     that there is up to ``end``. A clip that is shorter than the window is looped. Only frames up to
@@ -19,7 +19,7 @@ def window_indices(times: np.ndarray, end: float, frames: int, fps: float) -> np
         times: ``(N,)`` rising seconds of the frames; the first is the start of the clip.
         end: Time of the last frame of the window, not before the first.
         frames: T.
-        fps: Of the window.
+        fps: Frame rate of the window.
 
     Returns:
         ``(T,)`` indices.
@@ -27,7 +27,7 @@ def window_indices(times: np.ndarray, end: float, frames: int, fps: float) -> np
     past = times[: np.searchsorted(times, end, side="right")]
     wanted = end - np.arange(frames - 1, -1, -1) / fps
     period = np.diff(past).mean() if len(past) > 1 else 1 / fps
-    # One period more than the span, so that the last frame does not fall onto the first.
+    # One period longer than the span, so that the last frame does not coincide with the first.
     since = wanted - past[0]
     looped = np.mod(since, past[-1] - past[0] + period)
     rows = nearest(past, past[0] + np.where(since < -TOLERANCE, looped, since))
@@ -36,7 +36,7 @@ def window_indices(times: np.ndarray, end: float, frames: int, fps: float) -> np
 
 
 def nearest(times: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Index of the time nearest to each wanted one; of two as near, the earlier."""
+    """Index of the time nearest to each wanted one; the earlier of two equally near ones."""
     after = np.searchsorted(times, wanted).clip(1, max(len(times) - 1, 1))
     before = after - 1
     after = after.clip(max=len(times) - 1)
@@ -44,13 +44,13 @@ def nearest(times: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 def window_ends(times: np.ndarray, frames: int, fps: float, hop: int | None = None) -> np.ndarray:
-    """Times at which windows end, so that they cover a clip and overlap.
+    """End times of overlapping windows that cover a clip.
 
     Args:
         times: ``(N,)`` rising seconds of the frames.
         frames: T of the windows.
-        fps: Of the windows.
-        hop: Frames of the window's rate from one end to the next (default half a window).
+        fps: Frame rate of the windows.
+        hop: Frames from one window to the next (default half a window).
 
     Returns:
         ``(W,)`` seconds, at least one; the last is the clip's own end.
@@ -62,6 +62,6 @@ def window_ends(times: np.ndarray, frames: int, fps: float, hop: int | None = No
 
 
 def centre_end(times: np.ndarray, frames: int, fps: float) -> float:
-    """Where the window in the middle of a clip ends."""
+    """End time of the centre window of a clip."""
     middle = (times[0] + times[-1]) / 2
     return float(min(middle + (frames - 1) / fps / 2, times[-1]))

@@ -1,4 +1,4 @@
-"""Pictures in which nothing but a person is left, so that no network can see where one is."""
+"""Pictures in which only the person is visible, to measure the influence of the scene."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from poseact.media import Frame
 from poseact.media.crop import Box
 
 Background = Literal["keep", "blank"]
-"""What becomes of the pixels around a person before the network reads them."""
+"""Whether the background of a person is kept or made grey."""
 
 BLANKED = "pixels outside the box of the person's joints, with the margin of the crop, are grey"
-"""What ``blank`` means, in the words of a protocol."""
+"""Description of ``blank`` for protocols."""
 
 GREY = 128
-"""The middle of a pixel's range, which a network reads as 0."""
+"""Centre of the range of pixels, which networks read as 0."""
 
 
 def blank_outside(image: np.ndarray, box: Box) -> np.ndarray:
-    """A copy of a picture in which all pixels are grey that do not touch a box.
+    """Copy a picture with all pixels outside a box in grey.
 
     Args:
         image: ``(H, W, 3)`` uint8.
-        box: In px of it.
+        box: Box in px of the picture.
     """
     height, width = image.shape[:2]
     low = np.floor(box[:2]).clip(0, (width, height)).astype(int)
@@ -39,15 +39,15 @@ def blank_outside(image: np.ndarray, box: Box) -> np.ndarray:
 
 
 def read_blanked(predictor: Predictor, frame: Frame, reading: PersonReading) -> PersonReading:
-    """A person read once more, from the same window, with everything around the person in grey.
+    """Read a person again from the same window, with the background in grey.
 
-    The scene can tell the network no more than the place of the person's box.
+    Of the scene, the network then sees only the position of the box.
 
     Args:
         predictor: Reads the poses.
-        frame: Of the person.
-        reading: Of the whole picture. Its box is :func:`~poseact.inference.follow.person_box` of
-            the joints that are seen, or of all where fewer than two are.
+        frame: The frame.
+        reading: Reading of the whole picture. The box is that of the visible joints, or of all
+            joints if fewer than two are visible.
     """
     pose = reading.pose
     seen = pose.confidence >= SURE

@@ -1,4 +1,4 @@
-"""Features of clips: taken from the videos once, by several processes if wanted, and kept."""
+"""Extraction of features from clips, cached and in several processes if wanted."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ from poseact.skeleton import Skeleton
 from poseact.weights.checkpoint import load
 
 DEFAULT_CACHE = Path("poseact-actions") / "cache"
-"""Where ``poseact train-actions`` keeps features unless told otherwise."""
+"""Default folder of ``poseact train-actions`` for features."""
 
 NOBODY_BELOW = 0.07
-"""Sharpness of a clip's heat maps under which nobody is in it.
+"""Clips whose heat maps are less sharp are taken to show nobody.
 
 With the shipped weights, pictures without contrast have 0.05, smooth noise 0.07, scenes without
-people 0.09 to 0.28 and filmed exercises 0.085 to 0.46: only what is surely empty is left out.
+people 0.09 to 0.28 and filmed exercises 0.085 to 0.46: only certainly empty clips are left out.
 """
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about a clip that the user should know.
+    """A fault of a clip or an action.
 
     Attributes:
-        clip: Its name, None for what concerns an action.
-        kind: Short name of what it is, such as ``unreadable``.
-        severity: ``error`` where the clip cannot be used, else ``warning``.
+        clip: Name of the clip; None for an action.
+        kind: Kind of the fault, such as ``unreadable``.
+        severity: ``error`` if the clip cannot be used, else ``warning``.
         message: One sentence.
     """
 
@@ -65,7 +65,7 @@ class Finding:
 
 
 def no_frame(clip: Clip) -> Finding:
-    """The finding of a clip that lies behind the end of its video."""
+    """The finding of a clip beyond the end of its video."""
     until = "on" if math.isinf(clip.end) else f"to {clip.end:g} s"
     message = (
         f"The video {clip.path} has no frame from {clip.start:g} s {until}; give seconds within it."
@@ -75,11 +75,11 @@ def no_frame(clip: Clip) -> Finding:
 
 @dataclass(frozen=True)
 class ExtractStep:
-    """How far an extraction has come.
+    """Progress of an extraction.
 
     Attributes:
-        files: Videos that are done, those whose features were kept among them.
-        of: Videos in all.
+        files: Videos done, including those that were cached.
+        of: Total number of videos.
         frames: Frames read in this run.
     """
 
@@ -93,14 +93,14 @@ OnExtractStep = Callable[[ExtractStep], None]
 
 @dataclass
 class Extraction:
-    """What was read from clips.
+    """Result of an extraction.
 
     Attributes:
-        sequences: Of the clips that can be used, in their order and under their names.
-        looks: What was seen of the clips whose videos were decoded, if that was asked for.
-        findings: About clips, in their order.
+        sequences: Poses of the usable clips, in their order and with their names.
+        looks: Frame times and thumbnails of the clips, if asked for.
+        findings: Faults of the clips, in their order.
         frames: Frames read in this run.
-        interrupted: Whether the run was stopped; what is done is kept, and the next goes on.
+        interrupted: Whether the run was interrupted; the next run resumes it.
     """
 
     sequences: list[PoseSequence] = field(default_factory=list)
@@ -122,29 +122,30 @@ def extract(
     on_step: OnExtractStep | None = None,
     stop: StopRequest | None = None,
 ) -> Extraction:
-    """Read the poses of the person in each clip, and what is seen at the joints.
+    """Extract poses and appearance features of the person in each clip.
 
     Each video is decoded once, however many clips are cut from it, and only one of its pictures is
-    in memory at a time. What was read is kept in ``cache_dir``: a run that was stopped goes on
-    where it stopped, and a later one over the same videos reads nothing twice.
+    in memory at a time. Features are cached in ``cache_dir``, so that an interrupted run is resumed
+    and later runs over the same videos do not extract them again.
 
     Args:
         clips: As :func:`~poseact.clips.folder.find_clips` finds them.
-        weights: Of the pose network: name of shipped weights, a checkpoint file or a network. None
-            reads no poses.
+        weights: Pose network: name of shipped weights, a checkpoint file or a network. None reads
+            no poses.
         cache_dir: Folder for the features.
         background: ``blank`` makes everything around the person grey, see
             :func:`~poseact.clips.blanking.read_blanked`.
-        look: Also note what the check needs of each clip. That is not kept, so that every video is
-            decoded.
-        workers: Processes.
-        device: Where to run; by default CUDA where there is one.
-        on_step: Called as frames and files are done.
+        look: Also collect frame times and thumbnails for the check. These are not cached, so that
+            every video is decoded.
+        workers: Number of processes.
+        device: Device of the network; CUDA by default if available.
+        on_step: Called after frames and videos.
         stop: Checked after every frame; None listens to SIGINT and SIGTERM here.
 
     Raises:
         PoseActError: The weights cannot be read, the features cannot be written, there is no such
-            background, or a worker process died. What is wrong with a clip is a finding instead.
+            background, or a worker process died. Faults of a single clip are findings
+            instead.
     """
     check_workers(workers)
     if background not in get_args(Background):
@@ -201,7 +202,7 @@ def extract(
 
 @dataclass(frozen=True)
 class _Job:
-    """What is to be read of one video: poses, by stretch with their files, and looks."""
+    """What to read of one video: stretches with the files of their features, and looks."""
 
     video: Path
     targets: dict[Stretch, Path]
@@ -212,7 +213,7 @@ class _Job:
 def _locate(
     clips: Sequence[Clip], network: Network | None, folder: Path, background: Background
 ) -> tuple[dict[Clip, Path], dict[Path, str]]:
-    """Where the features of each clip are kept, and which videos could not be read at all."""
+    """The cache file of each clip, and the videos that could not be read at all."""
     if network is None:
         return {}, {}
     cache = FeatureCache(folder, network, background)
@@ -236,7 +237,7 @@ def _locate(
 def _jobs(
     clips: Sequence[Clip], missing: Mapping[Clip, Path], background: Background, look: bool
 ) -> list[_Job]:
-    """What is still to be read, video by video."""
+    """The remaining work, video by video."""
     jobs: dict[Path, _Job] = {}
     for clip in clips:
         if clip not in missing and not look:
@@ -251,7 +252,6 @@ def _jobs(
 
 
 def _add(extraction: Extraction, clip: Clip, features: ClipFeatures, skeleton: Skeleton) -> None:
-    """Add what was read of a clip."""
     if features.sharpness < NOBODY_BELOW:
         message = (
             f"Nobody was found in {clip.name}; leave it out, or film the whole body from closer."
@@ -286,7 +286,7 @@ def _add(extraction: Extraction, clip: Clip, features: ClipFeatures, skeleton: S
 
 
 class _Extractor:
-    """Reads and keeps the features of videos, and looks at them."""
+    """Extracts and caches the features of videos."""
 
     def __init__(self, network: Network | None, device: str | None, threads: int | None) -> None:
         if threads is not None:
@@ -294,7 +294,7 @@ class _Extractor:
         self._predictor = None if network is None else Predictor(network, device=device)
 
     def __call__(self, job: _Job, tick: Tick) -> tuple[str | None, dict[Stretch, ClipLook]]:
-        """Read the stretches of a video: the reason if it cannot be read, and what was seen.
+        """Read a video; returns the reason if it cannot be read, and the looks.
 
         Raises:
             PoseActError: The features cannot be written.
@@ -321,7 +321,7 @@ class _Extractor:
 def _looked_at(
     reader: VideoReader, looks: Mapping[Stretch, ClipLook], tick: Tick
 ) -> Iterator[Frame]:
-    """The frames of a video, each added to the looks at the stretches that it belongs to."""
+    """The frames of a video, each added to the looks of its stretches."""
     for frame in reader:
         for (start, end), look in looks.items():
             if start <= frame.time < end:

@@ -1,4 +1,4 @@
-"""What an action is read from, frame by frame of a video, and its cache."""
+"""Features of clips for action recognition, and their cache."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from poseact.media import Frame
 from poseact.models.base import Network
 
 VERSION = 2
-"""Of how features are read: a change of it makes every kept file stale."""
+"""Version of the extraction; a change invalidates all cached files."""
 
 Stretch = tuple[float, float]
-"""Seconds since the first frame of a video: the start, and the end, which is no longer in it."""
+"""Start and exclusive end in seconds since the first frame of a video."""
 
-# Seconds after the first look at how many people there are.
+# Seconds between the first and the second search for further people.
 _SECOND_LOOK = 2.0
 
 _HEADER_KEY = "poseact"
@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ClipFeatures:
-    """One person over the N frames of a stretch of video.
+    """Features of one person over the N frames of a stretch of video.
 
     Attributes:
         times: ``(N,)`` float64 seconds since the first frame of the video.
@@ -67,17 +67,17 @@ def read_features(
     stretches: Sequence[Stretch],
     background: Background = "keep",
 ) -> Iterator[tuple[Stretch, ClipFeatures | None]]:
-    """One person in each of several stretches of a video, in one pass over its frames.
+    """Extract one person in each of several stretches of a video, in one pass.
 
     Args:
         predictor: Reads the poses.
-        frames: Of the video, from its first on; not read further than the last stretch.
-        stretches: May overlap; each is followed for itself.
+        frames: Frames of the video from the first on; read up to the end of the last stretch.
+        stretches: May overlap; the person is followed in each separately.
         background: ``blank`` follows the person in the whole pictures, but takes the features from
             pictures that are grey around the person.
 
     Yields:
-        Each stretch as soon as it is over, with None where the video has no frame in it.
+        Each stretch when it has ended, with None if the video has no frame in it.
     """
     waiting = {stretch: _Recorder(predictor, background) for stretch in stretches}
     for frame in frames:
@@ -94,7 +94,7 @@ def read_features(
 
 @dataclass
 class _Recorder:
-    """Follows one person and keeps what was read."""
+    """Follows one person and collects the features."""
 
     predictor: Predictor
     background: Background
@@ -115,7 +115,7 @@ class _Recorder:
                 self.follower.window = people[0].window
                 reading = self.predictor.follow_frame(frame, self.follower)
             self.people.append(len(people))
-            # Further and further apart, so that a long video costs no more than a few looks.
+            # At doubling distances, so that long videos need only a few searches.
             self.next_look = 2 * self.next_look + _SECOND_LOOK
         self.sharpness.append(float(reading.sharpness.mean()))
         if self.background == "blank":
@@ -135,16 +135,16 @@ class _Recorder:
 
 
 class FeatureCache:
-    """Features in files, one for each stretch of each video as each network reads it.
+    """Files of features, one per stretch, video and network.
 
     A file is named by the content of the video, the network's weights, the stretch, what becomes of
     the background and :data:`VERSION`, so that a video which was moved, renamed or labelled anew is
     found again.
 
     Args:
-        folder: Where they are kept.
-        network: That reads the poses.
-        background: What becomes of it.
+        folder: Folder of the files.
+        network: Network that reads the poses.
+        background: How the background is treated.
     """
 
     def __init__(self, folder: Path, network: Network, background: Background = "keep") -> None:
@@ -157,14 +157,14 @@ class FeatureCache:
 
         Args:
             video: Digest of the video's content.
-            stretch: Of the video.
+            stretch: Stretch of the video.
         """
         key = json.dumps([VERSION, self._network, video, *stretch, *self._options])
         return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
 
 
 def digest_of(network: Network) -> str:
-    """Tells networks apart by what they read from pictures; their action model is left out."""
+    """Digest of the parts of a network that read pictures, without the action model."""
     config = network.config
     total = hashlib.sha256(repr((config.skeleton.joints, config.image_size)).encode())
     for name, tensor in sorted(network.state_dict().items()):
@@ -190,7 +190,7 @@ def write_features(path: Path, features: ClipFeatures) -> None:
 
 
 def read_kept(path: Path) -> ClipFeatures | None:
-    """Read features; None, with a warning, where the file is damaged, and where there is none."""
+    """Read cached features; None if there are none or, with a warning, if they are damaged."""
     if not path.is_file():
         return None
     try:
@@ -204,7 +204,7 @@ def read_kept(path: Path) -> ClipFeatures | None:
                 return ClipFeatures(**arrays, sharpness=sharpness, people=people)
     except PoseActError as error:
         _log.debug("%s: %s", path, error)
-    _log.warning("The kept features %s are damaged and are made again.", path)
+    _log.warning("The cached features %s are damaged and are extracted again.", path)
     return None
 
 

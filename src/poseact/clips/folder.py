@@ -1,4 +1,4 @@
-"""Clips of one's own: a folder for each action, or a table of who does what when."""
+"""The user's clips: a folder of videos per action, or a table of clips."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from poseact.media import VIDEO_SUFFIXES
 from poseact.media.find import tell_skipped
 
 CLIPS_TABLE = "clips.csv"
-"""Table of the clips in a folder, which then need not lie in folders of actions."""
+"""Name of the table that lists the clips of a folder."""
 
 _REQUIRED = ("file", "start", "end", "label")
 _PARTS = ("train", "test")
@@ -23,17 +23,17 @@ _PARTS = ("train", "test")
 
 @dataclass(frozen=True)
 class Clip:
-    """A stretch of a video in which one action is seen.
+    """A stretch of a video that shows one action.
 
     Attributes:
         path: The video.
         name: Unique within its folder: the file relative to it, with the stretch if it has one.
         label: Its action, cleaned by :func:`~poseact.actions.action_names.clean_label`.
-        recording: What was filmed in one go; by default the file. Never split between training and
+        recording: Name of the recording, by default the file; never split between training and
             test.
-        start: Seconds since the first frame at which it starts.
-        end: Seconds since the first frame before which it ends; infinite for the end of the video.
-        part: ``train`` or ``test`` where the table says so, else None.
+        start: Start in seconds since the first frame.
+        end: Exclusive end in seconds since the first frame; infinite for the end of the video.
+        part: ``train`` or ``test`` if given by the table, else None.
     """
 
     path: Path
@@ -46,7 +46,7 @@ class Clip:
 
 
 def find_clips(folder: str | Path) -> list[Clip]:
-    """The clips in a folder.
+    """Find the clips in a folder.
 
     Either every action has a folder with its videos, at any depth below it, or ``clips.csv`` lists
     them with the columns ``file, start, end, label`` and, if wanted, ``recording`` and ``part``:
@@ -82,7 +82,7 @@ def _from_folders(folder: Path) -> list[Clip]:
     if videos:
         tell_skipped(folder, [path for path in files if not _is_video(path)])
     originals = {video.with_suffix("") for video in videos}
-    # What 'poseact predict' drew beside its originals would be tested against them.
+    # Copies drawn by 'poseact predict' beside the originals would leak between the parts.
     videos = [
         video
         for video in videos
@@ -127,7 +127,7 @@ def _from_table(table: Path) -> list[Clip]:
 
 
 def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
-    """Lines of the table that hold anything, with their numbers."""
+    """The non-empty rows of the table with their line numbers."""
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, restval="")

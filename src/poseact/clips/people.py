@@ -1,4 +1,4 @@
-"""How many people are in view, told by the pose network itself."""
+"""Search for further people in view with the pose network."""
 
 from __future__ import annotations
 
@@ -11,33 +11,32 @@ from poseact.inference.follow import closer_window
 from poseact.inference.predictor import Predictor
 from poseact.media.crop import Window
 
-# A person is sure where the heat maps are sharp and a closer look moves the joints little. Chosen
-# on filmed exercises with the shipped weights: two people side by side are told in three pictures
-# of four, and one in twenty pictures of one person is taken for more.
+# A person is certain if the heat maps are sharp and another crop moves the joints little. Chosen on
+# filmed exercises with the shipped weights: two people side by side are found in three of four
+# pictures, and one of twenty pictures of a single person is taken for several.
 _SHARP = 0.22
 _STEADY = 0.1
 
 _STEPS = 3
-# Besides the person followed, each half of the picture is searched from a window of this share of
-# its longer side.
+# Each half of the picture is searched from a window of this share of its longer side.
 _PLACES = (0.25, 0.75)
 _SIDE = 0.6
 
 _LARGE = 0.4
-"""Share of the largest person's size from which another counts."""
+"""Smallest size of another person, relative to the larger one."""
 
 _APART = 0.35
-"""Share of the larger one's size by which the middles of two people differ."""
+"""Smallest distance between the centres of two people, relative to the larger one's size."""
 
 
 class Person(NamedTuple):
-    """Somebody found in a picture.
+    """A person found in a picture.
 
     Attributes:
-        window: That the pose was read from.
-        centre: ``(2,)`` middle of the joints in px.
+        window: Window that the pose was read from.
+        centre: ``(2,)`` centre of the joints in px.
         size: Longer side of the joints' box in px.
-        prominence: Size in px, less the further from the middle of the picture.
+        prominence: Size in px, reduced by the distance from the centre of the picture.
     """
 
     window: Window
@@ -47,12 +46,12 @@ class Person(NamedTuple):
 
 
 def find_people(predictor: Predictor, image: np.ndarray, window: Window) -> list[Person]:
-    """People in whom the network is sure, the most prominent first.
+    """Find people of whom the network is certain, the most prominent first.
 
     Args:
         predictor: Reads the poses.
         image: ``(H, W, 3)`` uint8 RGB.
-        window: Where somebody is expected; both halves of the picture are searched besides.
+        window: Where a person is expected; both halves of the picture are searched too.
     """
     height, width = image.shape[:2]
     side = _SIDE * max(width, height)
