@@ -14,7 +14,7 @@ import numpy as np
 import poseact
 from poseact.data.blazepose import read_blazepose
 from poseact.data.sample import PoseSample
-from poseact.inference.predict import draw_people
+from poseact.inference.canvas import draw_people
 from poseact.media import write_image
 from poseact.media.drawing import picture_grid
 from poseact.metrics import pck, torso_size

@@ -22,8 +22,9 @@ from poseact._utils.interrupt import StopRequest
 from poseact.cli import main
 from poseact.data.pose_table import COLUMNS
 from poseact.inference.boxes import read_boxes
-from poseact.inference.predict import predict, px_per_mm
+from poseact.inference.predict import predict
 from poseact.media import VideoReader, VideoWriter, read_image, write_image
+from poseact.media.drawing import px_per_mm
 from poseact.skeleton import PA16
 from poseact.weights import catalogue
 

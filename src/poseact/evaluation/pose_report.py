@@ -13,9 +13,8 @@ from matplotlib.figure import Figure
 from poseact._utils.files import atomic_write
 from poseact.data.sample import PoseSample
 from poseact.evaluation.pose_results import Metric, PosePredictions, PoseScores
-from poseact.inference.predict import side_view_of
 from poseact.media.crop import crop_matrix, person_window, transform_points, warp_image
-from poseact.media.drawing import draw_label, draw_pose, picture_grid
+from poseact.media.drawing import draw_label, draw_pose, picture_grid, side_view_of
 
 TILE_PX = 224
 COLUMNS = 6

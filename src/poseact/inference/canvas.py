@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -12,9 +13,13 @@ import cv2
 import numpy as np
 
 from poseact.actions.answers import Segment
-from poseact.actions.timeline import draw_strip, strip_height
-from poseact.media import VideoWriter, write_image
-from poseact.media.drawing import Colour
+from poseact.actions.frame_pose import FramePose
+from poseact.actions.timeline import action_colours, draw_strip, strip_height, timeline_picture
+from poseact.inference.predictor import Predictor
+from poseact.media import Frame, VideoWriter, write_image
+from poseact.media.drawing import Colour, draw_box, draw_pose, side_view_of
+
+_MIN_SIDE_VIEW_PX = 32
 
 
 class Canvas:
@@ -84,3 +89,110 @@ def with_strip(
     height, width = image.shape[:2]
     size = (width, strip_height(height))
     return np.vstack((image, draw_strip(segments, colours, span=span, now=now, size=size)))
+
+
+def draw_people(
+    image: np.ndarray, poses: list[FramePose], predictor: Predictor, side_view: bool = False
+) -> np.ndarray:
+    """Draw every pose into a copy of the picture, with its box and number where there are several.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB.
+        poses: Poses in px of it.
+        predictor: Names joints and limbs.
+        side_view: Put the first person's side view, two metres high, into the upper right corner,
+            unless the picture is too small for it.
+    """
+    for pose in poses:
+        image = draw_pose(image, pose.joints[:, :2], pose.confidence, predictor.skeleton)
+        if len(poses) > 1:
+            image = draw_box(image, pose.box, label=str(pose.person))
+    size = min(image.shape[:2]) // 3
+    if side_view and poses and size >= _MIN_SIDE_VIEW_PX:
+        image = image.copy()
+        image[:size, -size:] = side_view_of(poses[0].joints, predictor.skeleton, size)
+    return image
+
+
+FoundPeople = tuple[Frame, list[FramePose]]
+"""A frame and the poses of its people."""
+
+
+@dataclass
+class FileDrawing:
+    """Draws the results of one photo or video.
+
+    Attributes:
+        target: ``.png`` or ``.mp4`` to write.
+        timeline: Picture of a video's actions over time to write.
+        predictor: Names joints and limbs.
+        side_view: Add the first person's side view.
+        written: Files that are complete.
+    """
+
+    target: Path
+    timeline: Path | None
+    predictor: Predictor
+    side_view: bool = False
+    written: list[Path] = field(default_factory=list)
+
+    def people(self, frame: Frame, poses: list[FramePose]) -> np.ndarray:
+        """A frame with its people drawn."""
+        return draw_people(frame.image, poses, self.predictor, self.side_view)
+
+    def draw(
+        self,
+        frames: Iterable[FoundPeople],
+        fps: Fraction | None,
+        picture: Callable[[Frame, list[FramePose]], np.ndarray] | None = None,
+    ) -> Iterator[FoundPeople]:
+        """Draw frames and pass them on.
+
+        Args:
+            frames: Frames with their people.
+            fps: Frame rate of the video; None for a photo.
+            picture: Draws a frame; by default :meth:`people`.
+
+        Raises:
+            PoseActError: The target cannot be written.
+        """
+        empty = True
+        with Canvas(self.target, fps) as canvas:
+            for frame, poses in frames:
+                empty = False
+                canvas.write((picture or self.people)(frame, poses), frame.time)
+                yield frame, poses
+        if not empty:
+            self.written.append(self.target)
+
+    def draw_actions(
+        self,
+        frames: Iterable[FoundPeople],
+        fps: Fraction | None,
+        segments: Sequence[Segment],
+        labels: Sequence[str],
+        end: float,
+    ) -> None:
+        """Draw a video with the timeline of its actions, and the timeline as a picture.
+
+        Args:
+            frames: Frames with their people.
+            fps: Frame rate of the video.
+            segments: Its actions.
+            labels: All actions that the network knows.
+            end: End of the last frame in s.
+
+        Raises:
+            PoseActError: The results cannot be written.
+        """
+        colours = action_colours(labels)
+
+        def picture(frame: Frame, poses: list[FramePose]) -> np.ndarray:
+            drawn = self.people(frame, poses)
+            return with_strip(drawn, segments, colours, (0.0, end), frame.time)
+
+        for _ in self.draw(frames, fps, picture):
+            pass
+        if self.timeline is not None:
+            write_image(self.timeline, timeline_picture(segments, colours, end))
+            self.written.append(self.timeline)

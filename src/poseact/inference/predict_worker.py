@@ -16,13 +16,10 @@ import cv2
 import torch
 
 from poseact._utils.errors import PoseActError
-from poseact.actions.action_table import ActionTable
-from poseact.actions.answers import WindowReader
-from poseact.data.pose_table import PoseTable
-from poseact.inference.boxes import BoxesByFrame, boxes_inside
+from poseact.inference.boxes import BoxesByFrame
 from poseact.inference.inputs import Photo, open_media
 from poseact.inference.loading import Readers, load_readers
-from poseact.inference.predict import pose_table
+from poseact.inference.predict_file import empty_tables, predict_file
 from poseact.inference.records import FileRecord, JobFolder
 
 ATTEMPTS = 3
@@ -118,17 +115,21 @@ class FileWorker:
         """The record of a file after its tables were written, or what kept them from it."""
         folder, name = self._job.folder, record.source
         try:
-            poses, actions, frames = predict_file(readers, path, name, boxes)
+            with open_media(path) as media:
+                tables = empty_tables(name, readers, media)
+                predict_file(readers, media, name, tables, boxes=boxes)
+            # Photos, and videos read by boxes, have no windows.
+            actions = None if isinstance(media, Photo) or boxes is not None else tables.actions
             if actions is not None:
                 actions.write_parquet(folder.actions(name))
                 actions.write_csv(folder.segments(name))
-            poses.write_parquet(folder.poses(name))
+            tables.poses.write_parquet(folder.poses(name))
         except PoseActError as error:
             return replace(record, status="failed", reason=str(error))
         except Exception as error:  # noqa: BLE001 - one odd file must not stop a million others
             _log.warning("%s could not be predicted", path, exc_info=error)
             return replace(record, status="failed", reason=f"{type(error).__name__}: {error}")
-        return replace(record, status="done", frames=frames, actions=actions is not None)
+        return replace(record, status="done", frames=tables.frames, actions=actions is not None)
 
 
 def packed_item(name: str, boxes: BoxesByFrame | None) -> dict[str, Any]:
@@ -139,42 +140,3 @@ def packed_item(name: str, boxes: BoxesByFrame | None) -> dict[str, Any]:
         boxes: People's boxes by frame, None to follow one person.
     """
     return {"item": pickle.dumps((name, boxes))}
-
-
-def predict_file(
-    readers: Readers, path: Path, name: str, boxes: BoxesByFrame | None = None
-) -> tuple[PoseTable, ActionTable | None, int]:
-    """Poses and actions of one photo or video.
-
-    Args:
-        readers: Read it.
-        path: The file.
-        name: In the tables.
-        boxes: People's boxes by frame; None follows one person, and only then actions are told.
-
-    Returns:
-        The poses; the actions, None for a photo, with boxes, or if the weights know none; and the
-        number of frames.
-
-    Raises:
-        PoseActError: The file cannot be read, or a box lies outside of it.
-    """
-    predictor, network = readers
-    frames = 0
-    with open_media(path) as media:
-        if boxes is not None:
-            boxes = boxes_inside(boxes, name, media.width, media.height)
-        poses = pose_table(name, predictor, media)
-        if network is None or boxes is not None or isinstance(media, Photo):
-            for _, people in predictor.video(media, boxes):
-                for pose in people:
-                    poses.append(pose)
-                frames += 1
-            return poses, None, frames
-        windows, actions = WindowReader(network, name), ActionTable(network)
-        for frame, reading in predictor.follow(media):
-            windows.add(frame.time, reading)
-            poses.append(reading.pose)
-            frames += 1
-        actions.append(name, windows.finish(), windows.end)
-    return poses, actions, frames

@@ -33,6 +33,10 @@ _LIMB_SHARE = 0.014
 # Joints of a smaller radius, in px, are plain discs: a ring would be a smudge.
 _SMALLEST_RING = 3.5
 
+# Height of what the side view of a person shows, and the length of a trunk, in mm.
+_SIDE_VIEW_MM = 2000.0
+_TRUNK_MM = 500.0
+
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 
 # OpenCV takes sub-pixel coordinates as whole numbers of 1 / 2 ** _SHIFT px.
@@ -165,6 +169,32 @@ def draw_side_view(
     stroke = _stroke(1.2 * size)
     _draw_body(canvas, points, shown, skeleton, stroke=stroke, nearness=joints3d[:, 0])
     return canvas
+
+
+def side_view_of(joints: np.ndarray, skeleton: Skeleton, size: int) -> np.ndarray:
+    """A person from the side, ``(size, size, 3)`` uint8 RGB, which is two metres high.
+
+    Args:
+        joints: ``(J, 3)`` x and y in px, z in mm.
+        skeleton: Names the joints.
+        size: Width and height in px.
+    """
+    scale = px_per_mm(joints, skeleton)
+    return draw_side_view(joints / (scale, scale, 1), skeleton, size, extent=_SIDE_VIEW_MM)
+
+
+def px_per_mm(joints: np.ndarray, skeleton: Skeleton) -> float:
+    """Rough scale of a person: the trunk, pelvis to thorax, is taken to be half a metre long.
+
+    Args:
+        joints: ``(J, 3)`` x and y in px, z in mm.
+        skeleton: Names the joints; without a trunk the scale is 1.
+    """
+    if not {"pelvis", "thorax"} <= set(skeleton.joints):
+        return 1.0
+    across = joints[skeleton.index("thorax")] - joints[skeleton.index("pelvis")]
+    in_plane_mm = max(_TRUNK_MM**2 - float(across[2]) ** 2, (_TRUNK_MM / 4) ** 2) ** 0.5
+    return max(float(np.hypot(across[0], across[1])), 1.0) / in_plane_mm
 
 
 def picture_grid(tiles: Sequence[np.ndarray], columns: int) -> np.ndarray:

@@ -1,0 +1,143 @@
+"""Poses and actions of one photo or video, for every job that predicts files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from poseact.actions.action_table import ActionTable
+from poseact.actions.answers import WindowReader
+from poseact.actions.frame_pose import FramePose
+from poseact.data.pose_table import PoseTable
+from poseact.inference.boxes import BoxesByFrame, boxes_inside
+from poseact.inference.canvas import FileDrawing, FoundPeople
+from poseact.inference.inputs import Photo
+from poseact.inference.loading import Readers
+from poseact.media import VideoReader
+
+Stage = Literal["read", "draw"]
+"""Videos with actions are read first and drawn afterwards, all others are drawn meanwhile."""
+
+
+Watch = Callable[[Iterable[FoundPeople], Stage], Iterable[FoundPeople]]
+"""Passes the frames of a stage on, and may end them early."""
+
+
+@dataclass
+class ResultTables:
+    """The tables of one or more files.
+
+    Attributes:
+        poses: One row per joint, person and frame.
+        actions: The windows and segments; None if the weights know no actions.
+        frames: Frames read.
+    """
+
+    poses: PoseTable
+    actions: ActionTable | None = None
+    frames: int = 0
+
+
+def predict_file(
+    readers: Readers,
+    media: Photo | VideoReader,
+    name: str,
+    tables: ResultTables,
+    *,
+    boxes: BoxesByFrame | None = None,
+    drawing: FileDrawing | None = None,
+    watch: Watch | None = None,
+) -> int:
+    """Predict one photo or video into tables.
+
+    Args:
+        readers: Read the poses and the actions.
+        media: The open file.
+        name: Name of the file in the tables.
+        tables: Where rows are added, frame by frame.
+        boxes: People's boxes by frame; None follows one person, whose actions are predicted too if
+            the tables have actions.
+        drawing: Draws the results; None for tables alone.
+        watch: Passes on the frames, to show progress or to stop.
+
+    Returns:
+        Number of frames read.
+
+    Raises:
+        PoseActError: The file cannot be read or drawn, or all boxes lie outside of it.
+    """
+    before = tables.frames
+    if boxes is not None:
+        boxes = boxes_inside(boxes, name, media.width, media.height)
+    watch = watch or _unwatched
+    if tables.actions is not None and isinstance(media, VideoReader) and boxes is None:
+        _predict_actions(readers, media, name, tables, tables.actions, drawing, watch)
+        return tables.frames - before
+    frames = watch(readers.predictor.video(media, boxes), "read")
+    if drawing is not None:
+        frames = drawing.draw(frames, media.fps)
+    for _, poses in frames:
+        _add(tables, name, poses)
+    return tables.frames - before
+
+
+def _predict_actions(
+    readers: Readers,
+    media: VideoReader,
+    name: str,
+    tables: ResultTables,
+    actions: ActionTable,
+    drawing: FileDrawing | None,
+    watch: Watch,
+) -> None:
+    windows = WindowReader(actions.network, name)
+
+    def followed() -> Iterator[FoundPeople]:
+        for frame, reading in readers.predictor.follow(media):
+            windows.add(frame.time, reading)
+            yield frame, [reading.pose]
+
+    people = []
+    for _, poses in watch(followed(), "read"):
+        _add(tables, name, poses)
+        if drawing is not None:
+            people.append(poses)
+    segments = actions.append(name, windows.finish(), windows.end)
+    if drawing is None or not people:
+        return
+    again = ((frame, poses) for poses, frame in zip(people, media, strict=False))
+    labels = actions.network.config.labels
+    drawing.draw_actions(watch(again, "draw"), media.fps, segments, labels, windows.end)
+
+
+def _unwatched(frames: Iterable[FoundPeople], _stage: Stage) -> Iterable[FoundPeople]:
+    return frames
+
+
+def _add(tables: ResultTables, name: str, poses: list[FramePose]) -> None:
+    for pose in poses:
+        tables.poses.append(pose, name)
+    tables.frames += 1
+
+
+def empty_tables(source: str, readers: Readers, media: Photo | VideoReader | None) -> ResultTables:
+    """Tables without rows.
+
+    Args:
+        source: Name of the file or folder.
+        readers: Give the rows.
+        media: The one file that is read, for its size and frame rate; None for several files.
+    """
+    predictor, network = readers
+    card = predictor.card
+    poses = PoseTable(
+        source,
+        predictor.skeleton,
+        fps=media.fps if media else None,
+        width=media.width if media else None,
+        height=media.height if media else None,
+        depth_unit=predictor.depth_unit,
+        model={"preset": card.preset, "licence": card.licence, "provenance": card.provenance},
+    )
+    return ResultTables(poses, None if network is None else ActionTable(network))
