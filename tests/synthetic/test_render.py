@@ -13,8 +13,7 @@ from poseact.synthetic import render as rendering
 from poseact.synthetic.angles import ANGLES, LIMITS, MIRROR, angles_of, rotation
 from poseact.synthetic.body import Body, Shape, template
 from poseact.synthetic.clothes import draw_outfit
-from poseact.synthetic.families import TRAINING
-from poseact.synthetic.held_out import VALIDATION
+from poseact.synthetic.families import families
 from poseact.synthetic.joints import SYNTHETIC, joints_of
 from poseact.synthetic.motion import HELD_OUT, Motion, draw_motion, mirrored, recordings
 from poseact.synthetic.random_person import draw_sequence, draw_shape
@@ -137,7 +136,7 @@ class TestBody:
 
 class TestParts:
     def test_no_motion_in_common(self):
-        assert not {f.name for f in TRAINING} & {f.name for f in VALIDATION}
+        assert not {f.name for f in families("train")} & {f.name for f in families("validation")}
         assert set(HELD_OUT) < set(recordings())
 
     def test_no_body_in_common(self):
@@ -155,7 +154,7 @@ class TestParts:
     @pytest.mark.parametrize("part", ["train", "validation"])
     def test_drawn_motions_are_of_the_part_and_within_limits(self, body, part):
         low, high = np.array(list(LIMITS.values())).T
-        own = {f.name for f in (TRAINING if part == "train" else VALIDATION)}
+        own = {f.name for f in families(part)}
         own |= {name for name in recordings() if (name in HELD_OUT) == (part == "validation")}
         rng = np.random.default_rng(0)
         for _ in range(12):
@@ -165,7 +164,7 @@ class TestParts:
 
     def test_family_ranges_are_within_limits(self):
         sides = ("left_", "right_", "both_")
-        for family in (*TRAINING, *VALIDATION):
+        for family in (*families("train"), *families("validation")):
             for name, (low, high) in family.angles.items():
                 bare = name
                 for side in sides:

@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from poseact.synthetic.body import Template, template
+from poseact.synthetic.families import description
 from poseact.synthetic.texture import Pattern
 
 _SHOULDER = np.array([1.68, 5.25])
 _ARM = np.array([0.64, -0.77])
-_WRIST = 3.9  # dm from the shoulder along the arm
 _ANKLE = -7.25
 _CROTCH = -0.35
 
@@ -112,22 +113,38 @@ class Outfit:
 
 
 def draw_outfit(rng: np.random.Generator, female: bool) -> Outfit:
-    """Dress a person by chance."""
+    """Dress a random person, with the chances of ``clothes.yaml``."""
+    worn, gender = description("clothes"), "female" if female else "male"
+    outfit = worn["outfit"]
     skin = _skin(rng)
     hair = _hair_colour(rng)
     layers = [*_face(rng, skin, hair, female)]
     top = Pattern.draw(rng)
-    bottom = top if rng.random() < 0.15 else Pattern.draw(rng)
-    skirt = rng.uniform(-6.5, -1.0) if female and rng.random() < 0.2 else None
+    bottom = top if rng.random() < outfit["one_colour"] else Pattern.draw(rng)
+    skirt = None
+    if female and rng.random() < outfit["skirt"]:
+        skirt = _draw(rng, outfit["skirt_to"])
     layers += _legwear(rng, bottom, short=skirt is not None)
-    bare = rng.random() < (0.12 if female else 0.28)
-    layers += _sports_top(rng, top) if bare and female else [] if bare else _shirt(rng, top)
+    bare = rng.random() < outfit["bare_chest"][gender]
+    if not bare:
+        layers += _shirt(rng, top)
+    elif female:
+        layers += _sports_top(rng, top)
     if skirt is not None:
         layers.append(Layer(_group("helper-skirt"), bottom))
     layers += _shoes(rng)
     layers += _hair(rng, hair)
-    loose = rng.uniform(2.5, 6.7) if rng.random() < (0.5 if female else 0.05) else None
+    loose = None
+    if rng.random() < worn["hair"]["loose"][gender]:
+        loose = _draw(rng, worn["hair"]["loose_to"])
     return Outfit(skin, tuple(layers), loose, skirt)
+
+
+def _draw(rng: np.random.Generator, values: Any) -> Any:
+    """A number as ``clothes.yaml`` describes it."""
+    if isinstance(values, dict):
+        return rng.choice([_draw(rng, value) for value in values["of"]], p=values.get("p"))
+    return rng.uniform(*values) if isinstance(values, list) else values
 
 
 def _group(*names: str) -> Region:
@@ -136,23 +153,16 @@ def _group(*names: str) -> Region:
 
 
 def _skin(rng: np.random.Generator) -> np.ndarray:
-    light, dark = np.array([0.93, 0.76, 0.66]), np.array([0.28, 0.17, 0.12])
-    share = rng.beta(1.0, 1.6)
-    tone = light ** (1 - share) * dark**share
-    return np.clip(tone * rng.normal(1, 0.03, 3), 0.05, 1)
+    skin = description("clothes")["skin"]
+    share = rng.beta(*skin["darkness"])
+    tone = np.array(skin["light"]) ** (1 - share) * np.array(skin["dark"]) ** share
+    return np.clip(tone * rng.normal(1, skin["variation"], 3), 0.05, 1)
 
 
 def _hair_colour(rng: np.random.Generator) -> np.ndarray:
-    palette = np.array(
-        [
-            [0.06, 0.05, 0.05],
-            [0.16, 0.1, 0.07],
-            [0.3, 0.2, 0.12],
-            [0.65, 0.5, 0.3],
-            [0.55, 0.54, 0.53],
-        ]
-    )
-    return palette[rng.choice(5, p=[0.35, 0.28, 0.17, 0.14, 0.06])] * rng.uniform(0.7, 1.2)
+    hair = description("clothes")["hair"]
+    number = rng.choice(len(hair["colours"]), p=[colour["p"] for colour in hair["colours"]])
+    return np.array(hair["colours"][number]["rgb"]) * _draw(rng, hair["brightness"])
 
 
 def _face(
@@ -175,7 +185,7 @@ def _face(
             Pattern(np.array([0.12, 0.09, 0.07])),
         ),
     ]
-    if not female and rng.random() < 0.3:
+    if not female and rng.random() < description("clothes")["hair"]["beard"]:
         out.insert(
             0,
             Layer(
@@ -188,8 +198,8 @@ def _face(
 
 
 def _hair(rng: np.random.Generator, colour: np.ndarray) -> list[Layer]:
-    line = rng.uniform(7.8, 8.05)
-    nape = rng.uniform(6.4, 7.0)
+    hair = description("clothes")["hair"]
+    forehead, nape = _draw(rng, hair["forehead"]), _draw(rng, hair["nape"])
     pattern = Pattern(colour, grain=0.25)
     style = rng.random()
 
@@ -198,37 +208,38 @@ def _hair(rng: np.random.Generator, colour: np.ndarray) -> list[Layer]:
         return (
             (p.y > 6.0)
             & (p.side < 0.87)
-            & (p.y > np.interp(p.z, [-0.3, 0.45, 0.75, 1.3], [nape, nape + 0.3, 7.5, line]))
+            & (p.y > np.interp(p.z, [-0.3, 0.45, 0.75, 1.3], [nape, nape + 0.3, 7.5, forehead]))
         )
 
-    if style < 0.06:  # shaved
+    if style < hair["shaved"]:
         return []
-    if style < 0.18:  # a cap or a scarf
+    if style < hair["shaved"] + hair["cap"]:
         pattern = Pattern.draw(rng)
-    return [Layer(scalp, pattern, rng.uniform(4, 28)), Layer(_group("helper-hair"), pattern)]
+    return [
+        Layer(scalp, pattern, _draw(rng, hair["padding"])),
+        Layer(_group("helper-hair"), pattern),
+    ]
 
 
 def _shirt(rng: np.random.Generator, pattern: Pattern) -> list[Layer]:
-    hem = rng.uniform(0.2, 1.7)
-    neck = rng.uniform(5.45, 6.0)
-    scoop = rng.choice([0.0, rng.uniform(0, 1.0)])
-    sleeve = rng.choice([0.12, rng.uniform(0.6, 2.2), rng.uniform(3.3, _WRIST)], p=[0.3, 0.4, 0.3])
-    strap = rng.uniform(0.7, 1.25) if sleeve < 0.2 else 9.0
+    shirt = description("clothes")["shirt"]
+    hem, neck, scoop, sleeve = (_draw(rng, shirt[of]) for of in ("hem", "neck", "scoop", "sleeve"))
+    strap = _draw(rng, shirt["strap"]) if sleeve < 0.2 else 9.0
 
     def region(p: Place) -> np.ndarray:
         opening = neck - scoop * np.maximum(1 - p.side / 0.9, 0) * (p.z > 0.3)
         trunk = (p.arm < 0) & (p.y > hem) & (p.y < opening) & ((p.side < strap) | (p.y < 4.6))
         return (trunk & (p.side < 2.2)) | ((p.arm >= 0) & (p.arm < sleeve))
 
-    out = [Layer(region, pattern, rng.choice([2.0, rng.uniform(4, 20)]))]
-    if rng.random() < 0.25:  # a jacket's or shirt's dark middle
+    out = [Layer(region, pattern, _draw(rng, shirt["padding"]))]
+    if rng.random() < shirt["placket"]:
         trim = Pattern.draw(rng)
-        width = rng.uniform(0.1, 0.7)
+        width = _draw(rng, shirt["placket_width"])
         out.append(
             Layer(lambda p: region(p) & (p.z > 0.3) & (p.side < width), trim, out[0].padding)
         )
-    elif rng.random() < 0.35:  # a print or number on the chest and the back
-        centre, size = rng.uniform(3.2, 4.6), rng.uniform(0.4, 1.1)
+    elif rng.random() < shirt["print"]:
+        centre, size = _draw(rng, shirt["print_height"]), _draw(rng, shirt["print_size"])
         trim = Pattern.draw(rng)
         out.append(
             Layer(
@@ -241,8 +252,8 @@ def _shirt(rng: np.random.Generator, pattern: Pattern) -> list[Layer]:
 
 
 def _sports_top(rng: np.random.Generator, pattern: Pattern) -> list[Layer]:
-    low, high = rng.uniform(2.4, 3.2), rng.uniform(4.3, 4.7)
-    strap = rng.uniform(0.6, 0.9)
+    top = description("clothes")["sports_top"]
+    low, high, strap = (_draw(rng, top[of]) for of in ("hem", "neck", "strap"))
 
     def region(p: Place) -> np.ndarray:
         straps = (np.abs(p.side - strap) < 0.2) & (p.y < 5.6)
@@ -252,19 +263,19 @@ def _sports_top(rng: np.random.Generator, pattern: Pattern) -> list[Layer]:
 
 
 def _legwear(rng: np.random.Generator, pattern: Pattern, short: bool) -> list[Layer]:
-    waist = rng.uniform(0.8, 1.8)
-    kind = 0 if short else rng.choice(4, p=[0.12, 0.4, 0.1, 0.38])
-    cuff = (_CROTCH, rng.uniform(-3.6, -0.9), rng.uniform(-5.6, -3.6), rng.uniform(-7.3, -6.3))[
-        kind
-    ]
+    legwear = description("clothes")["legwear"]
+    waist = _draw(rng, legwear["waist"])
+    kinds = legwear["kinds"]
+    kind = 0 if short else rng.choice(len(kinds), p=[kind["p"] for kind in kinds])
+    cuff = [_draw(rng, kind["to"]) for kind in kinds][kind]
 
     def region(p: Place) -> np.ndarray:
         low = _CROTCH + 0.45 * p.side if kind == 0 else cuff
         return (p.arm < 0) & (p.y < waist) & (p.y > low)
 
-    padding = 2.0 if kind == 0 else rng.choice([2.0, rng.uniform(4, 18)])
+    padding = 2.0 if kind == 0 else _draw(rng, legwear["padding"])
     out = [Layer(region, pattern, padding)]
-    if kind and rng.random() < 0.3:  # a stripe along the outer seam
+    if kind and rng.random() < legwear["stripe"]:
         trim = Pattern.draw(rng)
         out.append(
             Layer(
@@ -277,16 +288,21 @@ def _legwear(rng: np.random.Generator, pattern: Pattern, short: bool) -> list[La
 
 
 def _shoes(rng: np.random.Generator) -> list[Layer]:
-    if rng.random() < 0.25:
+    worn = description("clothes")["shoes"]
+    if rng.random() < worn["barefoot"]:
         return []
-    out = []
-    sock = rng.choice([_ANKLE, rng.uniform(-7.0, -4.2)])
+    sock = _draw(rng, worn["sock"])
     white = np.array([0.9, 0.9, 0.9])
-    colour = Pattern(white * rng.uniform(0.8, 1)) if rng.random() < 0.5 else Pattern.draw(rng)
-    out.append(Layer(lambda p: p.y < sock, colour, 3))
+    if rng.random() < worn["white_socks"]:
+        colour = Pattern(white * _draw(rng, worn["sock_brightness"]))
+    else:
+        colour = Pattern.draw(rng)
     shoe = Pattern.draw(rng)
-    sole = Pattern(white * rng.choice([0.1, rng.uniform(0.6, 1)]))
-    top = _ANKLE + rng.uniform(-0.3, 0.4)
-    out.append(Layer(lambda p: p.y < top, shoe, rng.uniform(5, 12)))
-    out.append(Layer(lambda p: p.y < -7.98, sole, out[-1].padding))
-    return out
+    sole = Pattern(white * _draw(rng, worn["sole"]))
+    top = _ANKLE + _draw(rng, worn["top"])
+    padding = _draw(rng, worn["padding"])
+    return [
+        Layer(lambda p: p.y < sock, colour, 3),
+        Layer(lambda p: p.y < top, shoe, padding),
+        Layer(lambda p: p.y < -7.98, sole, padding),
+    ]

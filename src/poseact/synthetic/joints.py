@@ -1,4 +1,4 @@
-"""The joints that the generator labels, in the flesh of the MakeHuman body."""
+"""The joints that the generator labels, as ``labels.yaml`` describes them."""
 
 from __future__ import annotations
 
@@ -8,47 +8,25 @@ import numpy as np
 
 from poseact.skeleton import PA20, Skeleton
 from poseact.synthetic.body import Posed, template
+from poseact.synthetic.families import description
 
-# Each joint and the rig's joint that lies there; by the conventions of LSP and MPII the hip is the
-# head of the thigh bone and the neck is the middle of the neck.
-_RIG = {
-    "neck": "neck02",
-    "spine": "spine02",
-    **{
-        f"{side}_{joint}": f"{bone}.{side[0].upper()}"
-        for side in ("left", "right")
-        for joint, bone in {
-            "shoulder": "upperarm01",
-            "elbow": "lowerarm01",
-            "wrist": "wrist",
-            "hand": "finger3-1",
-            "hip": "upperleg01",
-            "knee": "lowerleg01",
-            "ankle": "foot",
-            "foot": "ball",
-        }.items()
-    },
-}
-_CHIN = 6.3  # dm in the mesh
-_FACE = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
+_LABELS = description("labels")
+_FACE = tuple(_LABELS["face"])
 
 SYNTHETIC = Skeleton("synthetic", (*PA20.joints, "spine", *_FACE), PA20.limbs)
 """What the generator labels; pelvis and thorax are the middles of hips and shoulders."""
 
-# How deep in the flesh a joint may lie, in mm, and still count as seen from the front of it.
-_FLESH = {
-    **dict.fromkeys(("pelvis", "thorax", "spine", "left_hip", "right_hip"), 180.0),
-    **dict.fromkeys(("neck", "left_shoulder", "right_shoulder"), 130.0),
-    **dict.fromkeys(("left_knee", "right_knee", "left_ankle", "right_ankle"), 90.0),
-    **dict.fromkeys(("left_elbow", "right_elbow", "head", "left_foot", "right_foot"), 80.0),
-    **dict.fromkeys(("left_wrist", "right_wrist", "left_hand", "right_hand"), 60.0),
-    **dict.fromkeys(_FACE, 25.0),
+_RIG = _LABELS["rig"] | {
+    f"{side}_{joint}": f"{bone}.{side[0].upper()}"
+    for side in ("left", "right")
+    for joint, bone in _LABELS["rig_of_sides"].items()
 }
 
 
 def flesh_mm() -> np.ndarray:
     """``(J,)`` tolerance of the visibility of every joint in mm."""
-    return np.array([_FLESH[name] for name in SYNTHETIC.joints])
+    names = (name.removeprefix("left_").removeprefix("right_") for name in SYNTHETIC.joints)
+    return np.array([float(_LABELS["flesh"][name]) for name in names])
 
 
 def joints_of(posed: Posed) -> np.ndarray:
@@ -67,7 +45,7 @@ def _head_rows() -> dict[str, int]:
     base = template()
     x, y, z = base.vertices.T
     body = base.group("body")
-    head = body[y[body] > _CHIN]
+    head = body[y[body] > _LABELS["chin"]]
     rows = {
         "head": head[y[head].argmax()],
         "nose": head[z[head].argmax()],

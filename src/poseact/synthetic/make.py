@@ -24,8 +24,8 @@ from poseact.data.shard_writer import (
     write_shards,
 )
 from poseact.media import find_media
+from poseact.synthetic.families import Part
 from poseact.synthetic.joints import SYNTHETIC
-from poseact.synthetic.motion import Part
 from poseact.synthetic.random_person import Frame, draw_sequence
 
 VERSION = 2

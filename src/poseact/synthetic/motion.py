@@ -6,17 +6,13 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 
 from poseact.skeleton import mirrored as other_side
 from poseact.synthetic.angles import ANGLES, LIMITS, MIRROR, SIDE_ANGLES, rotation
 from poseact.synthetic.body import Body, template
-from poseact.synthetic.families import AT_EASE, TRAINING, Family
-from poseact.synthetic.held_out import VALIDATION
-
-Part = Literal["train", "validation"]
+from poseact.synthetic.families import Family, Part, angles_at_ease, families
 
 RECORDED_SHARE = 0.15
 HELD_OUT = ("dab", "jumping_jacks", "zombieWalk1")
@@ -97,14 +93,14 @@ def _recorded(rng: np.random.Generator, part: Part, frames: int) -> Motion:
     angles = angles[steps].copy()
     for side in _SIDES:  # the recordings have no hands
         for joint in ("pronation", "wrist_flexion", "grip"):
-            angles[:, ANGLES.index(f"{side}_{joint}")] = rng.uniform(*AT_EASE[joint])
+            angles[:, ANGLES.index(f"{side}_{joint}")] = rng.uniform(*angles_at_ease()[joint])
     return Motion(name, angles, roots[steps])
 
 
 def _drawn(rng: np.random.Generator, part: Part, frames: int, body: Body) -> Motion:
-    families = TRAINING if part == "train" else VALIDATION
-    weights = np.array([family.weight for family in families])
-    family = families[rng.choice(len(families), p=weights / weights.sum())]
+    choices = families(part)
+    weights = np.array([family.weight for family in choices])
+    family = choices[rng.choice(len(choices), p=weights / weights.sum())]
     ends = []
     for _ in range(_TRIES):
         ends = [_draw_pose(rng, family) for _ in range(1 if frames == 1 else 2)]
@@ -133,7 +129,7 @@ def _draw_pose(rng: np.random.Generator, family: Family) -> tuple[np.ndarray, np
             other = angles.get(other_side(name))
             value = rng.uniform(a, b) if other is None else other + rng.normal(0, 4)
         else:
-            a, b = given.get(name, given.get(joint, AT_EASE[joint]))
+            a, b = given.get(name, given.get(joint, angles_at_ease()[joint]))
             value = rng.uniform(a, b)
         angles[name] = min(max(value, low), high)
     tilt = np.array([rng.uniform(*family.pitch), rng.uniform(*family.roll)])

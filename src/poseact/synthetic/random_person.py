@@ -13,8 +13,9 @@ from poseact.data.camera import Camera
 from poseact.synthetic.background import draw_background
 from poseact.synthetic.body import Body, Posed, Shape, template
 from poseact.synthetic.clothes import draw_outfit
+from poseact.synthetic.families import Part
 from poseact.synthetic.joints import SYNTHETIC, joints_of
-from poseact.synthetic.motion import Part, draw_motion
+from poseact.synthetic.motion import draw_motion
 from poseact.synthetic.render import render
 from poseact.synthetic.scene import draw_clutter, draw_light, draw_props, draw_view
 

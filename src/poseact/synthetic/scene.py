@@ -8,7 +8,7 @@ import numpy as np
 
 from poseact.data.camera import Camera
 from poseact.synthetic.angles import rotation
-from poseact.synthetic.motion import Part
+from poseact.synthetic.families import Part
 from poseact.synthetic.texture import draw_colour
 
 # Distances of the camera in mm; the validation part has a range of its own.
