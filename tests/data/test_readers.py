@@ -13,9 +13,8 @@ from scipy.io import savemat
 
 from poseact._utils.errors import PoseActError
 from poseact.data.coco import read_coco
-from poseact.data.human36m import read_human36m
 from poseact.data.lsp import read_lsp, read_lsp_extended
-from poseact.data.mpi_inf_3dhp import read_mpi_inf_3dhp
+from poseact.data.mmpose_files import read_human36m, read_mpi_inf_3dhp
 from poseact.data.mpii import read_mpii
 from poseact.skeleton import COCO17, H36M17, MPI3DHP17, MPII16, PA16, Skeleton
 

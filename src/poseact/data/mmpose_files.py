@@ -1,63 +1,154 @@
-"""Files of 3D data sets as packed for mmpose: an archive of labels and a pickle of cameras."""
+"""3D data sets as packed for mmpose: an archive of labels and a pickle of cameras.
+
+Labels are ``imgname``, ``part`` (N, 17, 3) and ``S`` (N, 17, 4: m in the camera's frame). Pixels
+are taken as they are: they are what the cameras project the joints to.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from pydantic import PositiveInt
 
-from poseact._utils.boundary import inside, one_sentence
+from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
 from poseact.data.camera import Camera
-from poseact.data.images import ImageFile
 from poseact.data.label_files import read_npz, require_file, require_shape
+from poseact.data.labels_3d import Labels3D, camera_of, samples_3d
 from poseact.data.plain_pickle import plain_pickle
-from poseact.data.sample import PoseSample, labelled_box
-from poseact.skeleton import Skeleton
+from poseact.data.sample import PoseSample
+from poseact.skeleton import H36M17, MPI3DHP17, PA16, Skeleton
 
 _LABEL_KEYS = ("imgname", "part", "S")
 
 
-def camera_of(cameras: dict[Any, Camera], key: object, image: str) -> Camera:
-    """The camera of an image.
-
-    Raises:
-        PoseActError: There is none under this key.
-    """
-    try:
-        return cameras[key]
-    except KeyError:
-        raise PoseActError(
-            f"{image} needs the camera {key}, but the file of cameras has none of this name; "
-            "give the cameras that belong to the labels."
-        ) from None
-
-
-class Labels3D(NamedTuple):
-    """Labels of N people with J joints.
+class _Packing(NamedTuple):
+    """How a data set is packed.
 
     Attributes:
-        images: N file names.
-        pixels: ``(N, J, 2)`` px.
-        points: ``(N, J, 3)`` mm in the camera's frame.
-        seen: ``(N, J)`` boolean; labelled in the image.
-        labelled: ``(N, J)`` boolean; labelled in space.
+        layout: Names the joints.
+        image: Pattern of the images' names, with the groups sequence and frame.
+        example: Such a name, and what it says.
+        camera: The key of an image's camera.
+        extrinsic: Whether the cameras' R and T take the world to the camera.
     """
 
-    images: list[str]
-    pixels: np.ndarray
-    points: np.ndarray
-    seen: np.ndarray
-    labelled: np.ndarray
+    layout: Skeleton
+    image: re.Pattern[str]
+    example: str
+    camera: Callable[[re.Match[str]], object]
+    extrinsic: bool = False
 
-    def chosen(self, indices: Sequence[int]) -> Labels3D:
-        """The labels of these people alone."""
-        rows = np.array(indices, int)
-        arrays = (array[rows] for array in self[1:])
-        return Labels3D([self.images[index] for index in indices], *arrays)
+
+_HUMAN36M = _Packing(
+    H36M17,
+    re.compile(r"(?P<sequence>(?P<subject>S\d+)_[^.]+\.(?P<camera>\d+))_(?P<frame>\d+)\.\w+"),
+    "S1_Directions_1.54138969_000001.jpg tell subject, camera and frame",
+    lambda match: (match["subject"], match["camera"]),
+)
+# The training set has names of the first kind, the test set of the second.
+_MPI_INF_3DHP = _Packing(
+    MPI3DHP17,
+    re.compile(r"(?P<sequence>S\d+_Seq\d+_Cam\d+|TS\d+)_(?P<frame>\d+)\.\w+"),
+    "S4_Seq2_Cam0_001033.jpg or TS1_002001.jpg tell camera and frame",
+    lambda match: match["sequence"],
+    extrinsic=True,
+)
+
+
+def read_human36m(
+    root: Path,
+    skeleton: Skeleton = PA16,
+    *,
+    labels: str = "annotation_body3d/fps50/h36m_train.npz",
+    cameras: str = "annotation_body3d/cameras.pkl",
+    images: str = "images",
+    subjects: tuple[str, ...] | None = None,
+    every: PositiveInt = 1,
+) -> list[PoseSample]:
+    """Read Human3.6M (Ionescu et al., 2014).
+
+    Do not use the COCO-like JSON of the same packaging: it names the right leg left.
+
+    Args:
+        root: Folder of the data set.
+        skeleton: The skeleton to convert to.
+        labels: The archive of labels, in the root.
+        cameras: The pickle of cameras, in the root; it is read without running what it may hold.
+        images: Folder of the images, in the root.
+        subjects: Such as ``("S9", "S11")``, the usual test set. None for all.
+        every: Frames ``every``, ``2 * every`` … of each sequence, counted from 1.
+
+    Returns:
+        Samples with ``(J, 3)`` joints, depth in mm behind the pelvis, and the camera.
+
+    Raises:
+        PoseActError: A file is missing, damaged or of another shape, or a name is not of the form
+            ``S1_Directions_1.54138969_000001.jpg``.
+    """
+    return _read(
+        *(root / labels, root / cameras, root / images),
+        _HUMAN36M,
+        skeleton,
+        lambda match: subjects is None or match["subject"] in subjects,
+        every,
+    )
+
+
+def read_mpi_inf_3dhp(
+    root: Path,
+    skeleton: Skeleton = PA16,
+    *,
+    labels: str = "annotations/mpi_inf_3dhp_train.npz",
+    cameras: str = "annotations/cameras_train.pkl",
+    images: str = "images",
+    every: PositiveInt = 1,
+) -> list[PoseSample]:
+    """Read MPI-INF-3DHP (Mehta et al., 2017), whose pinhole cameras meet the pixels within 2 px.
+
+    Args:
+        root: Folder of the data set.
+        skeleton: The skeleton to convert to.
+        labels: The archive of labels, in the root.
+        cameras: The pickle of cameras, in the root; it is read without running what it may hold.
+        images: Folder of the images, in the root.
+        every: Frames ``every``, ``2 * every`` … of each sequence, counted from 1.
+
+    Returns:
+        Samples with ``(J, 3)`` joints, depth in mm behind the pelvis, and the camera.
+
+    Raises:
+        PoseActError: A file is missing, damaged or of another shape, or a name is not of the form
+            ``S4_Seq2_Cam0_001033.jpg`` or ``TS1_002001.jpg``.
+    """
+    files = (root / labels, root / cameras, root / images)
+    return _read(*files, _MPI_INF_3DHP, skeleton, lambda _: True, every)
+
+
+def _read(
+    labels: Path,
+    cameras: Path,
+    images: Path,
+    packing: _Packing,
+    skeleton: Skeleton,
+    is_wanted: Callable[[re.Match[str]], bool],
+    every: int,
+) -> list[PoseSample]:
+    found = read_labels(labels, packing.layout)
+    by_key = read_cameras(cameras, extrinsic=packing.extrinsic)
+    wanted, used, frames = [], [], []
+    matches = _name_parts(found.images, packing, labels)
+    for index, (image, match) in enumerate(zip(found.images, matches, strict=True)):
+        if is_wanted(match) and int(match["frame"]) % every == 0:
+            wanted.append(index)
+            used.append(camera_of(by_key, packing.camera(match), image))
+            frames.append((match["sequence"], int(match["frame"])))
+    chosen = found.chosen(wanted)
+    return samples_3d(chosen, packing.layout, skeleton, images=images, cameras=used, frames=frames)
 
 
 def read_labels(path: Path, skeleton: Skeleton) -> Labels3D:
@@ -83,26 +174,18 @@ def read_labels(path: Path, skeleton: Skeleton) -> Labels3D:
     )
 
 
-def name_parts(
-    images: Sequence[str], pattern: re.Pattern[str], path: Path, example: str
-) -> list[re.Match[str]]:
-    """What the names of images tell.
-
-    Args:
-        images: Their names.
-        pattern: Of such a name.
-        path: The archive that names them, for the message.
-        example: Such a name, and what it tells, for the message.
+def _name_parts(images: Sequence[str], packing: _Packing, path: Path) -> list[re.Match[str]]:
+    """What the names of images say.
 
     Raises:
         PoseActError: A name is of another form.
     """
     matches = []
     for image in images:
-        match = pattern.fullmatch(Path(image).name)
+        match = packing.image.fullmatch(Path(image).name)
         if match is None:
             raise PoseActError(
-                f"{path} names the image {image}, but names such as {example}; "
+                f"{path} names the image {image}, but names such as {packing.example}; "
                 "give the archive packed for mmpose."
             )
         matches.append(match)
@@ -127,59 +210,6 @@ def read_cameras(path: Path, *, extrinsic: bool = False) -> dict[Any, Camera]:
     with one_sentence(f"{path} cannot be read as {what} ({{error}}); fetch the file again."):
         content = plain_pickle(path.read_bytes())
         return {key: _camera(values, extrinsic) for key, values in content.items()}
-
-
-def samples_3d(
-    labels: Labels3D,
-    layout: Skeleton,
-    skeleton: Skeleton,
-    *,
-    images: Path,
-    cameras: Sequence[Camera],
-    frames: Sequence[tuple[str, int]],
-) -> list[PoseSample]:
-    """Samples with px and depths in mm behind the pelvis.
-
-    Args:
-        labels: Of N people.
-        layout: Names their joints; it has a pelvis.
-        skeleton: The skeleton to convert to.
-        images: Folder of the image names.
-        cameras: N cameras.
-        frames: Sequence and frame number of each of the N.
-
-    Returns:
-        People with at least one joint labelled in the image.
-
-    Raises:
-        PoseActError: A name leads out of the folder.
-    """
-    with one_sentence("The labels cannot be read ({error}); correct the names of the pictures."):
-        pictures = [inside(images, name) for name in labels.images]
-    root = layout.index("pelvis")
-    root_depth = labels.points[:, root, 2]
-    depth = labels.points[..., 2] - root_depth[:, None]
-    stacked = np.concatenate((labels.pixels, depth[..., None]), -1).astype(np.float32)
-    joints, valid = layout.convert(stacked, labels.seen, skeleton)
-    deep = labels.seen & labels.labelled & labels.labelled[:, [root]]
-    _, depth_valid = layout.convert(stacked, deep, skeleton)
-    return [
-        PoseSample(
-            name=labels.images[index],
-            image=ImageFile(pictures[index]),
-            skeleton=skeleton,
-            joints=joints[index],
-            valid=valid[index],
-            visible=valid[index],
-            depth_valid=depth_valid[index],
-            box=labelled_box(labels.pixels[index], labels.seen[index]),
-            camera=cameras[index],
-            root_depth_mm=float(root_depth[index]) if labels.labelled[index, root] else None,
-            sequence=frames[index][0],
-            frame=frames[index][1],
-        )
-        for index in np.flatnonzero(valid.any(1)).tolist()
-    ]
 
 
 def _camera(values: dict[str, Any], extrinsic: bool) -> Camera:

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from poseact.data.camera import Camera
-from poseact.data.human36m import read_human36m
 from poseact.data.human36m_cameras import VIEWS, read_human36m_cameras
 from poseact.data.human36m_official import (
     extracted_frames,
@@ -19,7 +18,7 @@ from poseact.data.human36m_official import (
     read_human36m_videopose3d,
 )
 from poseact.data.jhmdb import read_jhmdb
-from poseact.data.mpi_inf_3dhp import read_mpi_inf_3dhp
+from poseact.data.mmpose_files import read_human36m, read_mpi_inf_3dhp
 from poseact.data.mpi_inf_3dhp_official import read_mpi_inf_3dhp_official
 from poseact.data.mpii import read_mpii
 from poseact.data.ntu import read_ntu_videos

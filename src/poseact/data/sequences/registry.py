@@ -14,11 +14,11 @@ from poseact._utils.files import walk_files
 from poseact._utils.left_out import LeftOut
 from poseact.actions.action_names import clean_labels
 from poseact.actions.pose_sequence import PoseSequence
+from poseact.data.ntu import read_ntu
+from poseact.data.penn_action import read_penn
 from poseact.data.sequences.arrays import read_arrays
 from poseact.data.sequences.bvh import read_bvh
 from poseact.data.sequences.coco_tracks import read_coco_tracks
-from poseact.data.sequences.ntu_skeletons import read_ntu
-from poseact.data.sequences.penn_labels import read_penn
 from poseact.data.sequences.predicted_tables import read_tables
 from poseact.data.sequences.pyskl import read_pyskl
 from poseact.data.sequences.utd_mhad import read_utd_mhad
