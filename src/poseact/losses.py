@@ -11,7 +11,9 @@ from torch.nn import functional as F
 
 from poseact._utils.errors import PoseActError
 from poseact.metrics import torso_indices
+from poseact.models.base import Network
 from poseact.models.outputs import Action, Pose, Prediction
+from poseact.models.pose import PoseModel
 from poseact.skeleton import Skeleton
 
 # Far below any probability that matters, far above where float32 loses precision.
@@ -154,6 +156,13 @@ class PoseCriterion(nn.Module):
         log_maps = heatmaps.clamp_min(MIN_PROBABILITY).log()
         cross_entropy = -torch.einsum("btjhw,btjh,btjw->btj", log_maps, down, across)
         return clip_mean(cross_entropy, valid)
+
+
+def judged_joints(network: Network) -> Skeleton | None:
+    """The joints of a network whose confidence means that a joint is right; None for others."""
+    pose_model = getattr(network, "pose_model", None)
+    judges = isinstance(pose_model, PoseModel) and pose_model.confidence is not None
+    return network.config.skeleton if judges else None
 
 
 class ActionCriterion(nn.Module):

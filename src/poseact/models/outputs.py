@@ -61,6 +61,16 @@ class Prediction(NamedTuple):
     action_pose: Pose | None = None
     appearance: Tensor | None = None
 
+    def in_full_precision(self) -> Prediction:
+        """The same with poses and actions, which the losses read, as 32-bit numbers."""
+        return self._replace(
+            poses=[Pose(*(value.float() for value in pose)) for pose in self.poses],
+            actions={
+                stream: [Action(*(value.float() for value in block)) for block in blocks]
+                for stream, blocks in self.actions.items()
+            },
+        )
+
     @property
     def pose(self) -> Pose:
         """Pose of the last block that ran."""

@@ -7,7 +7,26 @@ from dataclasses import replace
 from torch import Tensor
 
 from poseact._utils.errors import PoseActError
+from poseact.data.sources import expand_variables
 from poseact.models.base import Network
+from poseact.models.presets import create_model
+from poseact.recipe import NetworkSpec
+from poseact.weights.checkpoint import load
+from poseact.weights.movenet import begin_with_stem
+
+
+def first_network(spec: NetworkSpec) -> Network:
+    """The network of a recipe with the weights that its training begins with.
+
+    Raises:
+        PoseActError: The weights cannot be read or are those of another network.
+    """
+    network = create_model(spec.preset, **spec.changes)
+    if spec.stem is not None:
+        begin_with_stem(network, expand_variables(spec.stem))
+    if spec.init is not None:
+        begin_with(network, load(spec.init), spec.init)
+    return network
 
 
 def begin_with(network: Network, first: Network, name: str) -> None:

@@ -13,12 +13,10 @@ from poseact.evaluation.action_scores import ActionScores
 from poseact.evaluation.pose_evaluation import describe_source, evaluate
 from poseact.evaluation.pose_results import PoseScores
 from poseact.evaluation.video_evaluation import ClipProtocol, evaluate_videos
+from poseact.losses import judged_joints
 from poseact.media.crop import to_frames
 from poseact.models.base import Network
-from poseact.models.outputs import Action, Pose, Prediction
-from poseact.models.pose import PoseModel
 from poseact.recipe import Recipe
-from poseact.skeleton import Skeleton
 from poseact.training.engine import TrainingModule
 from poseact.training.loaders import ValidationSet, ValidationVideos
 from poseact.training.optimisation import freeze_stages, make_optimiser, rate_factor
@@ -43,7 +41,7 @@ class MultitaskTraining(TrainingModule):
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.recipe = recipe
-        self.criterion = recipe.loss.build(recipe.learn, _judged(network))
+        self.criterion = recipe.loss.build(recipe.learn, judged_joints(network))
         self.scores: dict[str, PoseScores | ActionScores] = {}
         self.scored_at = -1
         if "pose" not in recipe.learn:
@@ -78,7 +76,7 @@ class MultitaskTraining(TrainingModule):
         # In full precision: a cross-entropy in half precision is refused or inexact.
         with torch.autocast(self.device.type, enabled=False):
             terms = self.criterion(
-                _in_full_precision(prediction), batch.targets, batch.actions, batch.has_action
+                prediction.in_full_precision(), batch.targets, batch.actions, batch.has_action
             )
             loss = self.criterion.total(terms)
         if not loss.isfinite():
@@ -132,21 +130,3 @@ class MultitaskTraining(TrainingModule):
             "optimizer": optimiser,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
-
-
-def _judged(network: Network) -> Skeleton | None:
-    """The skeleton of a network whose confidence predicts correct joints, else None."""
-    pose_model = getattr(network, "pose_model", None)
-    judges = isinstance(pose_model, PoseModel) and pose_model.confidence is not None
-    return network.config.skeleton if judges else None
-
-
-def _in_full_precision(prediction: Prediction) -> Prediction:
-    """The prediction with all inputs of the criterion in 32 bit."""
-    return prediction._replace(
-        poses=[Pose(*(value.float() for value in pose)) for pose in prediction.poses],
-        actions={
-            stream: [Action(*(value.float() for value in block)) for block in blocks]
-            for stream, blocks in prediction.actions.items()
-        },
-    )

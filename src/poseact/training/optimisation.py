@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from poseact._utils.errors import PoseActError
 from poseact.models.pyramid_stem import PyramidEntry
-from poseact.recipe import OptimiserSpec, ScheduleSpec
 from poseact.training.muon import Muon
+
+if TYPE_CHECKING:
+    from poseact.recipe import OptimiserSpec, ScheduleSpec
 
 
 def make_optimiser(network: nn.Module, spec: OptimiserSpec) -> torch.optim.Optimizer:

@@ -1,8 +1,7 @@
-"""The record of a run: table, TensorBoard log, and figure of the curves."""
+"""The record of a run: TensorBoard log and figure of the curves beside its table."""
 
 from __future__ import annotations
 
-import csv
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -18,54 +17,12 @@ from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
 from poseact.training.lightning_module import MultitaskTraining
 from poseact.training.loaders import PoseData
+from poseact.training.run_table import Row, RunTable
 
 _log = logging.getLogger(__name__)
 
-Row = dict[str, float]
-
 _PERCENT = ("pck", "pckh", "accuracy")
 _MM = ("pa_mpjpe", "depth")
-
-
-class RunTable:
-    """A CSV file of rows with a step each; its columns grow with the rows.
-
-    Args:
-        path: The file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def rows(self) -> list[Row]:
-        """All rows, without the empty cells."""
-        if not self.path.exists():
-            return []
-        with self.path.open(newline="") as file:
-            return [
-                {name: float(value) for name, value in row.items() if value}
-                for row in csv.DictReader(file)
-            ]
-
-    def add(self, row: Row) -> None:
-        """Append a row."""
-        self._write([*self.rows(), row])
-
-    def cut(self, step: int) -> None:
-        """Drop the rows after a step."""
-        if self.path.exists():
-            self._write([row for row in self.rows() if row["step"] <= step])
-
-    def _write(self, rows: list[Row]) -> None:
-        columns = list(dict.fromkeys(name for row in rows for name in row))
-
-        def write(partial: Path) -> None:
-            with partial.open("w", newline="") as file:
-                writer = csv.DictWriter(file, columns)
-                writer.writeheader()
-                writer.writerows(rows)
-
-        atomic_write(self.path, write)
 
 
 class Stopwatch:

@@ -14,22 +14,19 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import open_folder
-from poseact.data.sources import expand_variables
 from poseact.layers.synced import sync_norms
 from poseact.models.base import Card, Network
-from poseact.models.presets import create_model
 from poseact.models.pyramid import SPNet
 from poseact.recipe import Recipe, differences, load_stages
 from poseact.training.callbacks import Averaging
 from poseact.training.confidence import calibrate_confidence
 from poseact.training.engine import run_steps
-from poseact.training.initial_weights import begin_with
+from poseact.training.initial_weights import first_network
 from poseact.training.lightning_module import MultitaskTraining
 from poseact.training.loaders import PoseData
 from poseact.training.run_record import OnProgress, Record
 from poseact.training.state import RunState, digest_of, read_state, weights_of
-from poseact.weights.checkpoint import load, save
-from poseact.weights.movenet import begin_with_stem
+from poseact.weights.checkpoint import save
 
 CHECKPOINT = "last.ckpt"
 
@@ -315,11 +312,7 @@ def _digest(recipe: Recipe, data: PoseData, network: Network) -> str:
 
 def _network(recipe: Recipe) -> Network:
     L.seed_everything(recipe.seed, verbose=False)
-    network = create_model(recipe.network.preset, **recipe.network.changes)
-    if recipe.network.stem is not None:
-        begin_with_stem(network, expand_variables(recipe.network.stem))
-    if recipe.network.init is not None:
-        begin_with(network, load(recipe.network.init), recipe.network.init)
+    network = first_network(recipe.network)
     if isinstance(network, SPNet) and "action" in recipe.learn:
         network.copy_pose_maps()
     return network

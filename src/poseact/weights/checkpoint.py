@@ -22,7 +22,6 @@ from poseact.models.pyramid import SPNetConfig
 from poseact.models.sequence import SequenceConfig
 from poseact.skeleton import Skeleton
 from poseact.weights.catalogue import cached_file
-from poseact.weights.keras_import import import_keras
 
 HEADER_KEY = "poseact"
 HALF = "float16"
@@ -87,6 +86,9 @@ def load(path_or_name: str | Path) -> Network:
     """
     published = _published(path_or_name)
     if published is not None:
+        # h5py is needed for the authors' files alone.
+        from poseact.weights.keras_import import import_keras  # noqa: PLC0415
+
         return import_keras(published, str(path_or_name))
     path = _find(path_or_name)
     header = _header(path)
