@@ -60,7 +60,7 @@ def published_parts(network: nn.Module) -> list[nn.Module]:
     return [stem.trunk, stem.head] if isinstance(stem, PyramidEntry) else []
 
 
-def rate_factor(step: int, steps: int, spec: ScheduleSpec) -> float:
+def rate_factor(step: int, steps: float, spec: ScheduleSpec) -> float:
     """Factor on the learning rate at a step of ``steps``."""
     warm_up = min((step + 1) / spec.warm_up, 1.0) if spec.warm_up else 1.0
     share = min(step / steps, 1.0)
