@@ -26,9 +26,10 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 def page_faults(setting: str) -> int:
     command = [sys.executable, "-c", FAULTS]
+    settings = {name: value for name, value in os.environ.items() if "MALLOC_" not in name}
     result = subprocess.run(
         command,
-        env={**os.environ, "POSEACT_MALLOC": setting},
+        env={**settings, "POSEACT_MALLOC": setting},
         capture_output=True,
         text=True,
         check=True,
