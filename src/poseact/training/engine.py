@@ -14,6 +14,7 @@ import torch
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from torch import Tensor
 
+from poseact._utils.device import keep_freed_memory
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import unwritable
 from poseact._utils.interrupt import StopRequest
@@ -91,6 +92,8 @@ def run_steps(
     """
     # Lightning would log what reports and progress bars already show.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    if not torch.cuda.is_available():
+        keep_freed_memory()
     file = CheckpointFile()
     keeping = None if state is None else Checkpoints(state, file, every, minutes)
     listening = StopRequest() if stop is None else nullcontext(stop)

@@ -12,7 +12,6 @@ import lightning as L
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from poseact._utils.device import keep_freed_memory
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import open_folder
 from poseact.layers.synced import sync_norms
@@ -188,8 +187,6 @@ def train_recipe(
             data worker died; the results cannot be written.
     """
     machine = machine or Machine()
-    if not torch.cuda.is_available():
-        keep_freed_memory()
     out = Path(out)
     begun = _begun(recipe, out, resume)
     module = MultitaskTraining(_network(recipe), recipe)
