@@ -55,7 +55,7 @@ POINTS = 10
 def network_of(frames: int, fps: float) -> MultitaskNetwork:
     """The shipped pose network with an untrained action model."""
     network = poseact.create_model("tiny", labels=LABELS, person_square=True, frames=frames)
-    network.load_state_dict(poseact.load("tiny-open").state_dict(), strict=False)
+    network.load_state_dict(poseact.load("small-open").state_dict(), strict=False)
     assert isinstance(network, MultitaskNetwork)
     network.card = replace(network.card, fps=fps)
     return network.eval()

@@ -1,7 +1,7 @@
 """Put trained weights, with their scores, into the package as float16.
 
-    poseact eval-pose runs/tiny-open/tiny-open.safetensors recipes/tiny-open.yaml --out runs/score
-    python tools/ship_weights.py runs/tiny-open/tiny-open.safetensors runs/score/scores.json
+    poseact eval-pose runs/small-open/small-open.safetensors recipes/small-open.yaml --out score
+    python tools/ship_weights.py runs/small-open/small-open.safetensors score/scores.json
 
 They are named as the file is. Score them once more by that name, for the last digit may change, and
 put them in again with these scores, so that the header says what the card says.

@@ -1,8 +1,8 @@
 """Write the model card of a checkpoint from its header and its scores.
 
-    poseact eval-pose tiny-research recipes/tiny-research.yaml --out runs/score
-    python tools/write_card.py tiny-research runs/score/scores.json --pictures exercises \
-        -o docs/model-cards/tiny-research.md
+    poseact eval-pose small-open recipes/small-open.yaml --out runs/score
+    python tools/write_card.py small-open runs/score/scores.json --pictures exercises \
+        -o docs/model-cards/small-open.md
 
 Pictures are copied for the named data alone, for many photos may not be passed on.
 """

@@ -25,4 +25,4 @@ def predictor():
 
 @pytest.fixture(scope="session")
 def network():
-    return poseact.load("tiny-open")
+    return poseact.load("small-open")

@@ -138,7 +138,7 @@ def test_both_ways_are_kept_side_by_side(tmp_path, frames):
     with VideoWriter(video, 15, width, height) as writer:
         for frame in frames[:2]:
             writer.write(frame.image)
-    clips, network = [Clip(video, "a", "move", "a")], poseact.load("tiny-open")
+    clips, network = [Clip(video, "a", "move", "a")], poseact.load("small-open")
 
     def read(background):
         return extract(clips, network, tmp_path / "cache", background=background, device="cpu")

@@ -32,7 +32,7 @@ from poseact.clips.extract import extract
 from poseact.clips.folder import Clip
 
 cache, *videos = map(Path, sys.argv[1:])
-network = poseact.load("tiny-open")
+network = poseact.load("small-open")
 for video in videos:
     extract([Clip(video, video.name, "a", video.name, 0.0, math.inf)], network, cache, device="cpu")
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
@@ -215,7 +215,7 @@ class TestCache:
     def test_other_weights_or_pictures_are_read_anew(self, tmp_path, person, read):
         video = write_video(tmp_path / "a.mp4", person[:3])
         read(clip_of(video))
-        other = poseact.load("tiny-open")
+        other = poseact.load("small-open")
         with torch.no_grad():
             next(other.parameters()).mul_(1.01)
         assert read(clip_of(video), weights=other).frames == 3

@@ -36,7 +36,7 @@ from poseact.weights.checkpoint import load
 
 RECIPE = HeadRecipe(batch=8, action_blocks=1, pose_filters=4, pose_width=14)
 PLAN = TrainPlan(frames=8, fps=10.0, epochs=3, curve=False, recipe=RECIPE)
-POSE_RECIPE = ROOT / "recipes" / "tiny-open.yaml"
+POSE_RECIPE = ROOT / "recipes" / "small-open.yaml"
 ACTIONS = ("wave", "squat", "stand")
 
 
@@ -156,7 +156,7 @@ class TestTraining:
 
     def test_weights_of_other_joints(self, folder, tmp_path):
         with pytest.raises(PoseActError, match="find the joints of"):
-            train_actions(folder, tmp_path, replace(PLAN, weights="tiny-open"))
+            train_actions(folder, tmp_path, replace(PLAN, weights="small-open"))
 
     @pytest.mark.parametrize(
         ("changes", "message"),
@@ -212,7 +212,7 @@ class TestFilmed:
         assert set(report.scores["multi clip"].log_probabilities) == {
             *("pose", "appearance", "fused")
         }
-        network, source = load(report.weights), load("tiny-open")
+        network, source = load(report.weights), load("small-open")
         assert isinstance(network, MultitaskNetwork)
         ours = network.state_dict()
         for name, value in source.state_dict().items():
@@ -307,7 +307,7 @@ class TestEvaluation:
 
     def test_weights_of_a_pose_network(self, folder, tmp_path):
         with pytest.raises(PoseActError, match="know no actions"):
-            eval_actions("tiny-open", folder, tmp_path)
+            eval_actions("small-open", folder, tmp_path)
 
     def test_a_split_of_other_data(self, folder, trained, tmp_path):
         split = tmp_path / "split.csv"

@@ -340,7 +340,7 @@ def test_a_card_is_written_from_header_and_scores(tmp_path, recipe, monkeypatch)
 
 
 def test_eval_pose_names_the_data_there_is(recipe):
-    result = CliRunner().invoke(app, ["eval-pose", "tiny-research", str(recipe), "--data", "x"])
+    result = CliRunner().invoke(app, ["eval-pose", "small-open", str(recipe), "--data", "x"])
     assert isinstance(result.exception, PoseActError)
     assert "no validation data 'x'; choose from all, again" in str(result.exception)
 
@@ -351,10 +351,10 @@ def test_evaluation_reads_what_the_predictor_reads(shared):
         adapter="lsp-extended", root=str(shared / "data/lspet"), options={"images": (8001, 8020)}
     )
     samples = spec.read(PA16)
-    predictor = poseact.Predictor("tiny-research", device="cpu")
+    predictor = poseact.Predictor("small-open", device="cpu")
     crops = [evaluation_crop(s.image.read(), s, predictor.image_size) for s in samples]
     expected = predictor.crops(np.stack([crop.image for crop in crops])).joints
-    network = poseact.load("tiny-research")
+    network = poseact.load("small-open")
     found = predict_samples(network, samples, predictor.image_size)
     for crop, joints, pixels in zip(crops, expected, found.joints, strict=True):
         ours = pixels @ crop.matrix[:2, :2].T + crop.matrix[:2, 2]

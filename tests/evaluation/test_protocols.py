@@ -181,7 +181,7 @@ def test_the_table_says_what_is_missing(tmp_path, data):
 
 def test_weights_that_were_asked_for_must_be_there(tmp_path, data):
     with pytest.raises(PoseActError, match=r"Weights of cvpr18-pen were given, .* cvpr18-penn"):
-        reproduce([], data, tmp_path, weights={"cvpr18-pen": "tiny-open"})
+        reproduce([], data, tmp_path, weights={"cvpr18-pen": "small-open"})
     with pytest.raises(PoseActError, match="missing"):
         reproduce([], data, tmp_path, weights={"cvpr18-penn": str(tmp_path / "missing")})
 

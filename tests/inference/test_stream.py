@@ -152,7 +152,7 @@ def test_bad_pictures_and_times(network):
 
 def test_weights_without_actions(network):
     with pytest.raises(poseact.PoseActError, match="know no actions"):
-        poseact.Stream("tiny-open")
+        poseact.Stream("small-open")
     clips = poseact.create_model("tiny", labels=LABELS)
     with pytest.raises(poseact.PoseActError, match="know no actions of sequences"):
         poseact.Stream(clips)

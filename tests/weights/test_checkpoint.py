@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import poseact
@@ -262,3 +263,18 @@ def test_half_the_size_costs_half_the_digits(tmp_path):
     for name, tensor in network.state_dict().items():
         assert read[name].dtype == tensor.dtype
         torch.testing.assert_close(read[name], tensor, rtol=1e-3, atol=1e-6)
+
+
+def test_names_of_retired_weights_lead_to_their_successor(tmp_path):
+    with pytest.raises(poseact.PoseActError, match=r"tiny-open left .* give small-open"):
+        poseact.load("tiny-open")
+
+
+def test_a_checkpoint_from_before_the_pyramid_stem_still_loads(tmp_path):
+    path = poseact.save(poseact.create_model("tiny"), tmp_path / "old.safetensors")
+    with safe_open(path, "pt") as file:
+        header = json.loads(file.metadata()["poseact"])
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    del header["config"]["stem_width"]
+    save_file(state, path, {"poseact": json.dumps(header)})
+    assert poseact.load(path).config.stem == "light"

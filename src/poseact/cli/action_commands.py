@@ -32,7 +32,7 @@ def train_actions_command(
         typer.Option(help="What to look at (default both for videos, else the pose)."),
     ] = None,
     weights: Annotated[
-        str | None, typer.Option(help="Of the pose network (default tiny-open).")
+        str | None, typer.Option(help="Of the pose network (default small-open).")
     ] = None,
     kind: Annotated[
         str | None, typer.Option(help="Format of pose sequences (default: guessed).")

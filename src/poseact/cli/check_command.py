@@ -27,7 +27,7 @@ def check_command(
         "poseact-check.json"
     ),
     weights: Annotated[
-        str | None, typer.Option(help="Of the pose network (default tiny-open).")
+        str | None, typer.Option(help="Of the pose network (default small-open).")
     ] = None,
     cache: Annotated[
         Path | None,

@@ -26,7 +26,7 @@ def predict_command(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("poseact-out"),
     weights: Annotated[
-        str | None, typer.Option(help="Name of shipped weights (default tiny-open) or file.")
+        str | None, typer.Option(help="Name of shipped weights (default small-open) or file.")
     ] = None,
     boxes: Annotated[
         Path | None, typer.Option(help="CSV: source, frame, x0, y0, x1, y1 in px.")

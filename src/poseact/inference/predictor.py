@@ -34,7 +34,7 @@ from poseact.models.multitask import MultitaskNetwork
 from poseact.models.sequence import SequenceNetwork
 from poseact.weights.checkpoint import load
 
-DEFAULT_WEIGHTS = "tiny-open"
+DEFAULT_WEIGHTS = "small-open"
 
 MAX_COORDINATE_PX = 1e6
 

@@ -24,6 +24,9 @@ from poseact.skeleton import Skeleton
 from poseact.weights.catalogue import cached_file
 
 HEADER_KEY = "poseact"
+RETIRED = {"tiny-open": "small-open", "tiny-research": "small-open"}
+"""Weights of earlier versions, and those that replace them."""
+
 HALF = "float16"
 FORMAT = 1
 CONFIGS = {config.__name__: config for config in (MultitaskConfig, SPNetConfig, SequenceConfig)}
@@ -157,6 +160,11 @@ def _find(path_or_name: str | Path) -> Path:
     known = shipped_weights()
     if str(path_or_name) in known:
         return known[str(path_or_name)]
+    if str(path_or_name) in RETIRED:
+        raise PoseActError(
+            f"The weights {path_or_name} left the package with the network `small`; give "
+            f"{RETIRED[str(path_or_name)]}, and train actions on top of it again."
+        )
     raise PoseActError(
         f"There are no weights {str(path_or_name)!r}: neither a file nor a shipped name "
         f"({', '.join(known) or 'none'}); give a .safetensors file, or get published ones by "
