@@ -350,8 +350,8 @@ def test_evaluation_reads_what_the_predictor_reads(shared):
     spec = SourceSpec(
         adapter="lsp-extended", root=str(shared / "data/lspet"), options={"images": (8001, 8020)}
     )
-    samples = spec.read(PA16)
     predictor = poseact.Predictor("small-open", device="cpu")
+    samples = spec.read(predictor.skeleton)
     crops = [evaluation_crop(s.image.read(), s, predictor.image_size) for s in samples]
     expected = predictor.crops(np.stack([crop.image for crop in crops])).joints
     network = poseact.load("small-open")

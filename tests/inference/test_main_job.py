@@ -24,7 +24,7 @@ def test_demo_finds_a_person_in_almost_every_frame(tmp_path):
         assert (video.fps, video.width, video.height) == (15, 320, 320)
         assert len(list(video)) == 72
     visible = pq.read_table(report.parquet)["visible"].to_numpy(zero_copy_only=False)
-    assert visible.reshape(72, 16).mean() > 0.8
+    assert visible.mean() > 0.8
 
 
 def test_real_video_keeps_its_facts(shared, tmp_path):
@@ -47,8 +47,8 @@ def test_filmed_exercise_is_followed(shared, tmp_path):
     report = predict(source, tmp_path, draw=False)
     table = pq.read_table(report.parquet)
     visible = table["visible"].to_numpy(zero_copy_only=False)
-    assert visible.mean() > 0.8
-    centres = table["x"].to_numpy().reshape(-1, 16).mean(1)
+    assert visible.mean() > 0.65  # the bar and its discs hide arms and knees
+    centres = table["x"].to_numpy().reshape(len(visible) // 21, 21).mean(1)
     assert np.abs(np.diff(centres)).max() < 0.15 * 288  # no jumping about
 
 
@@ -62,7 +62,8 @@ def test_frames_without_times_run_at_the_nominal_rate(shared):
 def test_held_out_photos_are_read_without_a_box(shared):
     samples = read_blazepose(shared / "data" / "exercise_photos")[-40:]
     predictor = poseact.Predictor(device="cpu")
-    joints = np.stack([predictor.image(s.image.read())[0].joints[:, :2] for s in samples])
+    places = [predictor.skeleton.index(joint) for joint in PA16.joints]
+    joints = np.stack([predictor.image(s.image.read())[0].joints[places, :2] for s in samples])
     target = np.stack([sample.joints[:, :2] for sample in samples])
     visible = np.stack([sample.visible for sample in samples])
     result = pck(joints, target, visible, torso_size(target, visible, PA16), 0.2)

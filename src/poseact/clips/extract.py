@@ -40,10 +40,9 @@ DEFAULT_CACHE = Path("poseact-actions") / "cache"
 """Default folder of ``poseact train-actions`` for features."""
 
 NOBODY_BELOW = 0.07
-"""Clips whose heat maps are less sharp are taken to show nobody.
+"""Clips whose poses are less certain are taken to show nobody.
 
-With the shipped weights, pictures without contrast have 0.05, smooth noise 0.07, scenes without
-people 0.09 to 0.28 and filmed exercises 0.085 to 0.46: only certainly empty clips are left out.
+With the shipped weights, pictures without contrast and noise have 0.01 to 0.02.
 """
 
 

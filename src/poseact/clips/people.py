@@ -67,6 +67,7 @@ def find_people(predictor: Predictor, image: np.ndarray, window: Window) -> list
                 window,
                 width,
                 height,
+                predictor.sure,
             )
             or window
             for reading, window in zip(readings, windows, strict=True)

@@ -9,6 +9,10 @@ from poseact.media.crop import MIN_SIDE_PX, Box, Window, person_window, whole_wi
 SURE = 0.5
 """Confidence from which a joint counts as seen."""
 
+LIKELY = 0.2
+"""Probability of being right from which a joint says where the body is: one that is a little off
+does so too."""
+
 # Room around the joints besides their spread. Of 1.0, 1.05, 1.1, 1.25 and 1.4 all but the last two
 # find held-out exercise photos better than windows without spread; less room loses people in video.
 _MARGIN = 1.1
@@ -25,6 +29,7 @@ def closer_window(
     window: Window,
     width: int,
     height: int,
+    sure: float = SURE,
 ) -> Window | None:
     """The window to read a pose from next, given the pose read from this one.
 
@@ -39,11 +44,12 @@ def closer_window(
         window: What the pose was read from.
         width: Of the picture in px.
         height: Of the picture in px.
+        sure: Confidence from which a joint counts, see :attr:`Predictor.sure`.
 
     Returns:
         The window, or None where fewer than two joints are seen.
     """
-    seen = confidence >= SURE
+    seen = confidence >= sure
     if seen.sum() < 2:
         return None
     x, y, side = person_window(_bounds(joints[seen], spread[seen]), _MARGIN)
@@ -97,6 +103,7 @@ class PersonFollower:
         read_from: Window,
         width: int,
         height: int,
+        sure: float = SURE,
     ) -> None:
         """Move the window to a new pose.
 
@@ -107,8 +114,9 @@ class PersonFollower:
             read_from: The window that the pose was read from.
             width: Of the picture in px.
             height: Of the picture in px.
+            sure: Confidence from which a joint counts.
         """
-        target = closer_window(joints, confidence, spread, read_from, width, height)
+        target = closer_window(joints, confidence, spread, read_from, width, height, sure)
         if target is None or confidence.mean() < self.lost_below:
             self.window = None
             return

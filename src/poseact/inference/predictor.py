@@ -13,8 +13,9 @@ import torch
 from poseact._utils.device import on_device
 from poseact._utils.errors import PoseActError
 from poseact.actions.frame_pose import FramePose, PersonReading
-from poseact.inference.follow import SURE, PersonFollower, closer_window
+from poseact.inference.follow import LIKELY, SURE, PersonFollower, closer_window
 from poseact.layers.softargmax import gather_at_joints, spread_2d, window_confidence
+from poseact.losses import judged_joints
 from poseact.media import Frame, require_picture
 from poseact.media.crop import (
     DEPTH_RANGE_MM,
@@ -52,7 +53,8 @@ class CropReading(NamedTuple):
         joints: ``(N, J, D)``, x and y in [0, 1] of the crop and z in mm relative to the pelvis (to
             the network's root where there is no pelvis).
         confidence: ``(N, J)``.
-        sharpness: ``(N, J)`` in (0, 1], the share of a joint's heat map in its densest 2 x 2 cells.
+        sharpness: ``(N, J)`` in (0, 1], the confidence where that is the probability of being
+            right, else the share of a joint's heat map in its densest 2 x 2 cells.
         spread: ``(N, J, 2)`` standard deviation of a joint's place along x and y, in [0, 1] of the
             crop.
         appearance: ``(N, J, C)`` visual features gathered at the joints by their heat maps.
@@ -102,6 +104,16 @@ class Predictor:
             return self.device, self.network
 
         self.device, self.network = on_device(device, start)
+
+    @property
+    def judges(self) -> bool:
+        """Whether the confidence is the probability that a joint is right."""
+        return judged_joints(self.network) is not None
+
+    @property
+    def sure(self) -> float:
+        """Confidence from which a joint says where the body is."""
+        return LIKELY if self.judges else SURE
 
     @property
     def depth_unit(self) -> str | None:
@@ -183,7 +195,9 @@ class Predictor:
             (reading,) = self.read(frame.image, [window], number, time)
         height, width = frame.image.shape[:2]
         pose = reading.pose
-        follower.update(pose.joints, pose.confidence, reading.spread, window, width, height)
+        follower.update(
+            pose.joints, pose.confidence, reading.spread, window, width, height, self.sure
+        )
         return reading
 
     def _search(self, image: np.ndarray, frame: int, time: float) -> tuple[PersonReading, Window]:
@@ -196,7 +210,9 @@ class Predictor:
         (reading,) = self.read(image, [window], frame, time)
         for _ in range(_SEARCH_STEPS):
             pose, spread = reading.pose, reading.spread
-            closer = closer_window(pose.joints, pose.confidence, spread, window, width, height)
+            closer = closer_window(
+                pose.joints, pose.confidence, spread, window, width, height, self.sure
+            )
             if closer is None:
                 break
             window = closer
@@ -251,7 +267,8 @@ class Predictor:
         prediction = self.network(frames, num_blocks=self.num_blocks)
         joints, confidence, heatmaps = (part.squeeze(1) for part in prediction.pose)
         appearance = gather_at_joints(heatmaps, prediction.features.squeeze(1))
-        sharpness, spread = window_confidence(heatmaps), spread_2d(heatmaps)
+        sharpness = confidence if self.judges else window_confidence(heatmaps)
+        spread = spread_2d(heatmaps)
         points = joints.cpu().numpy()
         if self.has_depth:
             root = 0.5
