@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import signal
 import threading
 from types import FrameType
@@ -36,6 +38,21 @@ class StopRequest:
         if self._received:
             raise KeyboardInterrupt
         self._received = True
+
+
+def end_with_parent() -> None:
+    """In a worker process: end when the parent has ended, even if it was killed.
+
+    Workers that wait for their next job would otherwise wait for ever.
+    """
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def leave_signals_to_parent() -> None:

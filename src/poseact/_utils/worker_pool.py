@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import cv2
 
 from poseact._utils.errors import PoseActError
-from poseact._utils.interrupt import StopRequest, leave_signals_to_parent
+from poseact._utils.interrupt import StopRequest, end_with_parent, leave_signals_to_parent
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -170,6 +170,7 @@ class _Process:
     def start(cls, shared: _Shared[Any, Any]) -> None:
         """Prepare this process."""
         leave_signals_to_parent()
+        end_with_parent()
         cv2.setNumThreads(1)
         cls.shared = shared
 
