@@ -186,5 +186,6 @@ def finish_distributed(report: DistributedReport) -> None:
     if report.interrupted:
         console.print("Interrupted: the finished files are kept; the same command goes on.")
         raise typer.Exit(INTERRUPTED)
-    if report.failed:
+    # Where the folder was removed meanwhile, files that did not fail are not done either.
+    if report.done < report.files:
         raise typer.Exit(2)

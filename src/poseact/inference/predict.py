@@ -158,6 +158,9 @@ class _PredictionJob:
                 self.predict(item, Step(item.path, number, len(inputs), 0, None))
             except PoseActError as error:
                 self.report.failed[item.path] = str(error)
+            except Exception as error:  # noqa: BLE001 - one odd file must not stop the others
+                _log.debug("%s could not be predicted", item.path, exc_info=error)
+                self.report.failed[item.path] = f"{type(error).__name__}: {error}"
             if self.stop:
                 self.report.interrupted = True
                 break
