@@ -246,7 +246,7 @@ class TestFilmed:
         recipe = {
             "name": "small",
             "licence": "none",
-            "network": {"preset": "tiny"},
+            "network": {"preset": "small"},
             "data": {
                 "train": {"people": {**source, "options": {"images": [1, 4]}}},
                 "validation": {"held-out": {**source, "options": {"images": [5, 6]}}},
