@@ -16,6 +16,7 @@ from poseact.metrics import pck, torso_size
 from poseact.skeleton import PA16
 
 
+@pytest.mark.slow
 def test_demo_finds_a_person_in_almost_every_frame(tmp_path):
     report = demo(tmp_path)
     assert report.frames == 72
@@ -42,6 +43,7 @@ def test_real_video_keeps_its_facts(shared, tmp_path):
     assert (facts["width"], facts["height"]) == (960, 540)
 
 
+@pytest.mark.slow
 def test_filmed_exercise_is_followed(shared, tmp_path):
     source = sorted((shared / "data" / "clips" / "squats").glob("*.mp4"))[0]
     report = predict(source, tmp_path, draw=False)
@@ -59,6 +61,7 @@ def test_frames_without_times_run_at_the_nominal_rate(shared):
     np.testing.assert_allclose(times, np.arange(len(times)) / 15)
 
 
+@pytest.mark.slow
 def test_held_out_photos_are_read_without_a_box(shared):
     samples = read_blazepose(shared / "data" / "exercise_photos")[-40:]
     predictor = poseact.Predictor(device="cpu")

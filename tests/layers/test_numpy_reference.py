@@ -15,6 +15,7 @@ from poseact.layers.softargmax import (
     spatial_softmax,
     window_confidence,
 )
+from poseact.models.action import AppearanceStream, Fusion, PoseStream, classify
 from poseact.models.pose import PoseHead, PredictionBlock
 
 rng = np.random.default_rng(7)
@@ -197,6 +198,16 @@ def test_volumetric_head():
 # ------------------------------------------------------------------ one whole prediction block
 
 
+def with_statistics(module):
+    """The module in float64 with statistics and shifts that are not those of a fresh one."""
+    for part in module.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(part.running_mean)
+            torch.nn.init.uniform_(part.running_var, 0.5, 2)
+            torch.nn.init.normal_(part.bias)
+    return module.double().eval()
+
+
 def np_sepres(x, unit: SeparableResidual):
     relu = np.maximum(x, 0)
     conv = unit.main.conv
@@ -218,12 +229,7 @@ def np_act_conv_bn(x, unit):
 @pytest.mark.parametrize("size", [(8, 8), (7, 10)])
 def test_whole_prediction_block(size):
     block = PredictionBlock(channels=6, low_channels=4, maps=5, kernel=5, last=False)
-    block = block.double().eval()
-    for module in block.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.normal_(module.running_mean)
-            torch.nn.init.uniform_(module.running_var, 0.5, 2)
-            torch.nn.init.normal_(module.bias)
+    block = with_statistics(block)
     x = rng.normal(size=(6, *size))
 
     h = block.hourglass
@@ -250,3 +256,70 @@ def test_whole_prediction_block(size):
     close(output.refined[0], refined)
     close(output.logits[0], logits)
     close(block.reinject(output)[0], following)
+
+
+# ------------------------------------------------------------------ the action streams
+
+
+def np_conv_bn(x, unit):
+    return np_batch_norm(np_conv(x, unit.conv.weight.detach().numpy()), unit.bn)
+
+
+def np_max_min_pool(x):
+    return np_pool(x, 2, (2, 2), np.max, -np.inf) + np_pool(x, 2, (2, 2), np.min, np.inf)
+
+
+def np_action_blocks(x, blocks):
+    """``(C, T, J)`` features to the class maps of every block, each re-injected into the next."""
+    outputs = []
+    for k, block in enumerate(blocks):
+        if k:
+            previous = blocks[k - 1].reinjection
+            x = x + np_act_conv_bn(np_up2(outputs[-1], *x.shape[1:]), previous)
+        first, second = block.residual
+        x = x + np_act_conv_bn(np_act_conv_bn(x, first), second)
+        refined = np_act_conv_bn(x, block.refine)
+        pooled = np.maximum(np_max_min_pool(refined), 0)
+        outputs.append(np_conv(pooled, block.to_maps.weight.detach().numpy()))
+        x = x + refined
+    return outputs
+
+
+@pytest.mark.parametrize(("frames", "joints"), [(8, 6), (5, 7)])
+def test_pose_stream(frames, joints):
+    stream = with_statistics(PoseStream(2, filters=2, width=7, num_actions=3, num_blocks=2))
+    x = rng.normal(size=(frames, joints, 2))
+    image = x.transpose(2, 0, 1)
+    entry = np.concatenate([np.maximum(np_conv_bn(image, unit), 0) for unit in stream.entry])
+    narrow, wide = stream.long
+    long = np_conv_bn(np_conv_bn(entry, narrow), wide)
+    entry = np_max_min_pool(np.concatenate((np_conv_bn(entry, stream.short), long)))
+    wanted = np_action_blocks(entry, list(stream.blocks.blocks))
+    for maps, expected in zip(stream(tensor(x)[None]), wanted, strict=True):
+        close(maps[0], expected)
+
+
+def test_appearance_stream():
+    stream = with_statistics(AppearanceStream(5, channels=8, num_actions=3, num_blocks=2))
+    x = rng.normal(size=(6, 7, 5))  # (T, J, C)
+    entry = np_pool(np_conv_bn(x.transpose(2, 0, 1), stream.entry), 2, (2, 2), np.max, -np.inf)
+    wanted = np_action_blocks(entry, list(stream.blocks.blocks))
+    for maps, expected in zip(stream(tensor(x)[None]), wanted, strict=True):
+        close(maps[0], expected)
+
+
+def test_fusion_weighs_the_streams_across_classes():
+    fusion = Fusion(3).double()
+    poses, appearance = rng.normal(size=(2, 3, 4, 5))
+    close(fusion(tensor(poses)[None], tensor(appearance)[None])[0], poses + appearance)
+    wanted = np.zeros_like(poses)
+    for stream, maps in ((fusion.pose, poses), (fusion.appearance, appearance)):
+        for convolution in stream:
+            torch.nn.init.normal_(convolution.weight)
+        scaled = np_depthwise(maps, stream.depthwise.weight.detach().numpy())
+        wanted += np_conv(scaled, stream.pointwise.weight.detach().numpy())
+    fused = fusion(tensor(poses)[None], tensor(appearance)[None])
+    close(fused[0], wanted)
+    scores = wanted.max((1, 2)) + wanted.min((1, 2))
+    probabilities = np.exp(scores) / np.exp(scores).sum()
+    close(classify(fused).log_probabilities[0].exp(), probabilities)
