@@ -118,6 +118,7 @@ def test_predict_one_video_has_its_facts(tmp_path, weights):
     np.testing.assert_allclose(times[::16], np.arange(7) / 25, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_unreadable_files_do_not_stop_the_others(folder, weights, tmp_path):
     (folder / "broken.jpg").write_bytes(b"no picture")
     (folder / "broken.mp4").write_bytes(b"no video")
@@ -313,6 +314,7 @@ def test_output_that_is_a_file(tmp_path, weights):
     assert (tmp_path / "taken").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_names_with_brackets_are_printed_as_they_are(tmp_path, weights):
     write_image(tmp_path / "a [red] [x].png", noise(0))
     (tmp_path / "b [x].jpg").write_bytes(b"")
@@ -323,6 +325,7 @@ def test_names_with_brackets_are_printed_as_they_are(tmp_path, weights):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_interruption_keeps_what_was_done(tmp_path, weights):
     source, out = write_video(tmp_path / "long.mp4", frames=400), tmp_path / "out"
     process = subprocess.Popen(

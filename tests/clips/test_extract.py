@@ -190,6 +190,7 @@ class TestBadVideos:
             edge = sides[0][0].shape[1]
             assert x < edge if name == "left" else x > edge
 
+    @pytest.mark.slow
     def test_memory_is_bounded_for_4k(self, tmp_path, person):
         """What a longer video needs more is less than four of its pictures."""
         frames = [cv2.resize(image, (3840, 2160)) for image in person[:4]]
@@ -245,6 +246,7 @@ class TestCache:
         with pytest.raises(PoseActError, match="is a file"):
             read(clip_of(video))
 
+    @pytest.mark.slow
     def test_processes_give_the_same(self, tmp_path, person, read):
         (tmp_path / "zero.mp4").touch()
         clips = [clip_of(write_video(tmp_path / f"{i}.mp4", person[i : i + 3])) for i in range(2)]
@@ -264,6 +266,7 @@ class TestCache:
             extract([], cache_dir=tmp_path, workers=0)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on(tmp_path, person, read):
     clips = [clip_of(write_video(tmp_path / f"{i}.mp4", person[i : i + 4])) for i in range(3)]
 

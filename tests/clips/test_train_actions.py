@@ -137,6 +137,7 @@ class TestTraining:
         assert [point["per_class"] for point in curve] == [2, 3]
         assert [point["clips"] for point in curve] == [6, 9]
 
+    @pytest.mark.slow
     def test_a_stopped_run_goes_on_and_ends_the_same(self, folder, tmp_path):
         def interrupt(stage, done, total):
             if (stage, done) == ("training, heads", 2):
@@ -206,6 +207,7 @@ class TestTraining:
             train_actions(few, tmp_path / "out", PLAN)
 
 
+@pytest.mark.slow
 class TestFilmed:
     def test_both_streams_are_trained_and_scored(self, filmed):
         _, report = filmed
@@ -315,6 +317,7 @@ class TestEvaluation:
         with pytest.raises(PoseActError, match="elsewhere"):
             eval_actions(trained.weights, folder, tmp_path, split=split)
 
+    @pytest.mark.slow
     def test_options_are_checked_before_the_videos_are_read(self, filmed, tmp_path, monkeypatch):
         def read(*_, **__):
             raise AssertionError
@@ -333,6 +336,7 @@ class TestEvaluation:
             with pytest.raises(PoseActError, match=message):
                 eval_actions(report.weights, root, tmp_path / "out", **options)
 
+    @pytest.mark.slow
     def test_only_the_clips_of_the_split_are_read(self, filmed, tmp_path):
         root, report = filmed
         found = eval_actions(

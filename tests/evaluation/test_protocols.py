@@ -141,6 +141,7 @@ def shortened(tmp_path, data, monkeypatch):
 
 
 @pytest.mark.parametrize("name", STAGES)
+@pytest.mark.slow
 def test_a_recipe_runs_resumes_and_fills_its_table(name, shortened, data, tmp_path):
     path, changes = shortened(name)
     out = tmp_path / "run"
@@ -196,6 +197,7 @@ def test_a_row_of_other_weights_is_not_run(tmp_path, data):
 
 
 @pytest.mark.parametrize("preset", FIXTURES)
+@pytest.mark.slow
 def test_published_networks_fill_their_tables(preset, shared, data, tmp_path):
     keras_file, checkpoint = tmp_path / "weights.h5", tmp_path / "weights.safetensors"
     write_keras_file(shared, FIXTURES[preset], keras_file)

@@ -92,6 +92,7 @@ def stamps(root):
 
 
 @pytest.mark.usefixtures("_cluster")
+@pytest.mark.slow
 def test_a_killed_worker_loses_no_file_and_repeats_none(weights, tmp_path):
     source = write_collection(tmp_path / "videos")
     (source / "broken.mp4").write_bytes(b"no video")
@@ -139,6 +140,7 @@ def test_a_killed_worker_loses_no_file_and_repeats_none(weights, tmp_path):
     assert {path: after[path] for path in before} == before
 
 
+@pytest.mark.slow
 def test_a_stopped_command_goes_on_and_ends_doing_nothing(weights, tmp_path, request):
     source, folder = write_collection(tmp_path / "videos"), JobFolder(tmp_path / "out")
     command = [sys.executable, "-m", "poseact", "predict", str(source), "--out", str(folder.root)]
@@ -178,6 +180,7 @@ def make_worker(tmp_path, weights, run="this run"):
     return worker.FileWorker(job), folder
 
 
+@pytest.mark.slow
 def test_tables_are_those_of_predict(weights, tmp_path):
     root = tmp_path / "videos"
     write_video(root / "clip.mp4", 30)
@@ -197,6 +200,7 @@ def test_tables_are_those_of_predict(weights, tmp_path):
     assert folder.segments("clip.mp4").read_text() == report.segments.read_text()
 
 
+@pytest.mark.slow
 def test_boxes_are_read_instead_of_one_person_followed(weights, tmp_path):
     write_video(tmp_path / "videos" / "clip.mp4", 4)
     files, folder = make_worker(tmp_path, weights)
@@ -219,6 +223,7 @@ def started(name, attempts, run="this run"):
         (started("clip.mp4", worker.ATTEMPTS, "another run"), "done", 1),
     ],
 )
+@pytest.mark.slow
 def test_a_file_that_ends_its_workers_is_given_up(former, status, attempts, weights, tmp_path):
     write_video(tmp_path / "videos" / "clip.mp4", 4)
     files, folder = make_worker(tmp_path, weights)
@@ -230,6 +235,7 @@ def test_a_file_that_ends_its_workers_is_given_up(former, status, attempts, weig
     assert folder.poses("clip.mp4").exists() == (status == "done")
 
 
+@pytest.mark.slow
 def test_a_finished_file_is_not_read_again_in_the_same_run(weights, tmp_path):
     files, folder = make_worker(tmp_path, weights)
     record = FileRecord("gone.mp4", "done", "this run", 1, 9, "host:1", 3)

@@ -158,6 +158,7 @@ def test_weights_without_actions(network):
         poseact.Stream(clips)
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_over_a_long_run(network, monkeypatch):
     """100,000 frames, about an hour at 30 fps; what only computes is replaced."""
     stream = poseact.Stream(network, device="cpu")

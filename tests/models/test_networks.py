@@ -272,6 +272,7 @@ def test_unknown_preset():
 
 
 @pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.slow
 def test_presets_can_be_trained(preset):
     network = poseact.create_model(preset).train()
     assert_all_gradients_finite(network, clip(2, 2, 64))

@@ -53,6 +53,7 @@ class TestShards:
         assert (tmp_path / "train-00000.tar").stat().st_mtime_ns == kept
         assert contents(tmp_path) == contents(whole)
 
+    @pytest.mark.slow
     def test_workers_make_the_same_bytes(self, whole, tmp_path):
         seen = []
         make_synthetic(tmp_path, **SMALL, workers=2, on_images=lambda done, _: seen.append(done))
@@ -60,6 +61,7 @@ class TestShards:
         assert max(seen) == 6
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.slow
     def test_signal_keeps_whole_shards_alone(self, whole, tmp_path, number):
         def interrupt(done: int, _: int) -> None:
             if done == 3:

@@ -115,6 +115,7 @@ def test_windows_change_from_pass_to_pass_and_repeat_with_the_seed(recipe):
     assert len(of_one) > 1
 
 
+@pytest.mark.slow
 def test_poses_and_actions_are_learned_together(recipe, tmp_path):
     (report,) = train(recipe(), tmp_path / "run", machine=QUIET)
     assert report.finished
@@ -142,6 +143,7 @@ def test_actions_alone_leave_the_pose_as_it_is(recipe, tmp_path):
     assert all(key.startswith("action_model") for key in changed)
 
 
+@pytest.mark.slow
 def test_stages_follow_each_other_and_resume(recipe, tmp_path):
     content = yaml.safe_load(recipe().read_text())
     people, penn = content["data"]["train"].values()
@@ -190,6 +192,7 @@ def test_changes_from_the_command_line(recipe, tmp_path):
         run(["train", str(path), "--set", "steps"])
 
 
+@pytest.mark.slow
 def test_two_processes_go_through_the_stages_together(recipe, tmp_path):
     stages = {"pose": {"learn": ["pose"]}, "joint": {"turns": [["people"], ["penn"]]}}
     path = recipe(stages=stages, steps=2, batch=2)
@@ -258,6 +261,7 @@ def test_an_unknown_action_is_refused(recipe):
         PoseData(stage, workers=0).setup("fit")
 
 
+@pytest.mark.slow
 def test_a_network_may_begin_with_more_blocks_and_other_labels(recipe, tmp_path):
     changes = {**NETWORK["changes"], "labels": [], "num_blocks": 3}
     first = poseact.create_model("tiny", **changes)

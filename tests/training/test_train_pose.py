@@ -85,6 +85,7 @@ def interrupt():
     os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_a_run_learns_and_leaves_weights_record_and_picture(recipe, tmp_path):
     path = recipe(steps=30, loss={"weights": {"heatmap": 0}}, optimiser={"lr": 0.01})
     report = train_pose(path, tmp_path / "run", machine=QUIET)
@@ -99,6 +100,7 @@ def test_a_run_learns_and_leaves_weights_record_and_picture(recipe, tmp_path):
     assert set(report.scores) == {"held-out"}
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_exactly(recipe, tmp_path):
     path = recipe()
     whole = train_pose(path, tmp_path / "whole", machine=QUIET)
@@ -123,6 +125,7 @@ def same_weights(first: Path, second: Path) -> bool:
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.slow
 def test_a_killed_run_goes_on_exactly_from_a_checkpoint_on_the_way(recipe, tmp_path, accumulate):
     path = recipe(checkpoint_minutes=1e-9, accumulate=accumulate, sizes=[[0, 32], [0.5, 64]])
     out, killed = tmp_path / "whole", tmp_path / "killed"
@@ -137,6 +140,7 @@ def test_a_killed_run_goes_on_exactly_from_a_checkpoint_on_the_way(recipe, tmp_p
     assert same_weights(whole.weights, resumed.weights)
 
 
+@pytest.mark.slow
 def test_a_finished_run_that_is_resumed_stays_as_it_is(recipe, tmp_path):
     path, out = recipe(), tmp_path / "run"
     first = train_pose(path, out, machine=QUIET)
@@ -148,6 +152,7 @@ def test_a_finished_run_that_is_resumed_stays_as_it_is(recipe, tmp_path):
     assert again.scores == first.scores
 
 
+@pytest.mark.slow
 def test_an_interrupted_accumulation_goes_on_exactly(recipe, tmp_path):
     path = recipe(accumulate=2)
     whole = train_pose(path, tmp_path / "whole", machine=QUIET)
@@ -158,6 +163,7 @@ def test_an_interrupted_accumulation_goes_on_exactly(recipe, tmp_path):
     assert same_weights(whole.weights, resumed.weights)
 
 
+@pytest.mark.slow
 def test_a_terminated_process_keeps_its_state(recipe, tmp_path):
     out = tmp_path / "run"
     command = [sys.executable, "-m", "poseact", "train-pose", str(recipe(steps=100000))]
@@ -196,6 +202,7 @@ def test_a_run_is_not_overwritten_and_not_changed_on_the_way(recipe, tmp_path):
         assert len(str(caught.value).removeprefix(str(out))) < 100
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_checkpoint_before(recipe, tmp_path, caplog):
     path, out = recipe(checkpoint_minutes=1e-9), tmp_path / "run"
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -215,6 +222,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(recipe, tmp_path, caplog):
     assert train_pose(path, out, resume=True, machine=QUIET).finished
 
 
+@pytest.mark.slow
 def test_a_killed_worker_ends_the_run_with_its_state_kept(recipe, tmp_path):
     def kill_workers():
         for worker in multiprocessing.active_children():
@@ -230,6 +238,7 @@ def test_a_killed_worker_ends_the_run_with_its_state_kept(recipe, tmp_path):
     assert f"up to step {state['global_step']}." in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_within_a_step_does_not_spoil_it(recipe, tmp_path, monkeypatch):
     step = MultitaskTraining.training_step
 
@@ -290,6 +299,7 @@ def test_missing_and_damaged_pictures(recipe, tmp_path):
         train_pose(recipe(data={"train": {"few": source}}), tmp_path / "run2", machine=QUIET)
 
 
+@pytest.mark.slow
 def test_a_damaged_picture_among_many_is_skipped_and_counted(recipe, tmp_path):
     root = tmp_path / "many"
     write_lsp_people(root, 100)
@@ -318,6 +328,7 @@ def test_accumulated_batches_are_steps(recipe, tmp_path):
     assert list(losses(report.out)) == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_first_weights_must_fit(recipe, tmp_path):
     weights = train_pose(recipe(steps=1), tmp_path / "run", machine=QUIET).weights
     network = {"preset": "tiny", "changes": {"channels": 16, "low_channels": 16, "image_size": 32}}
@@ -358,6 +369,7 @@ def test_a_command_without_its_extra_says_what_to_install(recipe, monkeypatch, c
     assert "pip install 'poseact[train]'" in message
 
 
+@pytest.mark.slow
 def test_batches_without_a_joint_are_survived(recipe, tmp_path):
     beside = {"beside": 1, "wide": 0, "scale": [2, 2], "translation": 0}
     report = train_pose(recipe(augment=beside, batch=2), tmp_path / "run", machine=QUIET)
@@ -368,6 +380,7 @@ def test_batches_without_a_joint_are_survived(recipe, tmp_path):
     assert all(np.isfinite(float(row["loss"])) for row in rows)
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_does_from_the_doubled_batch(recipe, tmp_path):
     fields = {"optimiser": {"name": "sgd", "lr": 0.01, "ema": None}, "steps": 4}
     one = train_pose(recipe(batch=4, **fields), tmp_path / "one", machine=QUIET)
@@ -385,6 +398,7 @@ def test_two_processes_learn_what_one_does_from_the_doubled_batch(recipe, tmp_pa
         torch.testing.assert_close(weights[key], value, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_program_whose_training_failed_can_end(recipe, tmp_path, people):
     # With the error kept, the loader and its process live to the end of the program.
     shutil.copytree(people, tmp_path / "damaged")
