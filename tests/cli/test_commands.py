@@ -15,11 +15,12 @@ from fractions import Fraction
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import typer
 
 import poseact
 from helpers.keras_files import write_keras
 from poseact._utils.interrupt import StopRequest
-from poseact.cli import main
+from poseact.cli import app, main
 from poseact.data.pose_table import COLUMNS
 from poseact.inference.boxes import read_boxes
 from poseact.inference.predict import predict
@@ -418,6 +419,18 @@ def test_help_lists_the_commands():
     assert result.returncode == 0
     for command in ("predict", "demo", "import-keras", "weights"):
         assert command in result.stdout
+
+
+def commands(group):
+    """All commands of a group and of the groups in it."""
+    for command in group.commands.values():
+        yield from commands(command) if hasattr(command, "commands") else (command,)
+
+
+def test_help_explains_every_parameter():
+    for command in commands(typer.main.get_command(app)):
+        command.get_help(command.make_context(command.name, [], resilient_parsing=True))
+        assert not [parameter.name for parameter in command.params if not parameter.help]
 
 
 def test_version():

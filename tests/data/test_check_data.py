@@ -222,4 +222,4 @@ def test_pack_command_refuses_videos_of_stills(mpii, tmp_path):
 def test_pack_command_refuses_options_without_a_value(mpii, tmp_path):
     result = run("data", "pack", "mpii", mpii, tmp_path / "packed", "--option", "single_person")
     assert isinstance(result.exception, PoseActError)
-    assert "a name and a value in YAML" in str(result.exception)
+    assert "NAME=VALUE" in str(result.exception)

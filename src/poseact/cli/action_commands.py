@@ -13,12 +13,18 @@ from rich.progress import TaskID
 
 from poseact._utils.errors import PoseActError
 from poseact.cli.app import INTERRUPTED, app, make_console, make_progress
+from poseact.cli.explained import explained_by, given
 from poseact.cli.train_commands import named_table
 
 SHOWN_NOTES = 10
 
 
-@app.command("train-actions")
+@app.command(
+    "train-actions",
+    cls=explained_by(
+        "poseact.clips.train_actions.train_actions", "poseact.clips.train_plan.TrainPlan"
+    ),
+)
 def train_actions_command(
     source: Annotated[
         Path,
@@ -26,50 +32,38 @@ def train_actions_command(
             help="A folder of videos for each action, a folder with clips.csv, or pose sequences."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("poseact-actions"),
-    streams: Annotated[
-        Literal["both", "pose"] | None,
-        typer.Option(help="What to look at (default both for videos, else the pose)."),
-    ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="Of the pose network (default small-open).")
-    ] = None,
-    kind: Annotated[
-        str | None, typer.Option(help="Format of pose sequences (default: guessed).")
-    ] = None,
+    out: Path = Path("poseact-actions"),
+    streams: Literal["both", "pose"] | None = None,
+    weights: str | None = None,
+    kind: str | None = None,
     frames: Annotated[int | None, typer.Option(help="Frames of a window.")] = None,
     fps: Annotated[float | None, typer.Option(help="Frames per second of a window.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Rounds of every training.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the split and of all chance.")] = 0,
-    test: Annotated[float, typer.Option(help="Share of the recordings kept for the test.")] = 0.3,
-    curve: Annotated[
-        bool, typer.Option(help="Train on fewer clips too, for the learning curve.")
-    ] = True,
+    epochs: int | None = None,
+    seed: int | None = None,
+    test: float | None = None,
+    curve: bool = True,
     finetune: Annotated[
         Path | None,
-        typer.Option(help="Recipe of pose data: train the whole network at last, pose kept."),
+        typer.Option(help="Recipe of pose data, to finally train the whole network end to end."),
     ] = None,
-    cache: Annotated[
-        Path | None, typer.Option(help="Folder for what is read of videos (default OUT/cache).")
-    ] = None,
-    workers: Annotated[int, typer.Option(help="Processes that read videos.")] = 1,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, … for the videos.")] = None,
+    cache: Path | None = None,
+    workers: int | None = None,
+    device: str | None = None,
 ) -> None:
     """Train an action recogniser on clips of your own."""
     from poseact.clips.train_actions import TrainPlan, train_actions
     from poseact.evaluation.action_report import accuracy_rows
 
     plan = TrainPlan(
-        streams, weights, kind, frames, fps, epochs, seed, test, curve, finetune=finetune
+        **given(streams=streams, weights=weights, kind=kind, frames=frames, fps=fps),
+        **given(epochs=epochs, seed=seed, test=test, curve=curve, finetune=finetune),
     )
     with Stages() as stages:
         report = train_actions(
             source,
             out,
             plan,
-            cache=cache,
-            workers=workers,
-            device=device,
+            **given(cache=cache, workers=workers, device=device),
             on_stage=stages.update,
         )
     console = make_console()
@@ -83,58 +77,45 @@ def train_actions_command(
     console.print(f"Which clip was in which part: {report.split}")
 
 
-@app.command("eval-actions")
+@app.command(
+    "eval-actions",
+    cls=explained_by(
+        "poseact.clips.eval_actions.eval_actions",
+        "poseact.evaluation.action_evaluation.ActionProtocol",
+    ),
+)
 def eval_actions_command(
     weights: Annotated[str, typer.Argument(help="File that 'poseact train-actions' wrote.")],
-    source: Annotated[Path, typer.Argument(help="Clips, as of train-actions.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("poseact-eval"),
+    source: Annotated[Path, typer.Argument(help="Clips, as for train-actions.")],
+    out: Path = Path("poseact-eval"),
     crop: Annotated[
         Literal["multi", "centre"], typer.Option(help="Windows over the clip, or in its middle.")
     ] = "multi",
-    flip: Annotated[bool, typer.Option("--flip", help="Average with the mirrored clip.")] = False,
-    split: Annotated[
-        Path | None, typer.Option(help="split.csv of a training, to score its test clips.")
-    ] = None,
-    part: Annotated[
-        Literal["train", "test"] | None, typer.Option(help="Score this part (default all clips).")
-    ] = None,
+    flip: Annotated[bool, typer.Option("--flip")] = False,
+    split: Path | None = None,
+    part: Literal["train", "test"] | None = None,
     group: Annotated[
-        list[str] | None, typer.Option(help="NAME=ACTION,ACTION,… to score by themselves too.")
+        list[str] | None, typer.Option(help="NAME=ACTION,ACTION,…, to score separately too.")
     ] = None,
-    background: Annotated[
-        Literal["keep", "blank"],
-        typer.Option(help="Read videos as they are, or grey outside the person's box."),
-    ] = "keep",
-    kind: Annotated[
-        str | None, typer.Option(help="Format of pose sequences (default: guessed).")
-    ] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(help="Folder for what is read of videos (default that of training)."),
-    ] = None,
-    workers: Annotated[int, typer.Option(help="Processes that read videos.")] = 1,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, … for the videos.")] = None,
+    background: Literal["keep", "blank"] | None = None,
+    kind: str | None = None,
+    cache: Path | None = None,
+    workers: int | None = None,
+    device: str | None = None,
 ) -> None:
     """Score trained actions on labelled clips."""
     from poseact.clips.eval_actions import eval_actions
-    from poseact.clips.extract import DEFAULT_CACHE
     from poseact.evaluation.action_evaluation import ActionProtocol
     from poseact.evaluation.action_report import accuracy_rows
 
+    options = given(kind=kind, split=split, part=part, background=background, cache=cache)
     with Stages() as stages:
         report = eval_actions(
-            weights,
-            source,
-            out,
+            *(weights, source, out),
             protocol=ActionProtocol(crop, flip),
-            kind=kind,
-            split=split,
-            part=part,
             groups=read_groups(group or ()),
-            background=background,
-            cache=cache or DEFAULT_CACHE,
-            workers=workers,
-            device=device,
+            **options,
+            **given(workers=workers, device=device),
             on_stage=stages.update,
         )
     console = make_console()

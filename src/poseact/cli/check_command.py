@@ -10,6 +10,7 @@ from rich.table import Table
 
 from poseact.cli.action_commands import Stages
 from poseact.cli.app import INTERRUPTED, app, make_console
+from poseact.cli.explained import explained_by, given
 
 if TYPE_CHECKING:
     from poseact.clips.check_clips import CheckReport
@@ -18,7 +19,7 @@ SHOWN = 5
 """Findings of each kind that are printed."""
 
 
-@app.command("check")
+@app.command("check", cls=explained_by("poseact.clips.check_clips.check_clips"))
 def check_command(
     folder: Annotated[
         Path, typer.Argument(help="A folder of videos for each action, or one with clips.csv.")
@@ -26,31 +27,24 @@ def check_command(
     out: Annotated[Path, typer.Option(help="JSON file for the whole report.")] = Path(
         "poseact-check.json"
     ),
-    weights: Annotated[
-        str | None, typer.Option(help="Of the pose network (default small-open).")
-    ] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(help="Folder for the poses (default that of train-actions)."),
-    ] = None,
+    weights: Annotated[str | None, typer.Option(help="Weights of the pose network.")] = None,
+    cache_dir: Annotated[Path | None, typer.Option("--cache")] = None,
     people: Annotated[
         bool, typer.Option(help="Look for people; without, only the files are looked at.")
     ] = True,
-    workers: Annotated[int, typer.Option(help="Processes that read poses.")] = 1,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, …")] = None,
+    workers: int | None = None,
+    device: str | None = None,
 ) -> None:
     """Look through the clips of a folder before training on them."""
     from poseact.clips.check_clips import check_clips
-    from poseact.clips.extract import DEFAULT_CACHE
-    from poseact.inference.predictor import DEFAULT_WEIGHTS
 
+    options = given(weights=weights, cache_dir=cache_dir, workers=workers, device=device)
+    if not people:
+        options["weights"] = None
     with Stages() as videos:
         report = check_clips(
             folder,
-            (weights or DEFAULT_WEIGHTS) if people else None,
-            cache or DEFAULT_CACHE,
-            workers=workers,
-            device=device,
+            **options,
             on_step=lambda step: videos.update("videos", step.files, step.of),
         )
     report.write_json(out)

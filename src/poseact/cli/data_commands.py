@@ -9,16 +9,15 @@ import typer
 from rich.table import Table
 
 from poseact.cli.app import INTERRUPTED, Rate, app, make_console, make_progress
+from poseact.cli.explained import explained_by, given
 
 
-@app.command("inspect")
+@app.command("inspect", cls=explained_by("poseact.training.inspect_recipe.inspect_recipe"))
 def inspect_command(
-    recipe: Annotated[Path, typer.Argument(help="Recipe (.yaml) whose data to look at.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("poseact-inspect"),
-    count: Annotated[int, typer.Option(help="Augmented samples in the picture.")] = 48,
-    read_images: Annotated[
-        bool, typer.Option(help="Decode every picture; without, labels alone are checked.")
-    ] = True,
+    recipe: Path,
+    out: Path = Path("poseact-inspect"),
+    count: int = 48,
+    read_images: bool = True,
 ) -> None:
     """Draw augmented training samples of a recipe and list faults of the labels."""
     from poseact.training.inspect_recipe import inspect_recipe
@@ -43,37 +42,36 @@ def inspect_command(
     console.print(f"All faults: {report.faults_csv}")
 
 
-@app.command("make-synthetic")
+@app.command("make-synthetic", cls=explained_by("poseact.synthetic.make.make_synthetic"))
 def make_synthetic_command(
-    out: Annotated[Path, typer.Argument(help="Folder for the data set, new or to be completed.")],
-    count: Annotated[int, typer.Option(help="Pictures.")],
-    seed: Annotated[int, typer.Option(help="Of all chance.")] = 0,
-    part: Annotated[
-        Literal["train", "validation"], typer.Option(help="They share no body or motion.")
-    ] = "train",
-    size: Annotated[int, typer.Option(help="Longest side of the pictures in px.")] = 224,
-    shard_size: Annotated[int, typer.Option(help="Pictures per file.")] = 500,
-    clip_length: Annotated[int, typer.Option(help="Frames of one motion in a row.")] = 1,
-    backgrounds: Annotated[
-        Path | None, typer.Option(help="Folder of photos without people, put behind the person.")
-    ] = None,
-    workers: Annotated[int, typer.Option(help="Processes.")] = 1,
+    out: Path,
+    count: Annotated[int, typer.Option()],
+    seed: int | None = None,
+    part: Literal["train", "validation"] | None = None,
+    size: int | None = None,
+    shard_size: int | None = None,
+    clip_length: int | None = None,
+    backgrounds: Path | None = None,
+    workers: int | None = None,
 ) -> None:
     """Render people in all poses with exact joints, depths and cameras."""
     from poseact.synthetic.make import make_synthetic
 
+    options = given(
+        seed=seed,
+        part=part,
+        size=size,
+        shard_size=shard_size,
+        clip_length=clip_length,
+        backgrounds=backgrounds,
+        workers=workers,
+    )
     with make_progress(Rate()) as progress:
         task = progress.add_task("pictures", total=count, unit="pictures/s")
         report = make_synthetic(
             out,
             count=count,
-            seed=seed,
-            part=part,
-            size=size,
-            shard_size=shard_size,
-            clip_length=clip_length,
-            backgrounds=backgrounds,
-            workers=workers,
+            **options,
             on_images=lambda done, total: progress.update(task, completed=done, total=total),
         )
     make_console().print(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from poseact._utils.errors import PoseActError
 from poseact.cli.app import INTERRUPTED, Rate, app, make_console, make_progress
+from poseact.cli.explained import explained_by, given
+from poseact.cli.train_commands import parsed_changes
 
 if TYPE_CHECKING:
     from poseact.data.check_data import Count, DataReport
@@ -23,23 +25,21 @@ group = typer.Typer(
 app.add_typer(group, name="data")
 
 
-@group.command("check")
+@group.command("check", cls=explained_by("poseact.data.check_data.check_data"))
 def check_data_command(
     name: Annotated[
         str, typer.Argument(help="mpii, human36m, penn-action, ntu, jhmdb or mpi-inf-3dhp.")
     ],
-    folder: Annotated[Path, typer.Argument(help="Folder of the data set.")],
-    out: Annotated[Path, typer.Option(help="Folder for the report and the picture.")] = Path(
-        "poseact-data-check"
-    ),
+    root: Annotated[Path, typer.Argument(metavar="FOLDER")],
+    out: Path = Path("poseact-data-check"),
 ) -> None:
-    """Say what of a data set is there and what is missing, and draw nine samples."""
+    """List what of a data set is there and what is missing, and draw nine samples."""
     from poseact.data.check_data import REPORT, check_data
 
     console = make_console()
     with console.status("") as status:
-        report = check_data(name, folder, out, on_step=status.update)
-    _tell(report)
+        report = check_data(name, root, out, on_step=status.update)
+    _print_report(report)
     if report.picture is not None:
         console.print(f"Samples with their joints: {report.picture}")
     console.print(f"Whole report: {out / REPORT}")
@@ -47,7 +47,7 @@ def check_data_command(
         raise typer.Exit(2)
 
 
-def _tell(report: DataReport) -> None:
+def _print_report(report: DataReport) -> None:
     console = make_console()
     table = Table("", "found", "official", "", title=f"{report.name}: {report.root}")
     for count in report.counts:
@@ -67,11 +67,11 @@ def _verdict(count: Count) -> str:
     return {True: "complete", False: "differs", None: ""}[count.complete]
 
 
-@group.command("pack")
+@group.command("pack", cls=explained_by("poseact.data.pack.pack"))
 def pack_command(
     adapter: Annotated[str, typer.Argument(help="Reader of the data set, as in recipes.")],
     folder: Annotated[Path, typer.Argument(help="Folder of the data set.")],
-    out: Annotated[Path, typer.Argument(help="Folder for the shards, new or to be completed.")],
+    out: Path,
     option: Annotated[
         list[str] | None,
         typer.Option(help="An option of the reader, such as subjects=[S9,S11]; may be repeated."),
@@ -79,18 +79,15 @@ def pack_command(
     videos: Annotated[
         bool, typer.Option(help="Pack the videos of an action data set, not their frames.")
     ] = False,
-    shard_size: Annotated[
-        int | None, typer.Option(help="Stills (default 1,000) or videos (default 50) per shard.")
-    ] = None,
-    workers: Annotated[int, typer.Option(help="Threads.")] = 1,
+    shard_size: int | None = None,
+    workers: int | None = None,
 ) -> None:
     """Pack a data set into tar shards, which read faster from shared storage."""
     from poseact.data.pack import pack
     from poseact.data.sources import SourceSpec
 
-    source = SourceSpec(
-        adapter=adapter, root=str(folder), options=_options(option or []), clips=videos
-    )
+    options = parsed_changes(option or (), "--option", "part=valid or subjects=[S9,S11]")
+    source = SourceSpec(adapter=adapter, root=str(folder), options=options, clips=videos)
     if videos and not source.filmed:
         raise PoseActError(
             f"--videos was given, but {adapter} reads stills; leave it out, or give an action data "
@@ -102,8 +99,7 @@ def pack_command(
         report = pack(
             source,
             out,
-            shard_size=shard_size,
-            workers=workers,
+            **given(shard_size=shard_size, workers=workers),
             on_items=lambda done, total: progress.update(task, completed=done, total=total),
         )
     console = make_console()
@@ -118,22 +114,3 @@ def pack_command(
     if report.interrupted:
         console.print("Interrupted: the finished shards are kept; the same command goes on.")
         raise typer.Exit(INTERRUPTED)
-
-
-def _options(pairs: list[str]) -> dict[str, Any]:
-    """Values in YAML by their names."""
-    from poseact._utils.yaml_text import parse_yaml
-
-    options = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        try:
-            options[name.strip()] = parse_yaml(value)
-        except ValueError:
-            equals = ""
-        if not equals:
-            raise PoseActError(
-                f"The option {pair!r} was given, but a name and a value in YAML were expected; "
-                "write it as part=valid or subjects=[S9,S11]."
-            )
-    return options

@@ -1,4 +1,4 @@
-"""The command that tells actions live."""
+"""The command that recognises actions live."""
 
 from __future__ import annotations
 
@@ -9,41 +9,42 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from poseact.cli.app import INTERRUPTED, app, make_console
+from poseact.cli.explained import explained_by
 
 if TYPE_CHECKING:
     from poseact.inference.live import LiveReport
     from poseact.inference.stream import StreamAnswer
 
 
-@app.command("live")
+@app.command(
+    "live",
+    cls=explained_by(
+        "poseact.inference.live.run_live",
+        "poseact.inference.live_source.live_source",
+        "poseact.inference.stream.Stream",
+    ),
+)
 def live_command(
     weights: Annotated[str, typer.Option(help="File that 'poseact train-actions' wrote.")],
-    source: Annotated[
-        str, typer.Option(help="Number of a camera, rtsp://… or http://…, or a video file.")
-    ] = "0",
-    show: Annotated[bool, typer.Option(help="Show the drawn pictures in a window.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Record the drawn pictures as MP4.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, an object a line.")] = False,
-    policy: Annotated[
-        Literal["latest", "all"] | None,
-        typer.Option(help="Drop pictures that nobody has time for, or none (default for files)."),
-    ] = None,
-    realtime: Annotated[bool, typer.Option(help="Play a file at its own pace.")] = False,
+    spec: Annotated[str, typer.Option("--source")] = "0",
+    show: bool = False,
+    out: Path | None = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object per line.")] = False,
+    policy: Literal["latest", "all"] | None = None,
+    realtime: bool = False,
     patience: Annotated[
-        float | None, typer.Option(help="Give a lost source up after these seconds (never).")
+        float | None, typer.Option(help="Give up a lost source after this many seconds.")
     ] = None,
-    num_blocks: Annotated[
-        int | None, typer.Option(help="Stop after this many prediction blocks.")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, …")] = None,
+    num_blocks: int | None = None,
+    device: str | None = None,
 ) -> None:
-    """Tell the actions of a person live, and print them as they change."""
+    """Recognise the actions of a person live, and print them as they change."""
     from poseact.inference.live import run_live
     from poseact.inference.live_source import BackOff, live_source
     from poseact.inference.stream import Stream
 
     back_off = BackOff() if patience is None else BackOff(patience_s=patience)
-    pictures = live_source(source, policy=policy, realtime=realtime, back_off=back_off)
+    pictures = live_source(spec, policy=policy, realtime=realtime, back_off=back_off)
     stream = Stream(weights, num_blocks, device)
     changes = Changes(as_json)
     report = run_live(stream, pictures, show=show, out=out, on_answer=changes.on_answer)

@@ -10,62 +10,44 @@ from rich.progress import TaskID
 
 from poseact._utils.errors import PoseActError
 from poseact.cli.app import INTERRUPTED, Rate, app, make_console, make_progress
+from poseact.cli.explained import explained_by, given
 
 if TYPE_CHECKING:
     from poseact.inference.distributed import DistributedReport
     from poseact.inference.predict import PredictReport, Step
 
-# Of many failures the first are told; the index has all.
+# The first failures that are printed; the index has all.
 _FAILED_SHOWN = 10
 
 
-@app.command("predict")
+@app.command(
+    "predict",
+    cls=explained_by(
+        "poseact.inference.predict.predict", "poseact.inference.distributed.predict_distributed"
+    ),
+)
 def predict_command(
-    source: Annotated[
-        Path, typer.Argument(help="Photo, video, or folder of both with its subfolders.")
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("poseact-out"),
-    weights: Annotated[
-        str | None, typer.Option(help="Name of shipped weights (default small-open) or file.")
-    ] = None,
-    boxes: Annotated[
-        Path | None, typer.Option(help="CSV: source, frame, x0, y0, x1, y1 in px.")
-    ] = None,
-    num_blocks: Annotated[
-        int | None, typer.Option(help="Stop after this many prediction blocks.")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, …")] = None,
-    draw: Annotated[
-        bool | None,
-        typer.Option("--draw/--no-draw", help="Write drawn pictures and videos [default: draw]."),
-    ] = None,
-    side_view: Annotated[bool, typer.Option(help="Add a side view (3D weights).")] = False,
+    source: Path,
+    out: Path = Path("poseact-out"),
+    weights: str | None = None,
+    boxes: Path | None = None,
+    num_blocks: int | None = None,
+    device: str | None = None,
+    draw: bool | None = None,
+    side_view: bool = False,
     engine: Annotated[
         Literal["local", "ray"],
-        typer.Option(help="ray: many workers and machines, a table per file, nothing drawn."),
+        typer.Option(help="ray uses many processes or machines, and draws nothing."),
     ] = "local",
-    workers: Annotated[
-        int | None, typer.Option(help="With ray: processes [default: all that fit].")
-    ] = None,
-    cpus_per_worker: Annotated[
-        int | None, typer.Option(help="With ray: CPU cores of each [default: 1].")
-    ] = None,
-    gpus_per_worker: Annotated[
-        float | None,
-        typer.Option(help="With ray: share of a GPU for each [default: 1 on cuda, else 0]."),
-    ] = None,
+    workers: int | None = None,
+    cpus_per_worker: int | None = None,
+    gpus_per_worker: float | None = None,
 ) -> None:
-    """Predict poses, and actions where the weights know some, in a photo, a folder or a video."""
-    from poseact.inference.predictor import DEFAULT_WEIGHTS
-
-    shared = {
-        "weights": weights or DEFAULT_WEIGHTS,
-        "boxes": boxes,
-        "num_blocks": num_blocks,
-        "device": device,
-    }
-    on_ray = {"workers": workers, "cpus_per_worker": cpus_per_worker}
-    on_ray = given(on_ray | {"gpus_per_worker": gpus_per_worker})
+    """Predict poses, and actions if the weights know some, in photos and videos."""
+    shared = given(weights=weights, boxes=boxes, num_blocks=num_blocks, device=device)
+    on_ray = given(
+        workers=workers, cpus_per_worker=cpus_per_worker, gpus_per_worker=gpus_per_worker
+    )
     if engine == "ray":
         if draw or side_view:
             raise PoseActError(
@@ -82,14 +64,13 @@ def predict_command(
 
     with Job() as job:
         report = predict(
-            source, out, **shared, draw=draw is not False, side_view=side_view, on_step=job.on_step
+            *(source, out),
+            **shared,
+            draw=draw is not False,
+            side_view=side_view,
+            on_step=job.on_step,
         )
     finish(report)
-
-
-def given(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given."""
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def predict_on_ray(source: Path, out: Path, **options: Any) -> DistributedReport:
@@ -106,10 +87,8 @@ def predict_on_ray(source: Path, out: Path, **options: Any) -> DistributedReport
         )
 
 
-@app.command("demo")
-def demo_command(
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("poseact-demo"),
-) -> None:
+@app.command("demo", cls=explained_by("poseact.inference.predict.demo"))
+def demo_command(out: Path = Path("poseact-demo")) -> None:
     """Predict poses in the short clip that ships with the package, offline."""
     from poseact.inference.predict import demo
 

@@ -9,26 +9,22 @@ import typer
 from rich.progress import TaskID
 
 from poseact.cli.app import app, make_console, make_progress
+from poseact.cli.explained import explained_by
 from poseact.cli.train_commands import named_table, parsed_changes
 
 
-@app.command("reproduce")
+@app.command("reproduce", cls=explained_by("poseact.evaluation.protocols.reproduce.reproduce"))
 def reproduce_command(
     tables: Annotated[
         list[str] | None, typer.Argument(help="mpii, human36m, penn-action, ntu (default all).")
     ] = None,
-    data: Annotated[
-        Path,
-        typer.Option(envvar="POSEACT_DATA", help="Folder of the data sets' folders."),
-    ] = Path("data"),
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("poseact-reproduce"),
+    data: Annotated[Path, typer.Option(envvar="POSEACT_DATA")] = Path("data"),
+    out: Path = Path("poseact-reproduce"),
     weights: Annotated[
         list[str] | None, typer.Option(help="PRESET=FILE, in place of the fetched weights.")
     ] = None,
-    limit: Annotated[
-        int | None, typer.Option(help="Score so many people or videos, for a quick look.")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, …")] = None,
+    limit: int | None = None,
+    device: str | None = None,
 ) -> None:
     """Measure the tables of the papers again, and print their rows beside ours."""
     from poseact.evaluation.protocols.reproduce import reproduce

@@ -13,37 +13,38 @@ from rich.progress import TaskID, TextColumn
 from rich.table import Table
 
 from poseact.cli.app import INTERRUPTED, app, make_console, make_progress
+from poseact.cli.explained import explained_by, given
 
 if TYPE_CHECKING:
-    from poseact.training.callbacks import Progress
+    from poseact.training.run_record import Progress
     from poseact.training.train_pose import TrainReport
 
 
-@app.command("train")
-@app.command("train-pose", help="The same as train.")
+_EXPLAINED = explained_by(
+    "poseact.training.train_pose.train", "poseact.training.train_pose.Machine"
+)
+
+
+@app.command("train", cls=_EXPLAINED)
+@app.command("train-pose", help="The same as train.", cls=_EXPLAINED)
 def train_command(
-    recipe: Annotated[Path, typer.Argument(help="YAML file, see recipes/.")],
+    recipe: Path,
     out: Annotated[Path | None, typer.Option(help="Folder of the run (default runs/NAME).")] = None,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", help="FIELD=VALUE of the recipe, such as network.changes.frames=8."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from its checkpoint.")] = False,
-    devices: Annotated[
-        int | None, typer.Option(help="Processes here: one per GPU, or several on the CPU.")
+    resume: Annotated[bool, typer.Option("--resume")] = False,
+    devices: int | None = None,
+    nodes: int | None = None,
+    workers: int | None = None,
+    precision: Literal["auto", "32", "bf16", "16"] | None = None,
+    compile_: Annotated[
+        bool | None,
+        typer.Option("--compile/--no-compile", help="Compile the network; by default on GPUs."),
     ] = None,
-    nodes: Annotated[int, typer.Option(help="Machines, each started by torchrun or SLURM.")] = 1,
-    workers: Annotated[int, typer.Option(help="Processes that prepare batches.")] = 1,
-    precision: Annotated[
-        Literal["auto", "32", "bf16", "16"], typer.Option(help="auto is bf16 on GPUs that have it.")
-    ] = "auto",
-    compiled: Annotated[
-        bool | None, typer.Option("--compile/--no-compile", help="Default: on GPUs.")
-    ] = None,
-    log_every: Annotated[int, typer.Option(help="Steps between two rows of the log.")] = 50,
-    sync_norm: Annotated[
-        bool, typer.Option("--sync-norm", help="Normalise over the batches of all processes.")
-    ] = False,
+    log_every: int | None = None,
+    sync_norm: Annotated[bool, typer.Option("--sync-norm")] = False,
 ) -> None:
     """Train poses, actions or both on the data sets of a recipe, one stage after the other."""
     from poseact.recipe import load_stages
@@ -52,7 +53,10 @@ def train_command(
     fields = parsed_changes(changes or ())
     stages = load_stages(recipe, fields)
     out = out or Path("runs") / recipe.stem
-    machine = Machine(devices, nodes, workers, precision, compiled, log_every, sync_norm)
+    machine = Machine(
+        **given(devices=devices, nodes=nodes, workers=workers, precision=precision),
+        **given(compile=compile_, log_every=log_every, sync_norm=sync_norm),
+    )
     with TrainingBar() as progress:
         reports = train(
             recipe,
@@ -115,20 +119,16 @@ def parsed_changes(
     return parsed
 
 
-@app.command("eval-pose")
+@app.command("eval-pose", cls=explained_by("poseact.evaluation.eval_pose.eval_pose"))
 def eval_pose_command(
-    weights: Annotated[str, typer.Argument(help="Name of shipped weights or file.")],
-    recipe: Annotated[Path, typer.Argument(help="Recipe (.yaml) whose validation data to score.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("poseact-eval"),
-    flip: Annotated[bool, typer.Option("--flip", help="Average with the mirrored crop.")] = False,
-    crops: Annotated[int, typer.Option(help="Average over 1 or 5 crops.")] = 1,
-    num_blocks: Annotated[
-        int | None, typer.Option(help="Stop after this many prediction blocks.")
-    ] = None,
-    data: Annotated[
-        list[str] | None, typer.Option(help="Validation data to score (default all).")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, …")] = None,
+    weights: str,
+    recipe: Path,
+    out: Path = Path("poseact-eval"),
+    flip: Annotated[bool, typer.Option("--flip")] = False,
+    crops: Annotated[int, typer.Option(help="Number of crops to average over: 1 or 5.")] = 1,
+    num_blocks: int | None = None,
+    data: list[str] | None = None,
+    device: str | None = None,
 ) -> None:
     """Score weights on the validation data of a recipe."""
     from poseact.evaluation.eval_pose import eval_pose

@@ -12,25 +12,26 @@ from rich.progress import Progress
 from rich.table import Table
 
 from poseact.cli.app import app, make_console
+from poseact.cli.explained import explained_by
 
 weights_app = typer.Typer(help="Weights that ship or were published.", no_args_is_help=True)
 app.add_typer(weights_app, name="weights")
 
 
-@app.command("import-keras")
+@app.command("import-keras", cls=explained_by("poseact.weights.keras_import.import_keras"))
 def import_keras_command(
-    file: Annotated[Path, typer.Argument(help="The authors' Keras .h5 file.")],
-    preset: Annotated[str, typer.Option(help="Network that it belongs to.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE")],
+    preset: Annotated[str, typer.Option()],
     out: Annotated[Path, typer.Option("--out", "-o", help="Checkpoint (.safetensors) to write.")],
 ) -> None:
     """Turn one of the authors' Keras files into a PoseAct checkpoint."""
     from poseact.weights.checkpoint import save
     from poseact.weights.keras_import import import_keras
 
-    network = import_keras(file, preset)
+    network = import_keras(path, preset)
     save(network, out)
     console = make_console()
-    console.print(f"{file.name}: {network.card.provenance['import']}")
+    console.print(f"{path.name}: {network.card.provenance['import']}")
     console.print(f"Checkpoint: {out}")
 
 
@@ -58,9 +59,9 @@ def weights_list_command() -> None:
         console.print(f"{file.preset}: {file.url}")
 
 
-@weights_app.command("fetch")
+@weights_app.command("fetch", cls=explained_by("poseact.weights.catalogue.fetch"))
 def weights_fetch_command(
-    preset: Annotated[str, typer.Argument(help="Preset of the catalogue.")],
+    preset: str,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Also import it into this .safetensors file.")
     ] = None,

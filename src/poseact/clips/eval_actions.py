@@ -70,10 +70,10 @@ def eval_actions(
         source: Folder of videos or sequences of poses, as of ``train_actions``.
         out: Folder for the results.
         protocol: How clips are scored; multi clip by default.
-        kind: Format of sequences without video; None to guess it.
+        kind: Format of sequences without video; guessed by default.
         split: ``split.csv`` of a training; only its clips of the part (``test`` by default) are
             scored.
-        part: Without a split, the part given by the data set; None for all clips.
+        part: Without a split, the part given by the data set; by default all clips.
         groups: Groups of actions by name, each also scored separately.
         background: ``blank`` makes everything around the person grey before a video is read, so
             that no scene can be recognised.

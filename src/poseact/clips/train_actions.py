@@ -89,7 +89,7 @@ def train_actions(
             poses, see :func:`~poseact.data.sequences.read_sequences`.
         out: Folder for the results; an interrupted run in it is resumed.
         plan: Settings; None for the defaults.
-        cache: Folder for the features of videos; None for ``cache`` in ``out``.
+        cache: Folder for the features of videos; by default ``cache`` in ``out``.
         workers: Number of processes that read videos.
         device: Where videos are read; by default CUDA where there is one.
         on_stage: Called with the progress of every stage.

@@ -19,11 +19,11 @@ class TrainPlan:
     """How actions are trained.
 
     Attributes:
-        streams: ``both`` pose and appearance, or ``pose`` alone; None for both where there are
-            videos.
+        streams: ``both`` pose and appearance, or ``pose`` alone; by default both
+            where there are videos.
         weights: Of the pose network: name of shipped weights or a checkpoint file. For sequences
             without video: the weights that gave them, if any, which then predict videos.
-        kind: Format of sequences without video; None to guess it.
+        kind: Format of sequences without video; guessed by default.
         frames: T of the windows; None for the default of
             :func:`~poseact.training.heads.train_heads`, as for the next two.
         fps: Frame rate of the windows.

@@ -62,7 +62,7 @@ class DataReport:
 
     Attributes:
         name: The data set.
-        root: Its folder.
+        root: Folder of the data set.
         counts: Files, and what was read of them.
         source: Where the official numbers come from.
         problems: A sentence for everything that is missing or cannot be read.
@@ -120,7 +120,7 @@ def check_data(
 
     Args:
         name: One of :data:`poseact.data.official.DISTRIBUTIONS`.
-        root: Its folder.
+        root: Folder of the data set.
         out: Folder for ``report.json``, ``report.html``, ``report.md``, and for ``samples.png``:
             nine samples with their joints.
         on_step: Called with what is looked at next.

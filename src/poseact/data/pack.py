@@ -45,9 +45,9 @@ def pack(
 
     Args:
         source: The data set; with ``clips`` an action data set is packed as videos, else as stills.
-        out: Folder to make or to complete.
-        shard_size: Stills or videos of a shard; by default 1,000 stills or 50 videos.
-        workers: Threads, each with a shard of its own.
+        out: Folder of the shards; an incomplete one is completed.
+        shard_size: Stills or videos per shard; by default 1,000 stills or 50 videos.
+        workers: Number of threads.
         on_items: Called as items are done.
 
     Raises:

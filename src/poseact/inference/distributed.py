@@ -90,10 +90,10 @@ def predict_distributed(
         boxes: CSV file with the people's boxes, as in :func:`~poseact.inference.predict.predict`.
         num_blocks: Stop after this many prediction blocks.
         device: Where workers run; by default CUDA if they are given GPUs, else the CPU.
-        workers: Processes that hold the network; by default as many as the cluster has room for.
-        cpus_per_worker: CPU cores, and threads, of each.
-        gpus_per_worker: Share of a GPU for each, such as 0.25 for four workers on one; by default
-            1 if the device is CUDA, else none.
+        workers: Number of Ray processes; by default as many as fit into the cluster.
+        cpus_per_worker: CPU cores, and threads, of each Ray process.
+        gpus_per_worker: Share of a GPU for each Ray process, such as 0.25 for four on one GPU; by
+            default 1 if the device is CUDA, else 0.
         on_file: Called as files are finished.
 
     Raises:

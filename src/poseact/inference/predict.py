@@ -102,13 +102,12 @@ def predict(
         source: File or folder; the pictures and videos of a folder are found at any depth.
         out: Folder for the results; what lies in it already is not read as input.
         weights: Name of shipped weights, a fetched preset, or a checkpoint file.
-        boxes: CSV file with the people's boxes, see
-            :func:`~poseact.inference.boxes.read_boxes`; in a file without any, one person is
-            searched for and followed.
+        boxes: CSV file of people's boxes with the columns source, frame, x0, y0, x1, y1 in px;
+            where a photo or video has none, one person is searched for and followed.
         num_blocks: Stop after this many prediction blocks.
-        device: Where to run; by default CUDA where there is one.
+        device: Device of the network, such as ``cpu``; CUDA by default if available.
         draw: Write the drawn pictures and videos.
-        side_view: Add the skeleton as seen from the side, for 3D weights.
+        side_view: Add the skeleton as seen from the side; 3D weights only.
         on_step: Called after every frame.
 
     Raises:

@@ -37,7 +37,7 @@ class SyntheticSpec:
     """What a data set is made of; equal specifications give equal bytes.
 
     Attributes:
-        count: Pictures.
+        count: Number of pictures.
         seed: Random seed.
         part: ``train`` or ``validation``; they share no body, motion or camera distance.
         size: Longest side of the pictures in px.
@@ -98,15 +98,15 @@ def make_synthetic(
     the same call completes a run that was stopped, with the same bytes for any number of workers.
 
     Args:
-        out: Folder to make or to complete.
-        count: Pictures.
+        out: Folder of the data set; an incomplete one is completed.
+        count: Number of pictures.
         seed: Random seed.
         part: ``train`` or ``validation``; they share no body, motion or camera distance.
         size: Longest side of the pictures in px.
         shard_size: Pictures per shard.
-        clip_length: Frames of one motion, body and camera in a row.
-        backgrounds: Folder of photos without people, of which crops are put behind the person.
-        workers: Processes.
+        clip_length: Number of successive frames of one body, motion and camera.
+        backgrounds: Folder of photos without people, used as backgrounds.
+        workers: Number of processes.
         on_images: Called as pictures are done.
 
     Raises:

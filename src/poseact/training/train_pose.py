@@ -36,8 +36,8 @@ class Machine:
     """Hardware settings of a run; results depend on them only by rounding and batch size."""
 
     devices: int | None = None
-    """Processes on this machine, one per GPU, or on the CPU without GPUs; None for the number of
-    ``torchrun``, else for all GPUs or one process."""
+    """Processes on this machine, one per GPU, or on the CPU without GPUs; by default the number
+    of ``torchrun``, else all GPUs or one process."""
     nodes: int = 1
     """Number of machines, each started by ``torchrun`` or SLURM."""
     workers: int = 1
