@@ -356,24 +356,17 @@ class TestEvaluation:
 
 
 class TestCommands:
-    def test_training_says_where_the_results_lie(self, folder, trained, monkeypatch):
-        asked = {}
-
-        def train(*arguments, **options):
-            asked["plan"] = arguments[2]
-            options["on_stage"]("check", 1, 2)
-            return replace(trained, notes=["Something is odd."])
-
-        monkeypatch.setattr("poseact.clips.train_actions.train_actions", train)
+    def test_training_follows_its_options_and_names_the_results(self, folder, tmp_path):
         options = "--streams pose --frames 8 --fps 10 --epochs 1 --no-curve --seed 3 --test 0.4"
-        result = CliRunner().invoke(app, ["train-actions", str(folder), *options.split()])
+        command = ["train-actions", str(folder), "--out", str(tmp_path), *options.split()]
+        result = CliRunner().invoke(app, command)
         assert result.exit_code == 0, result.output
-        assert asked["plan"] == TrainPlan(
-            "pose", frames=8, fps=10, epochs=1, curve=False, seed=3, test=0.4
-        )
-        assert "Something is odd." in result.output
+        network = load(tmp_path / "actions.safetensors")
+        assert (network.config.frames, network.card.fps) == (8, 10)
+        assert (tmp_path / "split.csv").read_text("utf-8").count("test") == 2 * len(ACTIONS)
+        assert not (tmp_path / "learning_curve.png").exists()
         for name in ("actions.safetensors", "report.html", "report.md", "split.csv"):
-            assert str(trained.out / name) in result.output.replace("\n", "")
+            assert str(tmp_path / name) in result.output.replace("\n", "")
 
     def test_an_interrupted_training_says_how_to_go_on(self, folder, trained, monkeypatch):
         stopped = replace(trained, files=None, interrupted=True)

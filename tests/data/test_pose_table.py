@@ -61,11 +61,11 @@ def test_parquet_round_trip(tmp_path, depth_unit):
 
 
 def test_parquet_round_trip_over_several_batches(tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "_POSES_PER_BATCH", 4)
+    monkeypatch.setattr(results, "POSES_PER_BATCH", 4)
     table = make_table(frames=5, people=2)
     table.write_parquet(tmp_path / "p.parquet")
     assert_same(table, PoseTable.read_parquet(tmp_path / "p.parquet"))
-    monkeypatch.setattr(results, "_POSES_PER_BATCH", 3)
+    monkeypatch.setattr(results, "POSES_PER_BATCH", 3)
     assert_same(table, PoseTable.read_parquet(tmp_path / "p.parquet"))
 
 
@@ -167,13 +167,18 @@ def test_empty_table(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["parquet", "json"])
-def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch, kind):
+def test_failed_write_leaves_the_old_file(tmp_path, kind):
+    resource = pytest.importorskip("resource")
     path = tmp_path / f"p.{kind}"
     path.write_text("old")
     table = make_table()
-    monkeypatch.setattr(table, "_batch", lambda start: (_ for _ in ()).throw(OSError(28, "full")))
-    with pytest.raises(PoseActError, match="full"):
-        getattr(table, f"write_{kind}")(path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        with pytest.raises(PoseActError, match="File too large"):
+            getattr(table, f"write_{kind}")(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

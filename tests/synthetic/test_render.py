@@ -185,7 +185,7 @@ class TestRendering:
         places = self.view.to_camera(corners)
         depth = np.full((128, 160), 1e5, np.float32)
         colours = np.eye(3, dtype=np.float32)
-        out = rendering._rasterize(places, np.array([[0, 1, 2]]), colours, self.view, depth)
+        out = rendering.rasterize(places, np.array([[0, 1, 2]]), colours, self.view, depth)
         centre = places.mean(0)
         x, y = (self.view.camera.project(centre) * 2).astype(int)
         assert depth[y, x] == pytest.approx(centre[2], rel=0.02)

@@ -6,7 +6,6 @@ import csv
 import io
 import multiprocessing
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -205,6 +204,7 @@ def test_a_run_is_not_overwritten_and_not_changed_on_the_way(recipe, tmp_path):
 @pytest.mark.slow
 def test_a_full_disk_leaves_the_checkpoint_before(recipe, tmp_path, caplog):
     path, out = recipe(checkpoint_minutes=1e-9), tmp_path / "run"
+    resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     kept = {}
 

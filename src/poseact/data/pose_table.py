@@ -73,7 +73,7 @@ _TYPES: dict[str, pa.DataType] = {
 }
 
 # Poses that are turned into columns at a time, which bounds the memory that writing takes.
-_POSES_PER_BATCH = 8192
+POSES_PER_BATCH = 8192
 
 # A pose takes a hundred bytes and more, unless nothing moves.
 _LEAST_POSES = 2**16
@@ -157,7 +157,7 @@ class PoseTable:
     def items(self) -> Iterator[tuple[str, FramePose]]:
         """Every pose with the source it is from, in the order they were appended."""
         names = list(self._source_numbers)
-        for start in range(0, len(self), _POSES_PER_BATCH):
+        for start in range(0, len(self), POSES_PER_BATCH):
             batch = self._batch(start)
             for k in range(len(batch["frame"])):
                 yield (
@@ -283,12 +283,12 @@ class PoseTable:
         return 2 if self.depth_unit is None else 3
 
     def _batch(self, start: int) -> dict[str, np.ndarray]:
-        """Arrays of up to ``_POSES_PER_BATCH`` poses, copied, by the names of `FramePose`."""
+        """Arrays of up to ``POSES_PER_BATCH`` poses, copied, by the names of `FramePose`."""
         count = len(self.skeleton)
 
         def taken(values: array, dtype: type, *shape: int) -> np.ndarray:
             each = math.prod(shape)
-            part = values[start * each : (start + _POSES_PER_BATCH) * each]
+            part = values[start * each : (start + POSES_PER_BATCH) * each]
             return np.frombuffer(part, dtype).reshape(-1, *shape)
 
         return {
@@ -313,7 +313,7 @@ class PoseTable:
         schema = self._schema()
         names = pa.array(list(self._source_numbers), pa.string())
         with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-            for start in range(0, len(self), _POSES_PER_BATCH):
+            for start in range(0, len(self), POSES_PER_BATCH):
                 columns = self._columns(self._batch(start), names)
                 writer.write_table(pa.table([columns[name] for name in COLUMNS], schema=schema))
 
@@ -402,7 +402,7 @@ class PoseTable:
         )
         _require_rows(file.metadata, len(table.skeleton), file_bytes)
         # Whole poses: a batch of rows could end within one otherwise.
-        for rows in file.iter_batches(_POSES_PER_BATCH * len(table.skeleton), columns=[*COLUMNS]):
+        for rows in file.iter_batches(POSES_PER_BATCH * len(table.skeleton), columns=[*COLUMNS]):
             table._extend(rows)
         return table
 

@@ -63,10 +63,10 @@ def render(
     triangles = np.concatenate((quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]))
     places = view.to_camera(posed.vertices)
     depth = np.full(size, _FAR, np.float32)
-    codes = _rasterize(places, triangles, _coded(), view, depth)
+    codes = rasterize(places, triangles, _coded(), view, depth)
     own = np.flatnonzero(depth < _FAR * 0.99)
     points, groups = _decoded(codes.reshape(-1, 3)[own])
-    lit = _rasterize(
+    lit = rasterize(
         places, triangles, light.shade(posed.normals) / 2, view, np.full(size, _FAR, np.float32)
     )
     alone = depth.copy()
@@ -93,13 +93,13 @@ def render(
 
 
 def _draw_solids(solids: list[Solid], light: Light, view: View, depth: np.ndarray) -> np.ndarray:
-    """``(h, w, 3)`` colours of solids where they are in front, see :func:`_rasterize`."""
+    """``(h, w, 3)`` colours of solids where they are in front, see :func:`rasterize`."""
     if not solids:
         return np.zeros((*depth.shape, 3), np.float32)
     starts = np.cumsum([0, *(len(solid.vertices) for solid in solids)])
     triangles = [solid.triangles + start for solid, start in zip(solids, starts, strict=False)]
     colours = [light.shade(solid.normals) * solid.colour for solid in solids]
-    return _rasterize(
+    return rasterize(
         view.to_camera(np.concatenate([solid.vertices for solid in solids])),
         np.concatenate(triangles),
         np.clip(np.concatenate(colours), 0, 1),
@@ -108,7 +108,7 @@ def _draw_solids(solids: list[Solid], light: Light, view: View, depth: np.ndarra
     )
 
 
-def _rasterize(
+def rasterize(
     places: np.ndarray, triangles: np.ndarray, colours: np.ndarray, view: View, depth: np.ndarray
 ) -> np.ndarray:
     """Colours ``(h, w, 3)`` of what is nearest; ``depth`` ``(h, w)`` mm is brought up to date.
@@ -166,7 +166,7 @@ def _shadow(posed: Posed, triangles: np.ndarray, light: Light, view: View) -> np
     if places[:, 2].min() < _NEAR:
         return np.ones_like(depth)
     both = np.concatenate((triangles, triangles[:, ::-1]))
-    _rasterize(places, both, np.zeros_like(places), view, depth)
+    rasterize(places, both, np.zeros_like(places), view, depth)
     dark = (depth < _FAR * 0.99).astype(np.float32)
     soft = cv2.GaussianBlur(dark, (0, 0), 0.012 * max(depth.shape))
     strength = light.key.mean() / (light.key.mean() + light.ambient.mean())
