@@ -10,9 +10,8 @@ import math
 from array import array
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import groupby
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +21,7 @@ from poseact._utils.boundary import one_sentence, parse_json, require_bounded, r
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
 from poseact.actions.frame_pose import FramePose
+from poseact.data.pose_json import write_pose_json
 from poseact.skeleton import Skeleton
 
 COLUMNS: dict[str, str] = {
@@ -80,12 +80,6 @@ _LEAST_POSES = 2**16
 _BYTES_PER_POSE = 4
 
 _MOST_FACTS = 10**5
-
-# Decimals in JSON: a hundredth of a px and a tenth of a mm are below what a network can resolve.
-_PIXEL_DECIMALS = 2
-_DEPTH_DECIMALS = {"mm": 1, "relative": 4, None: 0}
-_CONFIDENCE_DECIMALS = 4
-_TIME_DECIMALS = 6
 
 
 class PoseTable:
@@ -251,7 +245,8 @@ class PoseTable:
 
         def write(partial: Path) -> None:
             with partial.open("w", encoding="utf-8", newline="\n") as stream:
-                self._write_json(stream)
+                facts = {**self.facts(), "columns": COLUMNS}
+                write_pose_json(stream, facts, self.depth_unit, self.items())
 
         atomic_write(path, write)
 
@@ -341,46 +336,6 @@ class PoseTable:
         )
         return columns
 
-    def _write_json(self, stream: TextIO) -> None:
-        head = json.dumps({**self.facts(), "columns": COLUMNS}, ensure_ascii=False, indent=1)
-        stream.write(head.removesuffix("\n}") + ',\n "frames": [')
-        separator = "\n"
-        for (source, frame, time), poses in groupby(
-            self.items(), key=lambda item: (item[0], item[1].frame, item[1].time)
-        ):
-            record = {
-                "source": source,
-                "frame": frame,
-                "time": _number(time, _TIME_DECIMALS),
-                "people": [self._person(pose) for _, pose in poses],
-            }
-            stream.write(separator + "  " + json.dumps(record, ensure_ascii=False))
-            separator = ",\n"
-        stream.write("\n ]\n}\n")
-
-    def _person(self, pose: FramePose) -> dict[str, Any]:
-        depth_decimals = _DEPTH_DECIMALS[self.depth_unit]
-        joints = {}
-        for name, place, confidence, visible in zip(
-            self.skeleton.joints,
-            pose.joints.tolist(),
-            pose.confidence.tolist(),
-            pose.visible.tolist(),
-            strict=True,
-        ):
-            joints[name] = {
-                "x": _number(place[0], _PIXEL_DECIMALS),
-                "y": _number(place[1], _PIXEL_DECIMALS),
-                "z": _number(place[2], depth_decimals) if self.depth_unit else None,
-                "confidence": _number(confidence, _CONFIDENCE_DECIMALS),
-                "visible": visible,
-            }
-        return {
-            "person": pose.person,
-            "box": [_number(edge, _PIXEL_DECIMALS) for edge in pose.box],
-            "joints": joints,
-        }
-
     @classmethod
     def _read(cls, file: pq.ParquetFile, file_bytes: int) -> PoseTable:
         metadata = file.schema_arrow.metadata or {}
@@ -465,7 +420,3 @@ def _dictionary(rows: pa.RecordBatch, name: str) -> tuple[list[str], np.ndarray]
 def _text(name: str) -> str:
     """A file's name with ``?`` for bytes that are no text, which neither format can hold."""
     return name.encode("utf-8", "replace").decode()
-
-
-def _number(value: float, decimals: int) -> float | None:
-    return round(value, decimals) if math.isfinite(value) else None
