@@ -84,7 +84,7 @@ def test_mpii_part_faults(mpii):
     root, _, entries = mpii
     with pytest.raises(PoseActError, match=r"neither .*train\.json nor .*annot/train\.json exists"):
         read_mpii(root, part="train")
-    with pytest.raises(PoseActError, match=r"but valid\.json does not tell"):
+    with pytest.raises(PoseActError, match=r"but valid\.json does not say"):
         read_mpii(root, labels="annot/valid.json", part="valid")
     entries[0]["joints"] = (np.array(entries[0]["joints"]) + 5).tolist()
     (root / "valid.json").write_text(json.dumps(entries))

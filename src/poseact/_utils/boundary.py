@@ -25,7 +25,7 @@ _LONGEST_NAME = 255
 
 @contextmanager
 def one_sentence(sentence: str, *, around: bool = False) -> Iterator[None]:
-    """Turn what a parser raises into the sentence that tells of its file.
+    """Turn what a parser raises into one sentence about its file.
 
     Only what parses belongs in the block: every exception in it counts as damage of the file.
 
@@ -48,7 +48,7 @@ def reason_of(error: Exception) -> str:
     """What an exception says, in one line of limited length."""
     said = "out of memory" if isinstance(error, MemoryError) else str(error)
     faults: Callable[[], list[dict[str, Any]]] | None = getattr(error, "errors", None)
-    if faults is not None:  # pydantic's, which tells every fault with its address on the web
+    if faults is not None:  # pydantic's, which lists every fault with a web address
         fault = faults()[0]
         said = f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
     said = "".join(c if c.isprintable() else " " for c in said)

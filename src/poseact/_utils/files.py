@@ -27,7 +27,7 @@ def walk_files(folder: Path, leave_out: Path | None = None) -> list[Path]:
 
     Links to folders are followed. Each folder is read once, by its own path rather than by that of
     a link, so that links that lead round in a circle end. Hidden files and folders are left out:
-    systems keep thumbnails and the like in them. Folders that cannot be read are told of.
+    systems keep thumbnails and the like in them. Folders that cannot be read are logged.
 
     Args:
         folder: Where to look.

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from poseact._utils.errors import PoseActError
 
 SHOWN = 5
-"""Reasons that a warning tells; of more, only the number is told."""
+"""Reasons that a warning lists; of further ones it gives the number."""
 
 _log = logging.getLogger(__name__)
 
@@ -60,8 +60,8 @@ class LeftOut:
                 f"{first}"
             )
         more = self.count - len(self._reasons)
-        told = [*self._reasons, *([f"and {more} more"] if more else [])]
+        reasons = [*self._reasons, *([f"and {more} more"] if more else [])]
         _log.warning(
             "%d of %d %s of %s left out: %s",
-            *(self.count, self.count + len(kept), self._what, self._place, " ".join(told)),
+            *(self.count, self.count + len(kept), self._what, self._place, " ".join(reasons)),
         )

@@ -59,7 +59,7 @@ class Rate(ProgressColumn):
 
 
 class _Steady:
-    """A stream that takes what it can; that nobody reads on ends no job and no exit code."""
+    """A stream that drops what cannot be written, so that a closed pipe ends no job."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -123,7 +123,7 @@ class Job:
             self._path, self._stage = step.path, step.stage
             if self._frames is not None:
                 self._progress.remove_task(self._frames)
-            # A folder of photos is told by its files alone.
+            # A folder of photos has a bar of files only.
             single = step.frames == 1 and step.files > 1
             name = step.path.name if step.stage == "read" else f"drawing {step.path.name}"
             self._frames = None if single else self._progress.add_task(name, total=None, unit="fps")
@@ -135,7 +135,7 @@ class Job:
 
 
 def finish(report: PredictReport) -> None:
-    """Say where the results lie; the exit code tells of files that failed and of interruption."""
+    """Say where the results lie; the exit code shows failures and interruption."""
     console = make_console()
     for path, reason in report.failed.items():
         make_console(stderr=True).print(f"skipped {path}: {reason}", style="yellow")

@@ -146,8 +146,8 @@ def _pictures(file: Path, images: list[Any], folder: Path) -> dict[Any, _Picture
     """Pictures by their id."""
     left, pictures = LeftOut(file, "images"), {}
     for number, image in enumerate(images):
-        told = f"{file}: image {number} cannot be used ({{error}}); correct it."
-        with left.entry(), one_sentence(told):
+        message = f"{file}: image {number} cannot be used ({{error}}); correct it."
+        with left.entry(), one_sentence(message):
             identity, name = _field(image, "id", None), _field(image, "file_name", None)
             if name is None or identity is None or not isinstance(identity, Hashable):
                 raise PoseActError(
@@ -168,8 +168,8 @@ def _layouts(file: Path, categories: list[Any], skeleton: Skeleton) -> dict[Any,
     left, layouts = LeftOut(file, "categories"), {}
     for category in categories:
         if isinstance(category, dict) and category.get("keypoints"):
-            told = f"{file}: a category cannot be used ({{error}}); correct it."
-            with left.entry(), one_sentence(told):
+            message = f"{file}: a category cannot be used ({{error}}); correct it."
+            with left.entry(), one_sentence(message):
                 layout = _layout(file, category)
                 if len(layout.unfillable(skeleton)) == len(skeleton):
                     raise PoseActError(

@@ -39,7 +39,7 @@ def read_jhmdb(
     """Read the videos with 15 joints of a puppet that humans laid over the person.
 
     The puppet has all joints in every frame, those that are hidden or out of the picture too, and
-    the labels do not tell them apart.
+    the labels do not distinguish them.
 
     Args:
         root: Folder of the data set.

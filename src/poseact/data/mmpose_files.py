@@ -47,14 +47,14 @@ class _Packing(NamedTuple):
 _HUMAN36M = _Packing(
     H36M17,
     re.compile(r"(?P<sequence>(?P<subject>S\d+)_[^.]+\.(?P<camera>\d+))_(?P<frame>\d+)\.\w+"),
-    "S1_Directions_1.54138969_000001.jpg tell subject, camera and frame",
+    "S1_Directions_1.54138969_000001.jpg give subject, camera and frame",
     lambda match: (match["subject"], match["camera"]),
 )
 # The training set has names of the first kind, the test set of the second.
 _MPI_INF_3DHP = _Packing(
     MPI3DHP17,
     re.compile(r"(?P<sequence>S\d+_Seq\d+_Cam\d+|TS\d+)_(?P<frame>\d+)\.\w+"),
-    "S4_Seq2_Cam0_001033.jpg or TS1_002001.jpg tell camera and frame",
+    "S4_Seq2_Cam0_001033.jpg or TS1_002001.jpg give camera and frame",
     lambda match: match["sequence"],
     extrinsic=True,
 )

@@ -82,7 +82,7 @@ def read_mpii(
     if file.suffix == ".json":
         if single_person or part:
             raise PoseActError(
-                f"single_person or part was asked for, but {file.name} does not tell who stands "
+                f"single_person or part was asked for, but {file.name} does not say who stands "
                 "alone or belongs to which part; give the official .mat file or leave the option "
                 "out."
             )
@@ -94,9 +94,9 @@ def read_mpii(
     folder = root / images
     left, samples = LeftOut(file, "people"), []
     for number, person in enumerate(people):
-        told = f"{file}: person {number} cannot be used ({{error}}); correct it."
+        message = f"{file}: person {number} cannot be used ({{error}}); correct it."
         if person.valid.any():
-            with left.entry(), one_sentence(told):
+            with left.entry(), one_sentence(message):
                 samples.append(_sample(person, f"{person.image}#{number}", folder, skeleton))
     left.finish(samples)
     return [sample for sample in samples if sample.valid.any()]
@@ -173,11 +173,11 @@ def _people_of_json(file: Path) -> list[_Person]:
     content = read_json(file, what)
     left, people = LeftOut(file, "people"), []
     for number, entry in enumerate(content if isinstance(content, list) else [content]):
-        told = (
+        message = (
             f"{file}: person {number} is not {what}, 16 joints each ({{error}}); "
             "give MPII's train.json or valid.json."
         )
-        with left.entry(), one_sentence(told):
+        with left.entry(), one_sentence(message):
             listed = _Listed.model_validate(entry)
             joints = np.array(listed.joints)
             labelled = np.isfinite(joints).all(1) & (np.array(listed.joints_vis) > 0)

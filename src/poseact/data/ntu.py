@@ -173,7 +173,7 @@ class _Body(NamedTuple):
 
 
 def _main_body(file: Path) -> _Body | None:
-    """The body that moves most; None where nobody is in view.
+    """The body that moves most; None if no body is in view.
 
     Raises:
         PoseActError: The file is missing, cut short or of another layout.
@@ -242,7 +242,7 @@ def _bodies(words: list[str]) -> list[_Body]:
 
 
 class _Facts(NamedTuple):
-    """What the name of a file tells; nothing where it is another.
+    """What the name of a file says; all None if it has another form.
 
     Attributes:
         label: Its action.
@@ -256,7 +256,7 @@ class _Facts(NamedTuple):
 
 
 def _facts_of(name: str, protocol: Protocol) -> _Facts:
-    """What a name such as ``S001C001P001R001A001`` tells.
+    """What a name such as ``S001C001P001R001A001`` says.
 
     Raises:
         PoseActError: The protocol is unknown.

@@ -42,7 +42,7 @@ def read_penn(path: Path, *, fps: float = _FPS) -> list[PoseSequence]:
     Args:
         path: A label file, or a folder of them; those that cannot be read are left out with a
             warning.
-        fps: Frames per second of the videos, which the labels do not tell.
+        fps: Frames per second of the videos, which the labels do not give.
 
     Returns:
         One sequence for each video, its recording and part being those of the data set.
@@ -67,7 +67,7 @@ def read_penn_action(
 
     Joints that the labels call hidden are not valid: a third of them have no place, others a place
     that is off. The boxes are those of the visible joints, as the data set's own are, which have a
-    tenth of their size added on each side and are broken in some videos. The labels do not tell
+    tenth of their size added on each side and are broken in some videos. The labels do not give
     the frames per second; 30 is taken. A video in which no joint is ever visible, such as the
     official 1516, is left out with a warning.
 

@@ -78,7 +78,7 @@ def _check_instructions(content: bytes) -> None:
 
 
 def _take(stack: list[int | None], kinds: Sequence[pickletools.StackObject]) -> int:
-    """Take what an instruction takes, and tell how much it held."""
+    """Execute an instruction, and return how much it held."""
     if pickletools.stackslice not in kinds:
         taken = stack[len(stack) - len(kinds) :]
         del stack[len(stack) - len(kinds) :]

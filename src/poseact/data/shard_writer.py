@@ -144,15 +144,15 @@ def write_shards(
     missing = [shard for shard, path in enumerate(names) if not path.is_file()]
     before = plan.count - sum(len(plan.items(shard)) for shard in missing)
 
-    def tell(ticks: int) -> None:
+    def report(ticks: int) -> None:
         if on_items is not None:
             on_items(before + ticks, plan.count)
 
-    tell(0)
+    report(0)
     make_work = partial(_writer, out, plan, make_items)
     with StopRequest() as stop:
         for _ in run_jobs(
-            make_work, missing, workers=workers, stop=stop, on_tick=tell, threads=threads
+            make_work, missing, workers=workers, stop=stop, on_tick=report, threads=threads
         ):
             pass
     complete = [shard for shard, path in enumerate(names) if path.is_file()]

@@ -3,7 +3,7 @@
 The members of one item have its number as their name and differ in what follows the first dot. A
 still is ``0000012.jpg`` (or another suffix) with ``0000012.json``, its labels. A video is
 ``0000012.frames``, the files of its pictures one after the other, with ``0000012.json``, which
-tells their sizes, and ``0000012.npz``, its labels by frame. Labels have every joint that any data
+has their sizes, and ``0000012.npz``, its labels by frame. Labels have every joint that any data
 set names, by its name, so that one pack serves all skeletons.
 """
 
@@ -286,8 +286,8 @@ def _items(shard: Path, labels: type[Labels], left: LeftOut) -> list[_Item[Label
             members.setdefault(number, {})[kind] = member
     items: list[_Item[Labels]] = []
     for number, found in members.items():
-        told = f"The sample {number} of {shard} has damaged labels ({{error}}); pack it again."
-        with left.entry(), one_sentence(told):
+        message = f"The sample {number} of {shard} has damaged labels ({{error}}); pack it again."
+        with left.entry(), one_sentence(message):
             items.append(_Item(found, labels.model_validate_json(found["json"].content())))
     return items
 

@@ -111,8 +111,8 @@ class SourceSpec(BaseModel):
     """Frames of one video are read together as clips. An action data set then gives random windows
     of its videos with their actions, the others runs of frames that follow each other."""
     strides: tuple[PositiveInt, ...] = Field(default=(1,), min_length=1)
-    """A window of an action data set takes every s-th frame, s being one of these by chance; the
-    middle one where it is scored."""
+    """A window of an action data set takes every s-th frame, with s drawn from these at random; for
+    scoring, the middle one."""
 
     @property
     def filmed(self) -> bool:

@@ -96,11 +96,11 @@ def _samples(shard: Path, source: Skeleton, skeleton: Skeleton) -> list[PoseSamp
         if not names:
             raise ValueError("it has no labels")
     for name in names:
-        told = (
+        message = (
             f"The labels of {name} in {shard} do not fit the data set's skeleton of {len(source)} "
             "joints ({error}); remove the shard and make it again."
         )
-        with left.entry(), one_sentence(told):
+        with left.entry(), one_sentence(message):
             labels = _Labels.model_validate_json(members[f"{name}.json"].content())
             shapes = [len(labels.joints_px), len(labels.depth_mm), len(labels.visible)]
             if shapes != [len(source)] * 3:

@@ -31,7 +31,7 @@ class UnreadableTally:
         return sum(len(messages) for messages in self.messages.values())
 
     def add(self, faults: Iterable[tuple[str, str]]) -> None:
-        """Note data set and message of pictures; each is told and counted once.
+        """Note data set and message of pictures; each is reported and counted once.
 
         Raises:
             PoseActError: More than ``UNREADABLE_LIMIT`` of a data set cannot be read.

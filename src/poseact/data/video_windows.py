@@ -22,7 +22,7 @@ def training_window(length: int, frames: int, stride: int, rng: np.random.Genera
         length: Frames of the video.
         frames: T.
         stride: Every so many frames are taken, fewer in a video too short for it.
-        rng: Source of chance.
+        rng: Random generator.
     """
     stride = fitting_stride(length, frames, stride)
     span = (frames - 1) * stride + 1

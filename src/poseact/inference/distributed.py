@@ -1,6 +1,6 @@
 """Prediction of a large collection by many workers.
 
-Every file is worked on by itself. Workers write its tables, then its record, so whatever ends a
+Every file is predicted separately. Workers write its tables, then its record, so whatever ends a
 worker or the whole job, the next one goes on without reading a finished file again.
 """
 
@@ -75,7 +75,7 @@ def predict_distributed(
     """Predict the poses and actions in a collection of videos and photos on Ray Data.
 
     Writes, below ``out``, ``poses/NAME.parquet`` for every file, ``actions/NAME.parquet`` and
-    ``segments/NAME.csv`` where the weights know actions, and ``index.parquet``, which tells of
+    ``segments/NAME.csv`` where the weights know actions, and ``index.parquet``, which lists
     every file. A file that fails is recorded with the reason and does not stop the others. Run
     again, the same call leaves out the files that are done and tries again those that failed.
 
@@ -110,7 +110,7 @@ def predict_distributed(
     people = {} if boxes is None else boxes_of(inputs, boxes)
     if Path(weights).is_file():
         weights = str(Path(weights).absolute())
-    # Loaded here first, so that weights that do not fit are told of before any work.
+    # Loaded here first, so that unsuitable weights are reported before any work.
     load_readers(weights, num_blocks, "cpu")
     root = source if source.is_dir() else source.parent
     options = {"source": str(root), "weights": _digest(weights), "num_blocks": num_blocks}
@@ -124,7 +124,7 @@ def predict_distributed(
         if waiting:
             run.predict([(name, people.get(name)) for name in waiting], workers, gpus)
     finally:
-        # Whatever ended the run, the index tells what there is.
+        # Whatever ended the run, the index lists what there is.
         records = folder.read_all(names)
         folder.write_index(names, records)
     return run.report(records, time.perf_counter() - began)
@@ -187,7 +187,7 @@ def _check_workers(workers: int | None, cpus: int, gpus: float) -> None:
 
 
 def _digest(weights: str | Path) -> str:
-    """What tells weights apart, wherever they lie."""
+    """Digest of the parameters, independent of where the file is."""
     digest = hashlib.sha256()
     for name, tensor in sorted(load(weights).state_dict().items()):
         digest.update(name.encode())

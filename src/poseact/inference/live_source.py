@@ -214,7 +214,7 @@ class LiveSource:
             self._queue.put_nowait(frame)
 
     def _put(self, frame: LiveFrame | None) -> None:
-        """Wait for a place in the queue, unless nobody wants it any more."""
+        """Wait for a place in the queue, unless the source was closed."""
         while not self._closed.is_set():
             with suppress(Full):
                 self._queue.put(frame, timeout=_LOOK_S)
@@ -266,7 +266,7 @@ def live_source(
 
 
 def _file_of(text: str) -> str:
-    """The path in an address ``file://…``; all else as it is."""
+    """The path in an address ``file://…``; other texts as they are."""
     if not text.lower().startswith("file://"):
         return text
     address = urlsplit(text)

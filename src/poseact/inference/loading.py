@@ -37,7 +37,7 @@ def load_readers(
     num_blocks: int | None = None,
     device: str | torch.device | None = None,
 ) -> Readers:
-    """The predictor, and the action network if the weights tell actions of sequences.
+    """The predictor, and the action network if the weights recognise actions in sequences.
 
     Args:
         weights: Name, file or network. One that reads poses alone names the weights that give
@@ -87,7 +87,7 @@ def load_action_readers(
 
 
 def _reads_sequences(network: Network) -> bool:
-    """Whether the network tells actions from poses in px at a rate that it knows."""
+    """Whether the network recognises actions from poses in px at a known frame rate."""
     if isinstance(network, MultitaskNetwork):
         known = bool(network.config.labels) and network.config.person_square
         return known and network.card.fps is not None
@@ -99,8 +99,8 @@ def _pose_weights(network: SequenceNetwork, folder: Path) -> str | Path:
     name = network.card.pose_weights
     if name is None:
         raise PoseActError(
-            "The weights tell actions from poses of another source and do not say which weights "
-            "give such poses in pictures; train them on poses of PoseAct."
+            "The weights recognise actions from poses of another source and do not name weights "
+            "that give such poses in pictures; train them on poses of PoseAct."
         )
     return folder / name if (folder / name).is_file() else name
 
@@ -111,6 +111,6 @@ def _check_poses(network: SequenceNetwork, predictor: Predictor) -> None:
     if skeleton.joints != config.skeleton.joints or dims < config.dims:
         raise PoseActError(
             f"The weights {network.card.pose_weights} give {dims}D poses of {skeleton.name}, but "
-            f"the actions are told from {config.dims}D poses of {config.skeleton.name}; train "
+            f"the actions need {config.dims}D poses of {config.skeleton.name}; train "
             "them on poses of these weights."
         )

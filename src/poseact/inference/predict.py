@@ -157,7 +157,7 @@ class _PredictionJob:
                 self.predict(item, Step(item.path, number, len(inputs), 0, None))
             except PoseActError as error:
                 self.report.failed[item.path] = str(error)
-            except Exception as error:  # noqa: BLE001 - one odd file must not stop the others
+            except Exception as error:  # noqa: BLE001 - one faulty file must not stop the others
                 _log.debug("%s could not be predicted", item.path, exc_info=error)
                 self.report.failed[item.path] = f"{type(error).__name__}: {error}"
             if self.stop:
@@ -196,7 +196,7 @@ class _PredictionJob:
             _log.warning("%s: the boxes of frames %s match no frame", item.name, late[:5])
 
     def watch(self, frames: Iterable[FoundPeople], step: Step) -> Iterator[FoundPeople]:
-        """Pass frames on, tell of each after its use, and end after one at a stop request."""
+        """Pass frames on, report each after its use, and end at a stop request."""
         stopped_before = bool(self.stop)
         for done, found in enumerate(frames, 1):
             yield found

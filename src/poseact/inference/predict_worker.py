@@ -1,4 +1,4 @@
-"""What a worker of a large prediction does: one file after the other, each told of by a record."""
+"""A worker of a large prediction: it predicts file after file and keeps a record of each."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class FileWorker:
             if former.status != "started":
                 return
             attempts = former.attempts + 1
-        # The size of a file that has gone is 0; reading it tells what is wrong.
+        # The size of a missing file is 0; the error comes from reading it.
         size = path.stat().st_size if path.is_file() else 0
         record = FileRecord(name, "started", job.run, attempts, size, self._name)
         if attempts > ATTEMPTS:
@@ -126,7 +126,7 @@ class FileWorker:
             tables.poses.write_parquet(folder.poses(name))
         except PoseActError as error:
             return replace(record, status="failed", reason=str(error))
-        except Exception as error:  # noqa: BLE001 - one odd file must not stop a million others
+        except Exception as error:  # noqa: BLE001 - one faulty file must not stop a million others
             _log.warning("%s could not be predicted", path, exc_info=error)
             return replace(record, status="failed", reason=f"{type(error).__name__}: {error}")
         return replace(record, status="done", frames=tables.frames, actions=actions is not None)

@@ -187,7 +187,7 @@ class Predictor:
             yield frame, self.follow_frame(frame, follower)
 
     def follow_frame(self, frame: Frame, follower: PersonFollower) -> PersonReading:
-        """The person whom the follower keeps, in the next frame."""
+        """The person that the follower tracks, in the next frame."""
         number, time, window = frame.index, frame.time, follower.window
         if window is None:
             reading, window = self._search(frame.image, number, time)
@@ -287,7 +287,7 @@ def _pose_network(network: Network) -> Network:
     """
     if isinstance(network, SequenceNetwork):
         raise PoseActError(
-            "The weights tell actions from poses and read no pictures; give those of a pose "
+            "The weights recognise actions from poses and read no pictures; give those of a pose "
             f"network, such as {DEFAULT_WEIGHTS}."
         )
     if not isinstance(network, MultitaskNetwork) or not network.config.labels or network.folded:

@@ -55,7 +55,7 @@ def ray_session(cpus: int | None) -> Iterator[None]:
     address = os.environ.get("RAY_ADDRESS", "local")
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address == "local":
-        # Nothing is told to the makers of Ray unless the user wants it.
+        # No usage statistics are sent unless the user wants it.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         options |= {"num_cpus": cpus, "include_dashboard": False}
         options |= {"object_store_memory": _OBJECT_STORE_BYTES}
@@ -91,7 +91,7 @@ def workers_that_fit(cpus: int, gpus: float) -> int:
         raise PoseActError(
             f"A worker of {cpus} CPU cores and {gpus:g} GPUs was asked for, but Ray has "
             f"{found.get('CPU', 0):g} and {found.get('GPU', 0):g}; ask for less, or state the "
-            "number of workers if the cluster grows by itself."
+            "number of workers if the cluster scales automatically."
         )
     return min(room)
 

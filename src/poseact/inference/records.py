@@ -26,8 +26,8 @@ INDEX_COLUMNS: dict[str, str] = {
     "source": "File, relative to the folder that was given.",
     "status": "done, failed, or waiting for a file that no run has finished yet.",
     "poses": "Its table of poses, relative to the folder of the results; null if there is none.",
-    "actions": "Its table of windows, likewise; null where no actions were told.",
-    "segments": "Its table of segments, likewise; null where no actions were told.",
+    "actions": "Its table of windows, likewise; null where no actions were recognised.",
+    "segments": "Its table of segments, likewise; null where no actions were recognised.",
     "frames": "Frames read.",
     "seconds": "Time that reading, predicting and writing took.",
     "bytes": "Size of the file.",
@@ -220,8 +220,8 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError) as error:
         raise PoseActError(
-            f"The record {path} cannot be read ({reason_of(error)}); remove it, and what it tells "
-            "of is predicted again."
+            f"The record {path} cannot be read ({reason_of(error)}); remove it, and its file "
+            "is predicted again."
         ) from error
     if not isinstance(found, dict):
         raise PoseActError(f"The record {path} is no JSON object; remove it.")

@@ -15,7 +15,7 @@ from poseact.skeleton import Skeleton
 
 Colour = tuple[int, int, int]
 
-# RGB by side of the person. Blue against orange is told apart with every kind of colour blindness.
+# RGB by side of the person. Blue and orange differ for every kind of colour blindness.
 SIDE_COLOURS: dict[str, Colour] = {
     "left": (64, 169, 255),
     "right": (255, 140, 26),
@@ -24,7 +24,7 @@ SIDE_COLOURS: dict[str, Colour] = {
 BOX_COLOUR: Colour = (250, 250, 250)
 OUTLINE: Colour = (24, 27, 33)
 
-# The smallest joint confidence that is drawn, unless told otherwise.
+# The smallest joint confidence that is drawn by default.
 DRAW_THRESHOLD = 0.3
 
 # Thickness of a limb as a share of the person's extent.

@@ -37,7 +37,7 @@ MAX_PIXELS = 2**25
 _PIXELS_PER_BYTE = 16
 _MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)
 
-# Pillow warns of large pictures and of odd metadata, of which there are good ones.
+# Pillow also warns of valid pictures that are large or have unusual metadata.
 warnings.filterwarnings("ignore", module="PIL")
 
 

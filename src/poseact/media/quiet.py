@@ -1,4 +1,4 @@
-"""OpenCV without its own lines on stderr, where an error is told in a sentence."""
+"""OpenCV without its own messages on stderr."""
 
 from __future__ import annotations
 

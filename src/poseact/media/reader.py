@@ -71,13 +71,13 @@ class VideoReader:
     """The frames of a video, upright and in presentation order.
 
     Each iteration starts at the first frame. That frame is decoded on construction too, so a file
-    without any picture is refused at once. A warning tells when a file that was read to its end
+    without any picture is refused at once. A warning is logged if a file that was read to its end
     gave fewer frames than it should have.
 
     Args:
         path: The file.
-        square_pixels: Stretch pictures whose pixels are not square, so that nobody looks squeezed;
-            without, they are as stored.
+        square_pixels: Stretch pictures whose pixels are not square, so that people keep their
+            proportions; else they are as stored.
 
     Attributes:
         path: The file.
@@ -146,7 +146,7 @@ class VideoReader:
                 # Frames that stand still in time are spread at the average rate.
                 time = stamp - start if stamp - start > time else time + step
             # A stream may change its size half way; its result tables and copies cannot.
-            # PyAV 15 and 16 make pale pictures unless told that RGB has the full range.
+            # PyAV 15 and 16 make pale pictures unless the full range of RGB is stated.
             image = frame.to_ndarray(
                 format="rgb24", width=width, height=height, dst_color_range="JPEG"
             )

@@ -25,7 +25,7 @@ def draw_background(
     """``(H, W, 3)`` float32 RGB in 0 … 1.
 
     Args:
-        rng: Source of chance.
+        rng: Random generator.
         view: The camera.
         target: ``(3,)`` where the person is.
         photos: Pictures to take crops of; may be empty.

@@ -136,7 +136,7 @@ def _pictures(spec: SyntheticSpec, photos: tuple[Path, ...], shard: int) -> Iter
     numbers = spec.plan().items(shard)
     length = spec.clip_length
     for sequence in range(numbers.start // length, -(-numbers.stop // length)):
-        # Each sequence has its own source of chance, so shards can be made in any order.
+        # Each sequence has its own random generator, so shards can be made in any order.
         rng = np.random.default_rng([spec.seed, get_args(Part).index(spec.part), sequence])
         quality = int(rng.integers(60, 96))
         frames = draw_sequence(rng, spec.part, length, spec.size, photos)

@@ -57,7 +57,7 @@ def draw_motion(rng: np.random.Generator, part: Part, frames: int, body: Body) -
     """A motion of a part, facing anywhere.
 
     Args:
-        rng: Source of chance.
+        rng: Random generator.
         part: ``train`` or ``validation``; they have no recording and no family in common.
         frames: How many poses.
         body: Whose limbs must not pass through each other.

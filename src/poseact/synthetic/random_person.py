@@ -1,4 +1,4 @@
-"""One person by chance, from the shape of the body to the picture."""
+"""A random person, from the shape of the body to the picture."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def draw_sequence(
     """Frames of one person with one camera.
 
     Args:
-        rng: Source of all chance.
+        rng: Random generator.
         part: Whose bodies, motions and cameras are drawn.
         frames: How many.
         size: Longest side of the pictures in px.
@@ -170,7 +170,7 @@ class Finish:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Finish:
-        """By chance."""
+        """A random finish."""
         return cls(
             blur=rng.choice([0.0, rng.uniform(0.3, 1.2)]),
             noise=rng.choice([0.0, rng.uniform(0.004, 0.05)]),

@@ -16,7 +16,7 @@ from poseact.synthetic.scene import Light, Solid, View
 SUPERSAMPLING = 2
 _NEAR, _FAR = 100.0, 1e5
 _ROUNDING = 5.0  # mm; the rasteriser re-encodes the depths that it is given
-_GROUP_STEP = 0.1  # groups are told apart by the first coordinate's decade
+_GROUP_STEP = 0.1  # the decade of the first coordinate is the group
 _REACH = 10.0  # dm; no rest pose is larger
 
 
@@ -141,7 +141,7 @@ def rasterize(
 
 @cache
 def _coded() -> np.ndarray:
-    """``(V, 3)`` colours that tell the place in the rest pose and the group of faces."""
+    """``(V, 3)`` colours that encode the place in the rest pose and the group of faces."""
     base = template()
     codes = (base.vertices + _REACH) / (2 * _REACH)
     codes[:, 0] = (base.vertex_groups + codes[:, 0]) * _GROUP_STEP

@@ -52,7 +52,7 @@ def draw_view(rng: np.random.Generator, part: Part, points: np.ndarray, size: in
     """A camera that sees a person, as in a picture cropped around them.
 
     Args:
-        rng: Source of chance.
+        rng: Random generator.
         part: Its distances are used.
         points: ``(N, 3)`` of the person in all frames.
         size: Longest side of the picture in px.
@@ -125,7 +125,7 @@ class Light:
 
 
 def draw_light(rng: np.random.Generator, view: View) -> Light:
-    """A light by chance, mostly from the camera's side."""
+    """A random light, mostly from the camera's side."""
     azimuth = np.degrees(np.arctan2(view.place[0], view.place[2])) + rng.normal(0, 70)
     across = rotation("y", azimuth) @ rotation("x", -rng.uniform(10, 80)) @ [0, 0, 1]
     warmth = np.exp(rng.normal(0, 0.08, 3))
@@ -244,7 +244,7 @@ def draw_props(
     """Things in a person's hands, under them and in front of them, for one frame.
 
     Args:
-        rng: Source of chance; an equal one gives equal things in every frame of a clip.
+        rng: Random generator; an equal one gives equal things in every frame of a clip.
         view: The camera, for what is in front.
         first: Joints in the first frame of the clip, which decide what there is.
         joints: Joints in this frame, to which it is attached.

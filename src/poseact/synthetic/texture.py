@@ -52,7 +52,7 @@ class Pattern:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Pattern:
-        """A pattern by chance; half of all are plain."""
+        """A random pattern; half of all are plain."""
         kinds: tuple[Literal["plain", "stripes", "checks", "blots"], ...] = (
             *("plain", "stripes", "checks", "blots"),
         )

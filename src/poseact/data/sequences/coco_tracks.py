@@ -43,7 +43,7 @@ def read_coco_tracks(path: Path, *, fps: float = 30.0) -> list[PoseSequence]:
 
     Args:
         path: The file.
-        fps: Frames per second, which the file does not tell.
+        fps: Frames per second, which the file does not give.
 
     Returns:
         One sequence for each stretch of a track, in the order of videos and tracks; the video is
@@ -147,8 +147,8 @@ def _frames(file: Path, images: list[Any]) -> dict[Any, tuple[str, int]]:
     first: dict[str, int] = {}
     left = LeftOut(file, "images")
     for number, image in enumerate(images):
-        told = f"{file}: image {number} makes no sense ({{error}}); correct it."
-        with left.entry(), one_sentence(told):
+        message = f"{file}: image {number} makes no sense ({{error}}); correct it."
+        with left.entry(), one_sentence(message):
             identity, name = _identity(image, "id"), _identity(image, "file_name")
             if identity is None or name is None:
                 raise PoseActError(

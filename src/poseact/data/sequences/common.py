@@ -1,4 +1,4 @@
-"""What the readers of sequences share: files, times, axes, and whom to follow."""
+"""What the readers of sequences share: files, times, axes, and which person to follow."""
 
 from __future__ import annotations
 

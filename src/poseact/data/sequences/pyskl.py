@@ -48,7 +48,7 @@ def read_pyskl(
 
     Args:
         path: The pickle.
-        fps: Frames per second, which the file does not tell.
+        fps: Frames per second, which the file does not give.
         labels: Names of the actions in the order of their numbers; the numbers where there are
             none.
         skeleton: Name of the layout; by default COCO's 17 in px, Kinect's 25 in metres, and joints

@@ -1,4 +1,4 @@
-"""One door to all formats of sequences: which reader, and what it may be told."""
+"""Reads sequences of any known format: chooses the reader and checks its options."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def guess_kind(path: Path) -> str:
     """The kind of a file by its suffix, of a folder by what it holds.
 
     Raises:
-        PoseActError: There is no such path, or nothing in it tells.
+        PoseActError: There is no such path, or nothing in it shows the kind.
     """
     if not path.exists():
         raise PoseActError(f"{path} does not exist; give a file or a folder of sequences.")
@@ -166,7 +166,7 @@ def read_folders(path: Path, **options: Any) -> list[PoseSequence]:
 
 
 def _with_recordings(sequences: list[PoseSequence]) -> list[PoseSequence]:
-    """A sequence of which nothing else is known was recorded by itself."""
+    """A sequence without a recording is a recording of its own."""
     return [seq if seq.recording else replace(seq, recording=seq.name) for seq in sequences]
 
 
