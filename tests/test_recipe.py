@@ -65,7 +65,7 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path):
     with pytest.raises(PoseActError, match="cannot be read"):
         load_recipe(path)
     path.write_text("just words")
-    with pytest.raises(PoseActError, match="holds no fields"):
+    with pytest.raises(PoseActError, match="has no fields"):
         load_recipe(path)
 
 

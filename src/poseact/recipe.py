@@ -1,4 +1,4 @@
-"""Recipes: everything that decides a training run, in one YAML file with typed fields."""
+"""Recipes: all settings of a training run, as a YAML file with typed fields."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class _Part(BaseModel):
 
 
 class NetworkSpec(_Part):
-    """Which network, and from which weights it starts."""
+    """The network and its initial weights."""
 
     preset: str
     """One of :data:`poseact.PRESETS`."""
     changes: dict[str, Any] = Field(default_factory=dict)
-    """Fields of the preset to change, such as ``{num_blocks: 4}``."""
+    """Changed fields of the preset, such as ``{num_blocks: 4}``."""
     init: str | None = None
-    """Weights to start from, a shipped name or a file; None for fresh ones."""
+    """Initial weights, a shipped name or a file; None for random ones."""
     stem: str | None = None
-    """A converted MoveNet whose trunk and joint maps the network begins with, instead of ``init``;
-    ``${NAME:-default}`` comes from the environment."""
+    """Converted MoveNet file that initialises trunk and joint maps, instead of ``init``;
+    ``${NAME:-default}`` is read from the environment."""
 
     @property
     def config(self) -> NetworkConfig:
@@ -45,12 +45,12 @@ class NetworkSpec(_Part):
 
 
 class DataSpec(_Part):
-    """What is learned from, and what is scored on the way."""
+    """The training, validation and calibration data."""
 
     train: dict[str, SourceSpec] = Field(min_length=1)
     validation: dict[str, SourceSpec] = Field(default_factory=dict)
     calibration: dict[str, SourceSpec] = Field(default_factory=dict)
-    """People on whom the confidence is calibrated after the last step, who are not learned from."""
+    """People on whom the confidence is calibrated after the last step; not for training."""
 
 
 class LossSpec(_Part):
@@ -59,7 +59,7 @@ class LossSpec(_Part):
     weights: dict[str, float] = Field(default_factory=dict)
     sigma: float = 1.0
     action: float = Field(default=1.0, gt=0)
-    """Factor of :class:`poseact.losses.ActionCriterion` beside the pose losses."""
+    """Weight of :class:`poseact.losses.ActionCriterion` relative to the pose losses."""
 
     def build(
         self, learn: Sequence[str] = ("pose",), judged: Skeleton | None = None
@@ -73,44 +73,44 @@ class LossSpec(_Part):
 
 
 class OptimiserSpec(_Part):
-    """How the weights move."""
+    """Optimiser settings."""
 
     name: Literal["muon", "adamw", "rmsprop", "sgd"] = "muon"
-    """``rmsprop`` and ``sgd`` with Nesterov's momentum are the papers', for poses and for actions,
-    ``rmsprop`` with the settings of Keras; ``muon`` is :class:`poseact.training.muon.Muon`."""
+    """The papers use ``rmsprop`` with Keras' settings for poses, and ``sgd`` with Nesterov's
+    momentum for actions; ``muon`` is :class:`poseact.training.muon.Muon`."""
     lr: float = Field(default=2e-3, gt=0)
-    """Of ``rmsprop`` and ``adamw``, and of what ``muon`` leaves to Adam."""
+    """Learning rate; for ``muon``, that of the weights which Adam updates."""
     stem_lr: float | None = Field(default=None, gt=0)
-    """Of the published part of a pyramid stem, with ``adamw``; None for ``lr``."""
+    """Learning rate of the pretrained part of a pyramid stem, with ``adamw``; None for ``lr``."""
     frozen_stages: int = Field(default=0, ge=0)
-    """First stages of a pyramid stem's backbone that stay as they are, the first convolution
-    included; what they compute is general, and without them a step takes two thirds of the time."""
+    """Number of frozen stages of a pyramid stem's backbone, from the first convolution on. Their
+    features are general, and a step then takes two thirds of the time."""
     matrix_lr: float = Field(default=0.02, gt=0)
-    """Of ``muon``'s matrices."""
+    """Learning rate of the matrices, with ``muon``."""
     momentum: float = Field(default=0.98, ge=0, lt=1)
-    """Of ``sgd``; the paper's."""
+    """Momentum of ``sgd``, as in the paper."""
     weight_decay: float = Field(default=0.02, ge=0)
-    """Of convolution kernels; ``rmsprop`` and ``sgd``, as in the papers, have none."""
+    """Weight decay of convolution kernels; none with ``rmsprop`` and ``sgd``, as in the papers."""
     clip_norm: float | None = Field(default=1.0, gt=0)
     """Largest norm of the gradient."""
     ema: float | None = Field(default=0.999, gt=0, lt=1)
-    """Decay of the moving average of the weights, which is what is scored and kept; None without.
-    Early on the average moves faster, for then the weights are still random."""
+    """Decay of the moving average of the weights, which is scored and saved; None for no average.
+    The decay is smaller at the start, when the weights are still random."""
 
 
 class ScheduleSpec(_Part):
-    """How the learning rate changes."""
+    """Learning rate schedule."""
 
     name: Literal["cosine", "steps"] = "cosine"
     warm_up: int = Field(default=300, ge=0)
-    """Steps over which it rises linearly."""
+    """Steps of linear warm-up."""
     floor: float = Field(default=0.01, ge=0, le=1)
-    """Share of the learning rate that the cosine ends at."""
+    """Final share of the learning rate of the cosine."""
     milestones: tuple[float, ...] = (80 / 120, 100 / 120)
-    """Shares of the run after which ``steps`` multiplies it; the authors' epochs 80 and 100 of
-    120 on MPII."""
+    """Shares of the run at which ``steps`` reduces the rate; on MPII the authors use epochs 80 and
+    100 of 120."""
     factor: float = Field(default=0.2, gt=0, lt=1)
-    """What ``steps`` multiplies it by."""
+    """Factor on the rate at each milestone."""
 
 
 Task = Literal["pose", "action"]
@@ -123,34 +123,34 @@ class Recipe(_Part):
     """
 
     name: str = Field(pattern=r"^[\w.-]+$")
-    """Names the weights: letters, digits, dots, dashes."""
+    """Name of the weights: letters, digits, dots, dashes."""
     licence: str
-    """Terms of the weights, which follow from those of the data."""
+    """Licence of the weights, which follows from those of the data."""
     terms: dict[str, str] = Field(default_factory=dict)
-    """What each data set is and its terms, for the weights' header."""
+    """Each data set with its licence terms, for the header of the weights."""
     network: NetworkSpec
     data: DataSpec
     learn: tuple[Task, ...] = Field(default=("pose",), min_length=1)
-    """``pose``: stem and pose model learn from the pose losses. ``action``: the action model learns
-    from the clips with actions; alone, it leaves the rest of the network as it is."""
+    """``pose``: train stem and pose model with the pose losses. ``action``: train the action model
+    on clips with actions; on its own, this freezes all other parts."""
     turns: tuple[tuple[str, ...], ...] = ()
-    """Groups of training sets whose batches take turns, as the authors of SPNet alternate between
+    """Groups of training sets with alternating batches, as the authors of SPNet alternate between
     poses and actions; by default every batch has rows of all sets."""
     augment: AugmentRanges = Field(default_factory=AugmentRanges)
     loss: LossSpec = Field(default_factory=LossSpec)
     optimiser: OptimiserSpec = Field(default_factory=OptimiserSpec)
     schedule: ScheduleSpec = Field(default_factory=ScheduleSpec)
     steps: int = Field(gt=0)
-    """Steps of the optimiser."""
+    """Number of optimiser steps."""
     batch: int = Field(default=32, gt=0)
     """Rows per step and process, each a clip or ``clip_length`` stills."""
     accumulate: int = Field(default=1, gt=0)
     """Batches per step."""
     clip_length: int = Field(default=1, gt=0)
-    """T, frames in a row."""
+    """T, frames per row."""
     sizes: tuple[tuple[float, int], ...] = ()
-    """Crop sides in px by the share of the run from which they are used, such as
-    ``[[0, 96], [0.6, 128]]``; by default the network's own throughout."""
+    """Crop sides in px with the share of the run from which they are used, such as
+    ``[[0, 96], [0.6, 128]]``; by default that of the network throughout."""
     validate_every: int = Field(default=1000, gt=0)
     """Steps between two validations."""
     checkpoint_minutes: float = Field(default=3.0, gt=0)
@@ -192,27 +192,27 @@ class Recipe(_Part):
 
     @property
     def skeleton(self) -> Skeleton:
-        """Joints of the network."""
+        """Skeleton of the network."""
         return self.network.config.skeleton
 
     @property
     def image_size(self) -> int:
-        """Side of the crops that the network is scored on, in px."""
+        """Side of the crops in evaluation, in px."""
         return self.network.config.image_size
 
     @property
     def train(self) -> dict[str, SourceSpec]:
-        """The data sets that are learned from."""
+        """The training sets."""
         return self.data.train
 
     @property
     def validation(self) -> dict[str, SourceSpec]:
-        """The data sets that are scored."""
+        """The validation sets."""
         return self.data.validation
 
     @property
     def rows(self) -> tuple[dict[str, int], ...]:
-        """Rows of each training set in a batch, for each of the turns.
+        """Rows of each training set per batch, for each of the turns.
 
         Raises:
             PoseActError: The turns name another training set, or not all of them.
@@ -236,7 +236,7 @@ class Recipe(_Part):
 
 
 def load_recipe(path: str | Path, changes: Mapping[str, Any] | None = None) -> Recipe:
-    """The recipe of a YAML file, the last one where it has stages.
+    """Load the recipe of a YAML file, the last one if it has stages.
 
     Args:
         path: The file.
@@ -249,16 +249,16 @@ def load_recipe(path: str | Path, changes: Mapping[str, Any] | None = None) -> R
 
 
 def load_stages(path: str | Path, changes: Mapping[str, Any] | None = None) -> list[Recipe]:
-    """The recipes of a YAML file, each of which begins with the weights of the one before.
+    """Load all stages of a YAML file, each of which starts from the weights of the previous one.
 
-    Without ``stages:`` it is one. With them, a mapping of names to fields, the fields of a stage
-    stand in place of those beside it, and the stage's name is added to the recipe's.
+    A file without ``stages:`` has one. ``stages:`` maps names to fields, which override those of
+    the file; the name of the stage is appended to that of the recipe.
 
     Args:
         path: The file.
-        changes: New values of fields by their place, such as ``network.changes.num_blocks``, in
-            the recipe and in its stages, wherever the first part of the place is named; in one
-            stage alone as ``stages.NAME.`` and the field.
+        changes: New values of fields by path, such as ``network.changes.num_blocks``, in the recipe
+            and in all stages that have the first field of the path; in a single stage as
+            ``stages.NAME.FIELD``.
 
     Raises:
         PoseActError: The file is missing or no YAML, or a field is missing, unknown or wrong.
@@ -267,12 +267,12 @@ def load_stages(path: str | Path, changes: Mapping[str, Any] | None = None) -> l
     with one_sentence(f"The recipe {path} cannot be read ({{error}}); give a YAML file."):
         content = parse_yaml(path.read_text("utf-8"))
     if not isinstance(content, dict):
-        raise PoseActError(f"The recipe {path} holds no fields; see the recipes that are shipped.")
+        raise PoseActError(f"The recipe {path} has no fields; see the recipes that are shipped.")
     stages = content.pop("stages", None) or {}
     if not isinstance(stages, dict) or not all(isinstance(one, dict) for one in stages.values()):
         raise PoseActError(
-            f"The recipe {path} has stages that are no fields by name; write stages: and below it "
-            "the name of each stage with its fields."
+            f"The recipe {path} has invalid stages; write stages: and below it the name of each "
+            "stage with its fields."
         )
     for place, value in (changes or {}).items():
         for fields, within in _places(content, stages, place):
@@ -288,7 +288,7 @@ def load_stages(path: str | Path, changes: Mapping[str, Any] | None = None) -> l
 def _places(
     content: dict[str, Any], stages: dict[str, dict[str, Any]], place: str
 ) -> list[tuple[dict[str, Any], str]]:
-    """The fields in which a change is made, and its place there."""
+    """The mappings in which a change is made, and its path there."""
     first, _, rest = place.partition(".")
     if first == "stages":
         name, _, within = rest.partition(".")
@@ -303,14 +303,14 @@ def _places(
 
 
 def _set(fields: dict[str, Any], place: str, value: Any) -> None:
-    """Give a field at a place such as ``network.changes.frames`` a value."""
+    """Set a field by its path, such as ``network.changes.frames``."""
     *parents, last = place.split(".")
     for parent in parents:
-        # A copy, for YAML's aliases stand for one and the same part.
+        # A copy, since YAML aliases share one object.
         fields[parent] = dict(found) if isinstance(found := fields.get(parent, {}), dict) else found
         fields = fields[parent]
         if not isinstance(fields, dict):
-            raise PoseActError(f"{place} was to be set, but {parent} holds no fields.")
+            raise PoseActError(f"{place} was to be set, but {parent} has no fields.")
     fields[last] = value
 
 

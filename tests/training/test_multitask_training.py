@@ -236,7 +236,7 @@ def test_changes_go_where_the_field_stands(recipe):
     assert (pose.steps, joint.steps) == (7, 4)
     with pytest.raises(PoseActError, match="NAME being one of pose, joint"):
         load_stages(path, {"stages.action.steps": 4})
-    with pytest.raises(PoseActError, match="but steps holds no fields"):
+    with pytest.raises(PoseActError, match="but steps has no fields"):
         load_stages(path, {"steps.more": 1})
 
 
@@ -246,7 +246,7 @@ def test_changes_go_where_the_field_stands(recipe):
         ({"network": {"preset": "tiny"}}, "has no labels"),
         ({"turns": [["penn"]]}, "name each of people, penn in a turn"),
         ({"learn": ["action"], "turns": [["people"], ["penn"]]}, "has no clips with actions"),
-        ({"stages": ["pose"]}, "stages that are no fields by name"),
+        ({"stages": ["pose"]}, "invalid stages; write stages:"),
     ],
 )
 def test_recipes_that_make_no_sense(recipe, fields, message):

@@ -25,6 +25,11 @@ from poseact.weights.checkpoint import load
 OnStage = Callable[[str, int, int], None]
 """Called with the name of a stage, the items done and their total."""
 
+
+def no_progress(*_: object) -> None:
+    """An ``OnStage`` that reports nothing."""
+
+
 SPLIT_COLUMNS = ("clip", "label", "recording", "part")
 
 
@@ -41,9 +46,9 @@ class ActionData:
     """
 
     sequences: list[PoseSequence]
-    videos: dict[str, Path] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    copies: list[Copy] = field(default_factory=list)
+    videos: dict[str, Path] = field(default_factory=dict[str, Path])
+    notes: list[str] = field(default_factory=list[str])
+    copies: list[Copy] = field(default_factory=list[Copy])
     interrupted: bool = False
 
 

@@ -72,10 +72,10 @@ class CheckReport:
     """
 
     folder: Path
-    clips: list[ClipFacts] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    copies: list[Copy] = field(default_factory=list)
-    sequences: list[PoseSequence] = field(default_factory=list)
+    clips: list[ClipFacts] = field(default_factory=list[ClipFacts])
+    findings: list[Finding] = field(default_factory=list[Finding])
+    copies: list[Copy] = field(default_factory=list[Copy])
+    sequences: list[PoseSequence] = field(default_factory=list[PoseSequence])
     interrupted: bool = False
 
     @property

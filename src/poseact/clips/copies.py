@@ -82,7 +82,7 @@ class ClipLook:
 
     width: int
     height: int
-    times: list[float] = field(default_factory=list)
+    times: list[float] = field(default_factory=list[float])
     thumbnails: Thumbnails = field(default_factory=Thumbnails)
 
     def add(self, frame: Frame) -> None:
@@ -107,7 +107,7 @@ def find_copies(clips: Mapping[str, np.ndarray]) -> list[Copy]:
     """
     plain = {name: _edges(pictures) for name, pictures in clips.items() if len(pictures)}
     mirrored = {name: _edges(clips[name][:, :, ::-1]) for name in plain}
-    found = []
+    found: list[Copy] = []
     for first, second in combinations(plain, 2):
         options = (
             (_similarity(plain[first], plain[second]), False),

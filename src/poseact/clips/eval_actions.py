@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from poseact._utils.errors import PoseActError
 from poseact._utils.interrupt import StopRequest
@@ -12,6 +13,7 @@ from poseact.actions.clip_inputs import ActionNetwork, action_network, check_ske
 from poseact.clips.action_data import (
     OnStage,
     is_filmed,
+    no_progress,
     only_part,
     read_filmed,
     read_posed,
@@ -87,38 +89,31 @@ def eval_actions(
             not of these clips, a clip cannot be scored, or the results cannot be written.
     """
     network = action_network(load(weights))
-    tell = on_stage or (lambda *_: None)
+    report = on_stage or no_progress
     source, out, groups = Path(source), Path(out), groups or {}
     choice = _Choice(network, None if split is None else Path(split), part, groups)
-    with StopRequest() as stop:
-        if kind is None and is_filmed(source):
-            data = read_filmed(
-                choice.of(find_clips(source)),
-                _pose_network(network),
-                Path(cache),
-                background=background,
-                workers=workers,
-                device=device,
-                on_stage=tell,
-                stop=stop,
-            )
-        elif background == "keep":
-            data = read_posed(source, kind)
-        else:
-            raise PoseActError(
-                f"{source} holds poses, which have no background; give videos, or leave out "
-                "--background."
-            )
-        if data.interrupted:
-            return EvalReport(out, notes=data.notes)
+    if kind is None and is_filmed(source):
+        clips, reader = choice.of(find_clips(source)), _pose_network(network)
+        reading: dict[str, Any] = {"background": background, "workers": workers, "device": device}
+        with StopRequest() as stop:
+            data = read_filmed(clips, reader, Path(cache), **reading, on_stage=report, stop=stop)
+    elif background == "keep":
+        data = read_posed(source, kind)
+    else:
+        raise PoseActError(
+            f"{source} holds poses, which have no background; give videos, or leave out "
+            "--background."
+        )
+    if data.interrupted:
+        return EvalReport(out, notes=data.notes)
     data = replace(data, sequences=choice.of(data.sequences))
     for sequence in data.sequences:
         check_skeleton(network, sequence)
     scores = evaluate(
-        network, data.sequences, protocol, on_clips=lambda done, total: tell("clips", done, total)
+        network, data.sequences, protocol, on_clips=lambda done, total: report("clips", done, total)
     )
-    told = f"; {BLANKED}" if background == "blank" else ""
-    scores = replace(scores, protocol=f"{scores.protocol}{told}; weights {Path(weights).name}")
+    blanked = f"; {BLANKED}" if background == "blank" else ""
+    scores = replace(scores, protocol=f"{scores.protocol}{blanked}; weights {Path(weights).name}")
     files = write_action_report(
         out,
         Measured(

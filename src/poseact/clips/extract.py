@@ -102,9 +102,9 @@ class Extraction:
         interrupted: Whether the run was interrupted; the next run resumes it.
     """
 
-    sequences: list[PoseSequence] = field(default_factory=list)
-    looks: dict[Clip, ClipLook] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
+    sequences: list[PoseSequence] = field(default_factory=list[PoseSequence])
+    looks: dict[Clip, ClipLook] = field(default_factory=dict[Clip, ClipLook])
+    findings: list[Finding] = field(default_factory=list[Finding])
     frames: int = 0
     interrupted: bool = False
 
@@ -143,8 +143,7 @@ def extract(
 
     Raises:
         PoseActError: The weights cannot be read, the features cannot be written, there is no such
-            background, or a worker process died. Faults of a single clip are findings
-            instead.
+            background, or a worker process died. Faults of a single clip are findings instead.
     """
     check_workers(workers)
     if background not in get_args(Background):
@@ -158,35 +157,17 @@ def extract(
     missing = {clip: path for clip, path in kept.items() if path not in found}
     jobs = _jobs([clip for clip in clips if clip.path not in failed], missing, background, look)
     files = len({clip.path for clip in clips})
-    threads = None if workers == 1 else max((os.cpu_count() or 1) // workers, 1)
     step = ExtractStep(files - len(jobs), files, 0)
-    seen: dict[Path, dict[Stretch, ClipLook]] = {}
-
-    def tell(**changes: int) -> None:
-        nonlocal step
-        step = replace(step, **changes)
-        if on_step is not None:
-            on_step(step)
-
-    tell()
     with nullcontext(stop) if stop is not None else StopRequest() as request:
-        for job, (failure, looks) in run_jobs(
-            partial(_Extractor, network, device, threads),
-            jobs,
-            workers=workers,
-            stop=request,
-            on_tick=lambda frames: tell(frames=frames),
-        ):
-            if failure is not None:
-                failed[job.video] = failure
-            seen[job.video] = looks
-            tell(files=step.files + 1)
+        done, step = _read(jobs, network, device, workers, request, step, on_step)
         interrupted = bool(request)
+    failed |= {video: failure for video, (failure, _) in done.items() if failure is not None}
     extraction = Extraction(frames=step.frames, interrupted=interrupted)
     for clip in clips:
-        seen_of = seen.get(clip.path, {}).get((clip.start, clip.end))
-        if seen_of is not None and seen_of.times:
-            extraction.looks[clip] = seen_of
+        _, looks = done.get(clip.path, (None, {}))
+        look_at = looks.get((clip.start, clip.end))
+        if look_at is not None and look_at.times:
+            extraction.looks[clip] = look_at
         path = kept.get(clip)
         features = None if path is None else found.get(path) or read_kept(path)
         if features is not None and network is not None:
@@ -197,6 +178,39 @@ def extract(
         elif clip not in extraction.looks and not interrupted:
             extraction.findings.append(no_frame(clip))
     return extraction
+
+
+def _read(
+    jobs: Sequence[_Job],
+    network: Network | None,
+    device: str | None,
+    workers: int,
+    stop: StopRequest,
+    step: ExtractStep,
+    on_step: OnExtractStep | None,
+) -> tuple[dict[Path, _Done], ExtractStep]:
+    """Do the jobs; returns what was read of each video, and the last progress."""
+
+    def tell(**changes: int) -> None:
+        nonlocal step
+        step = replace(step, **changes)
+        if on_step is not None:
+            on_step(step)
+
+    tell()
+    done: dict[Path, _Done] = {}
+    threads = None if workers == 1 else max((os.cpu_count() or 1) // workers, 1)
+    make = partial(_Extractor, network, device, threads)
+    for job, result in run_jobs(
+        make, jobs, workers=workers, stop=stop, on_tick=lambda frames: tell(frames=frames)
+    ):
+        done[job.video] = result
+        tell(files=step.files + 1)
+    return done, step
+
+
+_Done = tuple[str | None, dict[Stretch, ClipLook]]
+"""Why a video could not be read, if so, and the looks at its stretches."""
 
 
 @dataclass(frozen=True)
@@ -292,7 +306,7 @@ class _Extractor:
             torch.set_num_threads(threads)
         self._predictor = None if network is None else Predictor(network, device=device)
 
-    def __call__(self, job: _Job, tick: Tick) -> tuple[str | None, dict[Stretch, ClipLook]]:
+    def __call__(self, job: _Job, tick: Tick) -> _Done:
         """Read a video; returns the reason if it cannot be read, and the looks.
 
         Raises:

@@ -99,10 +99,12 @@ class _Recorder:
     predictor: Predictor
     background: Background
     follower: PersonFollower = field(default_factory=PersonFollower)
-    times: list[float] = field(default_factory=list)
-    readings: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=list)
-    sharpness: list[float] = field(default_factory=list)
-    people: list[int] = field(default_factory=list)
+    times: list[float] = field(default_factory=list[float])
+    readings: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = field(
+        default_factory=list[tuple[np.ndarray, np.ndarray, np.ndarray]]
+    )
+    sharpness: list[float] = field(default_factory=list[float])
+    people: list[int] = field(default_factory=list[int])
     next_look: float = 0.0
 
     def add(self, frame: Frame) -> None:

@@ -26,6 +26,7 @@ from poseact.clips.action_data import (
     check_parts,
     copies_note,
     is_filmed,
+    no_progress,
     read_checked,
     read_filmed,
     read_posed,
@@ -112,7 +113,7 @@ def train_actions(
     report = TrainReport(out, out / "actions.safetensors", out / "split.csv")
     with StopRequest() as stop:
         reading = {"cache": Path(cache or out / "cache"), "workers": workers, "device": device}
-        run = _Workflow(source, report, plan, stop, on_stage or (lambda *_: None), reading)
+        run = _Workflow(source, report, plan, stop, on_stage or no_progress, reading)
         try:
             run.all(run.read())
         except _Stopped:
@@ -262,7 +263,7 @@ class _Workflow:
     ) -> list[CurvePoint]:
         """Accuracy after training on fewer clips."""
         most = max(Counter(sequence.label for sequence in train).values())
-        points = []
+        points: list[CurvePoint] = []
         for count in CURVE_COUNTS:
             if count < most:
                 part = _at_most(train, count, self.plan.seed)

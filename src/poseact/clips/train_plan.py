@@ -85,6 +85,6 @@ class TrainReport:
     weights: Path
     split: Path
     files: ReportFiles | None = None
-    scores: dict[str, ActionScores] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    scores: dict[str, ActionScores] = field(default_factory=dict[str, ActionScores])
+    notes: list[str] = field(default_factory=list[str])
     interrupted: bool = False

@@ -46,12 +46,12 @@ class Measured:
     facts: Mapping[str, str]
     scores: Mapping[str, ActionScores]
     clips: Sequence[PoseSequence]
-    videos: Mapping[str, Path] = field(default_factory=dict)
-    train_counts: Mapping[str, int] = field(default_factory=dict)
+    videos: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    train_counts: Mapping[str, int] = field(default_factory=dict[str, int])
     calibration: Calibration | None = None
     unknown_below: float | None = None
     curve: Sequence[CurvePoint] = ()
-    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     notes: Sequence[str] = ()
 
     @property
@@ -220,7 +220,7 @@ def _calibration(found: Measured) -> Section:
 
 
 def _rejections(named: np.ndarray, known: np.ndarray, right: np.ndarray) -> list[str]:
-    text = []
+    text: list[str] = []
     if known.any():
         kept = named & known
         text.append(

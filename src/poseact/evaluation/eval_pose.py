@@ -51,8 +51,8 @@ class EvalReport:
 
     out: Path
     json: Path
-    scores: dict[str, PoseScores] = field(default_factory=dict)
-    pictures: list[Path] = field(default_factory=list)
+    scores: dict[str, PoseScores] = field(default_factory=dict[str, PoseScores])
+    pictures: list[Path] = field(default_factory=list[Path])
 
 
 def eval_pose(
@@ -123,7 +123,7 @@ def eval_pose(
 
 def _sections(report: EvalReport) -> list[Section]:
     """Sections of the report, by data set."""
-    sections = []
+    sections: list[Section] = []
     for name, scores in report.scores.items():
         pictures = [
             Picture(path, caption)

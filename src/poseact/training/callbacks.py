@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
@@ -46,7 +46,7 @@ class Averaging(WeightAveraging):
         self._copy_average_to_current(module)
 
     @contextmanager
-    def applied(self, module: L.LightningModule) -> Iterator[None]:
+    def applied(self, module: L.LightningModule) -> Generator[None]:
         """Replace the weights by their average within the block."""
         self._swap_models(module)
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,7 @@ def run_steps(
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     if not torch.cuda.is_available():
         keep_freed_memory()
+    options.setdefault("logger", False)
     file = CheckpointFile()
     keeping = None if state is None else Checkpoints(state, file, every, minutes)
     listening = StopRequest() if stop is None else nullcontext(stop)
@@ -113,7 +114,7 @@ def run_steps(
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            **{"logger": False, **options},
+            **options,
         )
         with _errors_of(trainer, keeping):
             path = state.path if state is not None and resume else None
@@ -124,7 +125,7 @@ def run_steps(
 
 
 @contextmanager
-def _errors_of(trainer: L.Trainer, keeping: Checkpoints | None) -> Iterator[None]:
+def _errors_of(trainer: L.Trainer, keeping: Checkpoints | None) -> Generator[None]:
     """Translate errors of loader processes, loggers and Lightning."""
     try:
         yield

@@ -82,8 +82,8 @@ class FinetuneReport:
     network: MultitaskNetwork
     kept: bool
     finished: bool
-    before: dict[str, float] = field(default_factory=dict)
-    after: dict[str, float] = field(default_factory=dict)
+    before: dict[str, float] = field(default_factory=dict[str, float])
+    after: dict[str, float] = field(default_factory=dict[str, float])
 
     def describe(self) -> str:
         """One sentence about the pose scores before and after."""
@@ -138,16 +138,12 @@ def finetune(
         )
     poses = PoseData(recipe, workers=0)
     poses.setup("fit")
-    config, device = network.config, next(network.parameters()).device
-    windows = FilmWindows(clips, config.frames, window_fps(network), config.image_size, plan.seed)
-    digest = digest_of(
-        (plan, recipe.model_dump(mode="json"), config),
-        weights_of(network),
-        _contents(clips),
-        poses.contents(),
-    )
-    state = RunState(out / STATE_NAME, digest)
+    config = network.config
+    settings = (plan, recipe.model_dump(mode="json"), config)
+    data = (weights_of(network), _contents(clips), poses.contents())
+    state = RunState(out / STATE_NAME, digest_of(settings, *data))
     begun = state.find()
+    windows = FilmWindows(clips, config.frames, window_fps(network), config.image_size, plan.seed)
     module = EndToEndTraining(copy.deepcopy(network), recipe, plan)
 
     def tell(trainer: L.Trainer, *_: Any) -> None:
@@ -170,7 +166,7 @@ def finetune(
     )
     if trainer.global_step < plan.steps:
         return FinetuneReport(network, kept=False, finished=False)
-    trained = module.network.to(device).eval()
+    trained = module.network.to(next(network.parameters()).device).eval()
     before = pose_scores(network, poses.validation)
     after = pose_scores(trained, poses.validation)
     kept = all(after[name] >= before[name] - plan.max_pck_drop for name in before)

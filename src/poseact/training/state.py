@@ -7,7 +7,7 @@ import logging
 import pickle
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -70,7 +70,7 @@ def read_state(path: Path, *parts: str) -> dict[str, Any] | None:
     except (RuntimeError, EOFError, LookupError, TypeError, ValueError, pickle.PickleError):
         return None
     whole = isinstance(state, dict) and all(part in state for part in parts)
-    return state if whole else None
+    return cast(dict[str, Any], state) if whole else None
 
 
 def digest_of(settings: object, *contents: Iterable[str | np.ndarray]) -> str:

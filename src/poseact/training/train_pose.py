@@ -99,7 +99,7 @@ class TrainReport:
     weights: Path
     steps: int
     finished: bool
-    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    scores: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
     unreadable: int = 0
     primary: bool = True
 

@@ -45,7 +45,7 @@ class Reproduction:
     """
 
     json: Path
-    rows: dict[str, list[ReproducedRow]] = field(default_factory=dict)
+    rows: dict[str, list[ReproducedRow]] = field(default_factory=dict[str, list[ReproducedRow]])
 
 
 def reproduce(
