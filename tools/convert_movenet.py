@@ -5,7 +5,8 @@
 
 reads ``movenet-{lightning,thunder,multipose}.{json,bin}`` (TensorFlow.js, float16; converted by
 that package from Google's releases, Apache-2.0) and writes ``movenet-NAME.safetensors`` with
-provenance. The values stay as they are; only names and the order of the axes change.
+provenance, and ``person-detector.safetensors``, the part of MultiPose that ships with the package.
+The values stay as they are; only names and the order of the axes change.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from poseact.models.person_network import HEAD_MAPS
 from poseact.weights.movenet import HEADER_KEY, digest
 
 WIDTHS = {"lightning": 1.0, "thunder": 1.75, "multipose": 1.5}
+DETECTOR = "person-detector"
 BLOCKS = (1, 2, 3, 4, 3, 3, 1)
 LATERALS = {"conv2d": 32, "conv2d_1": 16, "conv2d_2": 8, "conv2d_3": 4}
 MERGES = {"": 16, "_1": 8, "_2": 4}
@@ -67,11 +70,8 @@ def read_arrays(manifest: list[dict], content: bytes) -> dict[str, np.ndarray]:
     return arrays
 
 
-def convert(source: Path, name: str, target: Path) -> str:
-    """Write one model; returns the checksum of its tensors."""
-    description = (source / f"movenet-{name}.json").read_bytes()
-    content = (source / f"movenet-{name}.bin").read_bytes()
-    model = json.loads(description)
+def read_tensors(model: dict, content: bytes) -> dict[str, torch.Tensor]:
+    """The weights by their name here."""
     arrays = read_arrays(model["weightsManifest"][0]["weights"], content)
     tensors: dict[str, torch.Tensor] = {}
     for node in model["modelTopology"]["node"]:
@@ -83,26 +83,41 @@ def convert(source: Path, name: str, target: Path) -> str:
         tensors[f"{place}.weight"] = kernel.permute(*axes).contiguous()
         if len(node["input"]) > 2:
             tensors[f"{place}.bias"] = torch.from_numpy(arrays[node["input"][2]])
+    return tensors
+
+
+def convert(source: Path, name: str, target: Path) -> str:
+    """Write one model; returns the checksum of its tensors."""
+    published = "multipose" if name == DETECTOR else name
+    description = (source / f"movenet-{published}.json").read_bytes()
+    content = (source / f"movenet-{published}.bin").read_bytes()
+    model = json.loads(description)
+    tensors = read_tensors(model, content)
+    if name == DETECTOR:
+        kept = ("trunk.", *(f"heads.{head}." for head in HEAD_MAPS))
+        tensors = {key: value for key, value in tensors.items() if key.startswith(kept)}
     header = {
         "name": name,
-        "width": WIDTHS[name],
+        "width": WIDTHS[published],
         "provenance": {
             "weights": model["generatedBy"],
             "converted_by": model["convertedBy"],
             "licence": "Apache-2.0",
             "sha256": {
-                f"movenet-{name}.json": hashlib.sha256(description).hexdigest(),
-                f"movenet-{name}.bin": hashlib.sha256(content).hexdigest(),
+                f"movenet-{published}.json": hashlib.sha256(description).hexdigest(),
+                f"movenet-{published}.bin": hashlib.sha256(content).hexdigest(),
             },
         },
     }
     target.mkdir(parents=True, exist_ok=True)
-    save_file(
-        {key: value.half() for key, value in tensors.items()},
-        target / f"movenet-{name}.safetensors",
-        {HEADER_KEY: json.dumps(header)},
-    )
-    return digest({key: value.half() for key, value in tensors.items()})
+    halves = {key: value.half() for key, value in tensors.items()}
+    save_file(halves, target / file_name(name), {HEADER_KEY: json.dumps(header)})
+    return digest(halves)
+
+
+def file_name(name: str) -> str:
+    """Name of a model's file."""
+    return f"{name if name == DETECTOR else f'movenet-{name}'}.safetensors"
 
 
 def main() -> None:
@@ -113,9 +128,9 @@ def main() -> None:
     parser.add_argument("source", type=Path, help="folder of the published graphs")
     parser.add_argument("target", type=Path, help="folder for the safetensors files")
     arguments = parser.parse_args()
-    for name in WIDTHS:
+    for name in (*WIDTHS, DETECTOR):
         checksum = convert(arguments.source, name, arguments.target)
-        logging.info("%s: checksum %s", arguments.target / f"movenet-{name}.safetensors", checksum)
+        logging.info("%s: checksum %s", arguments.target / file_name(name), checksum)
 
 
 if __name__ == "__main__":

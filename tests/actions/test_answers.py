@@ -185,7 +185,7 @@ def test_tables(tmp_path):
     network = action_network(temperature=1.5, unknown_below=0.4)
     table = ActionTable(network)
     table.append("a b/ü.mp4", [window(0, 1, 0.7, 0.2, 0.1), window(0.5, 1.5, 0.1, 0.8, 0.1)])
-    table.append("c.mp4", [window(0, 1, 0.3, 0.3, 0.4)])
+    table.append("c.mp4", [window(0, 1, 0.3, 0.3, 0.4)], person=3)
     table.write_parquet(tmp_path / "actions.parquet")
     table.write_csv(tmp_path / "segments.csv")
     windows = pq.read_table(tmp_path / "actions.parquet")
@@ -201,6 +201,8 @@ def test_tables(tmp_path):
     assert list(rows[0]) == list(SEGMENT_COLUMNS)
     assert [row["source"] for row in rows] == ["a b/ü.mp4", "a b/ü.mp4", "c.mp4"]
     assert rows[-1]["label"] == UNKNOWN
+    assert [row["person"] for row in rows] == ["0", "0", "3"]
+    assert windows["person"].to_pylist() == [0] * 6 + [3] * 3
     assert float(rows[0]["start"]) == 0
 
 

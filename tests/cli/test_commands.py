@@ -362,6 +362,8 @@ def test_bad_input_is_one_sentence(tmp_path, weights, refused):
     )
     assert "cannot be looked up" in refused("predict", "x" * 300)
     assert "no weights" in refused("predict", fake, "--weights", "w" * 300)
+    assert "people='few'" in refused("predict", fake, "--people", "few")
+    assert "people=0" in refused("predict", fake, "--people", "0")
     assert "no-such-command" in refused("no-such-command")
 
 

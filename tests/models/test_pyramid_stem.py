@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from importlib.resources import as_file, files
 
 import numpy as np
 import pytest
@@ -63,6 +64,15 @@ def test_a_network_begins_with_what_the_published_head_knows(converted):
         expected = (stem_files.SHARPNESS * published[0, COCO17.index(joint)]).flatten().softmax(0)
         torch.testing.assert_close(own.flatten(), expected, atol=1e-5, rtol=1e-3)
     torch.testing.assert_close(first.joints, last.joints)
+
+
+def test_the_shipped_person_detector_is_a_part_of_the_published_network(converted):
+    with as_file(files("poseact.assets") / "movenet/person-detector.safetensors") as path:
+        shipped = read_stem(path)
+    published = read_stem(converted["multipose"])
+    assert shipped.tensors.keys() < published.tensors.keys()
+    for name, value in shipped.tensors.items():
+        assert torch.equal(value, published.tensors[name])
 
 
 @pytest.fixture

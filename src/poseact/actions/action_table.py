@@ -17,6 +17,7 @@ from poseact.actions.clip_inputs import ActionNetwork
 
 WINDOW_COLUMNS: dict[str, str] = {
     "source": "File the window is from, relative to the folder that was given.",
+    "person": "Number of the person in the file, as in the table of poses.",
     "start": "Time of the window's first frame, in seconds since the first frame of the file.",
     "end": "Time of the window's last frame, in seconds since the first frame of the file.",
     "label": "An action.",
@@ -26,6 +27,7 @@ WINDOW_COLUMNS: dict[str, str] = {
 
 SEGMENT_COLUMNS: dict[str, str] = {
     "source": "File the segment is from, relative to the folder that was given.",
+    "person": "Number of the person in the file, as in the table of poses.",
     "start": "Start, in seconds since the first frame of the file.",
     "end": "End, in seconds since the first frame of the file.",
     "label": "The action, or unknown.",
@@ -39,6 +41,7 @@ _NAMES = pa.dictionary(pa.int32(), pa.string())
 
 _TYPES: dict[str, pa.DataType] = {
     "source": _NAMES,
+    "person": pa.int32(),
     "start": pa.float64(),
     "end": pa.float64(),
     "label": _NAMES,
@@ -55,22 +58,27 @@ class ActionTable:
 
     def __init__(self, network: ActionNetwork) -> None:
         self.network = network
-        self._windows: list[tuple[str, WindowAnswer]] = []
-        self._segments: list[tuple[str, Segment]] = []
+        self._windows: list[tuple[str, int, WindowAnswer]] = []
+        self._segments: list[tuple[str, int, Segment]] = []
 
     def __len__(self) -> int:
         """Number of windows."""
         return len(self._windows)
 
     def append(
-        self, source: str, windows: Sequence[WindowAnswer], end: float | None = None
+        self,
+        source: str,
+        windows: Sequence[WindowAnswer],
+        end: float | None = None,
+        person: int = 0,
     ) -> list[Segment]:
-        """Add the windows of a file.
+        """Add the windows of a person in a file.
 
         Args:
             source: Name of the file.
             windows: In order.
-            end: When its last frame ends, in s, see :func:`~poseact.actions.answers.find_segments`.
+            end: When the last frame ends, in s, see :func:`~poseact.actions.answers.find_segments`.
+            person: Number of the person.
 
         Returns:
             Their segments.
@@ -78,8 +86,8 @@ class ActionTable:
         # File names may contain bytes that are not valid text.
         name = source.encode("utf-8", "replace").decode()
         segments = find_segments(self.network, windows, end)
-        self._windows += [(name, window) for window in windows]
-        self._segments += [(name, segment) for segment in segments]
+        self._windows += [(name, person, window) for window in windows]
+        self._segments += [(name, person, segment) for segment in segments]
         return segments
 
     def facts(self) -> dict[str, Any]:
@@ -112,8 +120,8 @@ class ActionTable:
         """
         labels = self.network.config.labels
         rows = [
-            (source, window.start, window.end, label, probability)
-            for source, window in self._windows
+            (source, person, window.start, window.end, label, probability)
+            for source, person, window in self._windows
             for label, probability in zip(labels, window.probabilities.tolist(), strict=True)
         ]
         columns = zip(*rows, strict=True) if rows else [()] * len(_TYPES)
@@ -142,9 +150,8 @@ class ActionTable:
             with partial.open("w", encoding="utf-8", newline="") as stream:
                 writer = csv.writer(stream)
                 writer.writerow(SEGMENT_COLUMNS)
-                for source, (start, end, label, probability) in self._segments:
-                    writer.writerow(
-                        (source, f"{start:.3f}", f"{end:.3f}", label, f"{probability:.4f}")
-                    )
+                for source, person, (start, end, label, probability) in self._segments:
+                    times = f"{start:.3f}", f"{end:.3f}"
+                    writer.writerow((source, person, *times, label, f"{probability:.4f}"))
 
         atomic_write(path, write)

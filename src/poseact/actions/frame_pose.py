@@ -15,7 +15,8 @@ class FramePose:
     Attributes:
         frame: Number of the frame in its file, from 0.
         time: Seconds since the first frame of the file.
-        person: Number of the person within the frame, from 0.
+        person: Number of the person, from 0: within the frame, or through a video in which people
+            are followed.
         joints: ``(J, 2)`` x and y in px of the source, or ``(J, 3)`` with the depth relative to the
             root joint in the table's unit; NaN where there is no estimate.
         confidence: ``(J,)`` from 0 to 1.

@@ -33,6 +33,7 @@ def predict_command(
     boxes: Path | None = None,
     num_blocks: int | None = None,
     device: str | None = None,
+    people: str | None = None,
     draw: bool | None = None,
     side_view: bool = False,
     engine: Annotated[
@@ -44,7 +45,8 @@ def predict_command(
     gpus_per_worker: float | None = None,
 ) -> None:
     """Predict poses, and actions if the weights know some, in photos and videos."""
-    shared = given(weights=weights, boxes=boxes, num_blocks=num_blocks, device=device)
+    limit = int(people) if people and people.isdecimal() else people
+    shared = given(weights=weights, boxes=boxes, num_blocks=num_blocks, device=device, people=limit)
     on_ray = given(
         workers=workers, cpus_per_worker=cpus_per_worker, gpus_per_worker=gpus_per_worker
     )

@@ -168,6 +168,35 @@ def eval_pose_command(
     console.print(f"Scores: {report.json}; {len(report.pictures)} pictures in {report.out}")
 
 
+@app.command("eval-people", cls=explained_by("poseact.evaluation.eval_people.eval_people"))
+def eval_people_command(
+    folder: Path,
+    labels: str = "annotations.json",
+    images: str = "images",
+    weights: str | None = None,
+    looks: Annotated[list[int] | None, typer.Option("--look")] = None,
+    device: str | None = None,
+) -> None:
+    """Score how people are found in whole photos, and their poses in the boxes found."""
+    from poseact.evaluation.eval_people import PeopleScores, eval_people
+
+    with make_progress() as progress:
+        task = progress.add_task("photos", total=None)
+        report = eval_people(
+            folder,
+            labels,
+            **given(images=images, weights=weights, looks=looks, device=device),
+            on_photo=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    rows = [("score", *PeopleScores._fields)]
+    for name, scores in report.scores.items():
+        rows.append((name, *(f"{v:.3f}" if isinstance(v, float) else str(v) for v in scores)))
+    # One row per score: there are more scores than sets of photos.
+    console = make_console()
+    console.print(named_table("people", list(zip(*rows, strict=True))))
+    console.print(f"Finding people took {1000 * report.detector_s:.0f} ms of a core per photo.")
+
+
 class TrainingBar:
     """Steps of each stage of a training run, with its loss, speed and the time that is left."""
 

@@ -28,7 +28,10 @@ COLUMNS: dict[str, str] = {
     "source": "File the frame is from, relative to the folder that was given.",
     "frame": "Number of the frame in its file, in order of presentation, from 0; 0 for a photo.",
     "time": "Seconds since the first frame of the file; 0 for a photo.",
-    "person": "Number of the person within the frame, from 0.",
+    "person": (
+        "Number of the person, from 0: within a photo or the boxes given for a frame, or through a "
+        "video in which people are followed."
+    ),
     "joint": "Name of the joint; left and right are the person's own.",
     "x": "Across, in px of the source from its left edge; null where there is no estimate.",
     "y": "Down, in px of the source from its upper edge; null where there is no estimate.",

@@ -100,7 +100,8 @@ def oks_ap(
         }
         for i in people
     ]
-    ap, ap50, ap75, ar = _evaluate(truth, found, list(numbers.values()), sigmas[scored])
+    stats = coco_evaluation(truth, found, list(numbers.values()), sigmas[scored])
+    ap, ap50, ap75, ar = stats[[0, 1, 2, 5]].tolist()
     return KeypointAp(ap, ap50, ap75, ar, len(people), excluded)
 
 
@@ -110,10 +111,20 @@ def _person(points: np.ndarray, valid: np.ndarray, image: int) -> dict[str, Any]
     return {"image_id": image, "category_id": 1, "keypoints": flat.ravel().tolist()}
 
 
-def _evaluate(
-    truth: list[dict[str, Any]], found: list[dict[str, Any]], images: list[int], sigmas: np.ndarray
-) -> list[float]:
-    """AP, AP50, AP75 and AR of annotations in the form of COCO's JSON."""
+def coco_evaluation(
+    truth: list[dict[str, Any]],
+    found: list[dict[str, Any]],
+    images: Sequence[int],
+    sigmas: np.ndarray | None = None,
+) -> np.ndarray:
+    """The statistics of ``COCOeval``, in the order in which it prints them.
+
+    Args:
+        truth: Annotations in the form of COCO's JSON.
+        found: Results in that form.
+        images: Numbers of the images.
+        sigmas: ``(J,)`` constants of the keypoint similarity; None compares boxes.
+    """
     coco: Any = COCO()
     coco.dataset = {
         **{"info": {}, "categories": [{"id": 1, "name": "person"}], "annotations": truth},
@@ -122,9 +133,13 @@ def _evaluate(
     # pycocotools reports on standard output.
     with contextlib.redirect_stdout(io.StringIO()):
         coco.createIndex()
-        evaluation: Any = COCOeval(coco, coco.loadRes(found), "keypoints")
-        evaluation.params.kpt_oks_sigmas = sigmas
+        results = coco.loadRes(found) if found else COCO()
+        evaluation: Any = COCOeval(coco, results, "bbox" if sigmas is None else "keypoints")
+        evaluation.params.imgIds = sorted(images)
+        evaluation.params.catIds = [1]
+        if sigmas is not None:
+            evaluation.params.kpt_oks_sigmas = sigmas
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    return evaluation.stats[[0, 1, 2, 5]].tolist()
+    return evaluation.stats

@@ -7,10 +7,14 @@ from pathlib import Path
 
 from poseact._utils.errors import PoseActError
 from poseact._utils.left_out import LeftOut
-from poseact.inference.predictor import require_inside, window_of
-from poseact.media.crop import Box
+from poseact.media.crop import Box, Window, person_window
 
 BoxesByFrame = dict[int, list[Box]]
+
+BOX_MARGIN = 1.1
+"""Windows are this much larger than the boxes given, which surround people tightly."""
+
+MAX_COORDINATE_PX = 1e6
 
 _BOX_COLUMNS = ("source", "frame", "x0", "y0", "x1", "y1")
 
@@ -89,3 +93,32 @@ def _box_of(row: dict[str, str]) -> tuple[str, int, Box]:
     x0, y0, x1, y1 = (float(row[name]) for name in _BOX_COLUMNS[2:])
     window_of((x0, y0, x1, y1))
     return row["source"], frame, (x0, y0, x1, y1)
+
+
+def window_of(box: Box) -> Window:
+    """Square window around a person's box, a little larger.
+
+    Raises:
+        PoseActError: The box is empty or beyond any picture.
+    """
+    x0, y0, x1, y1 = box
+    if not (x0 < x1 and y0 < y1 and max(map(abs, box)) <= MAX_COORDINATE_PX):
+        raise PoseActError(
+            f"The box {tuple(box)} is empty or outside of any picture; "
+            "give x0, y0, x1, y1 in px with x0 < x1 and y0 < y1."
+        )
+    return person_window(box, BOX_MARGIN)
+
+
+def require_inside(box: Box, frame: int, width: int, height: int) -> None:
+    """Refuse a box that lies outside of its picture.
+
+    Raises:
+        PoseActError: It does; the message names the frame.
+    """
+    x0, y0, x1, y1 = box
+    if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
+        raise PoseActError(
+            f"The box {(x0, y0, x1, y1)} of frame {frame} lies outside of its picture of "
+            f"{width} x {height} px; give boxes in its px."
+        )

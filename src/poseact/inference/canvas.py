@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -92,7 +92,11 @@ def with_strip(
 
 
 def draw_people(
-    image: np.ndarray, poses: list[FramePose], predictor: Predictor, side_view: bool = False
+    image: np.ndarray,
+    poses: list[FramePose],
+    predictor: Predictor,
+    side_view: bool = False,
+    names: Mapping[int, str] | None = None,
 ) -> np.ndarray:
     """Draw every pose into a copy of the picture, with its box and number where there are several.
 
@@ -102,11 +106,13 @@ def draw_people(
         predictor: Names joints and limbs.
         side_view: Put the first person's side view, two metres high, into the upper right corner,
             unless the picture is too small for it.
+        names: What to write behind a person's number.
     """
     for pose in poses:
         image = draw_pose(image, pose.joints[:, :2], pose.confidence, predictor.skeleton)
         if len(poses) > 1:
-            image = draw_box(image, pose.box, label=str(pose.person))
+            name = (names or {}).get(pose.person, "")
+            image = draw_box(image, pose.box, label=f"{pose.person} {name}".rstrip())
     size = min(image.shape[:2]) // 3
     if side_view and poses and size >= _MIN_SIDE_VIEW_PX:
         image = image.copy()
@@ -169,30 +175,37 @@ class FileDrawing:
         self,
         frames: Iterable[FoundPeople],
         fps: Fraction | None,
-        segments: Sequence[Segment],
+        segments: Mapping[int, Sequence[Segment]],
         labels: Sequence[str],
-        end: float,
     ) -> None:
         """Draw a video with the timeline of its actions, and the timeline as a picture.
+
+        The timeline is that of the person who is longest in view. Where there are several people,
+        each has a box with number and action.
 
         Args:
             frames: Frames with their people.
             fps: Frame rate of the video.
-            segments: Its actions.
+            segments: Actions by the person's number.
             labels: All actions that the network knows.
-            end: End of the last frame in s.
 
         Raises:
             PoseActError: The results cannot be written.
         """
         colours = action_colours(labels)
+        main = max(segments.values(), key=lambda own: own[-1].end - own[0].start, default=())
+        end = max((own[-1].end for own in segments.values()), default=0.0)
 
         def picture(frame: Frame, poses: list[FramePose]) -> np.ndarray:
-            drawn = self.people(frame, poses)
-            return with_strip(drawn, segments, colours, (0.0, end), frame.time)
+            names = {
+                person: next((s.label for s in reversed(own) if s.start <= frame.time), "")
+                for person, own in segments.items()
+            }
+            drawn = draw_people(frame.image, poses, self.predictor, self.side_view, names)
+            return with_strip(drawn, main, colours, (0.0, end), frame.time)
 
         for _ in self.draw(frames, fps, picture):
             pass
         if self.timeline is not None:
-            write_image(self.timeline, timeline_picture(segments, colours, end))
+            write_image(self.timeline, timeline_picture(main, colours, end))
             self.written.append(self.timeline)

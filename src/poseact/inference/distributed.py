@@ -21,7 +21,7 @@ from poseact.inference.boxes import BoxesByFrame
 from poseact.inference.inputs import boxes_of, find_inputs
 from poseact.inference.loading import load_readers
 from poseact.inference.predict_worker import FileWorker, WorkerJob, packed_item
-from poseact.inference.predictor import DEFAULT_WEIGHTS
+from poseact.inference.predictor import DEFAULT_WEIGHTS, People
 from poseact.inference.ray_engine import ray_session, run_workers, workers_that_fit
 from poseact.inference.records import FileRecord, JobFolder
 from poseact.weights.checkpoint import load
@@ -67,6 +67,7 @@ def predict_distributed(
     boxes: str | Path | None = None,
     num_blocks: int | None = None,
     device: str | None = None,
+    people: People | None = None,
     workers: int | None = None,
     cpus_per_worker: int = 1,
     gpus_per_worker: float | None = None,
@@ -90,6 +91,7 @@ def predict_distributed(
         boxes: CSV file with the people's boxes, as in :func:`~poseact.inference.predict.predict`.
         num_blocks: Stop after this many prediction blocks.
         device: Where workers run; by default CUDA if they are given GPUs, else the CPU.
+        people: As in :func:`~poseact.inference.predict.predict`.
         workers: Number of Ray processes; by default as many as fit into the cluster.
         cpus_per_worker: CPU cores, and threads, of each Ray process.
         gpus_per_worker: Share of a GPU for each Ray process, such as 0.25 for four on one GPU; by
@@ -107,22 +109,24 @@ def predict_distributed(
     _check_workers(workers, cpus_per_worker, gpus)
     source, folder = Path(source).absolute(), JobFolder(Path(out).absolute())
     inputs = find_inputs(source, folder.root, draw=False)
-    people = {} if boxes is None else boxes_of(inputs, boxes)
+    boxes_by_name = {} if boxes is None else boxes_of(inputs, boxes)
     if Path(weights).is_file():
         weights = str(Path(weights).absolute())
     # Loaded here first, so that unsuitable weights are reported before any work.
-    load_readers(weights, num_blocks, "cpu")
+    load_readers(weights, num_blocks, "cpu", people)
     root = source if source.is_dir() else source.parent
     options = {"source": str(root), "weights": _digest(weights), "num_blocks": num_blocks}
-    folder.claim(options | {"boxes": _file_digest(boxes)})
+    folder.claim(options | {"boxes": _file_digest(boxes), "people": people})
     names = [item.name for item in inputs]
     waiting = folder.waiting(root, names)
     device = device or ("cuda" if gpus else "cpu")
-    job = WorkerJob(uuid4().hex, root, folder, str(weights), num_blocks, device, cpus_per_worker)
+    job = WorkerJob(
+        uuid4().hex, root, folder, str(weights), num_blocks, people, device, cpus_per_worker
+    )
     run = _DistributedJob(job, len(names), len(names) - len(waiting), on_file or (lambda *_: None))
     try:
         if waiting:
-            run.predict([(name, people.get(name)) for name in waiting], workers, gpus)
+            run.predict([(name, boxes_by_name.get(name)) for name in waiting], workers, gpus)
     finally:
         # Whatever ended the run, the index lists what there is.
         records = folder.read_all(names)

@@ -10,7 +10,7 @@ import torch
 
 from poseact._utils.errors import PoseActError
 from poseact.actions.clip_inputs import ActionNetwork, action_network, window_fps
-from poseact.inference.predictor import Predictor
+from poseact.inference.predictor import People, Predictor
 from poseact.models.base import Network
 from poseact.models.bn_folding import fused
 from poseact.models.multitask import MultitaskNetwork
@@ -36,6 +36,7 @@ def load_readers(
     weights: str | Path | Network,
     num_blocks: int | None = None,
     device: str | torch.device | None = None,
+    people: People | None = None,
 ) -> Readers:
     """The predictor, and the action network if the weights recognise actions in sequences.
 
@@ -44,6 +45,7 @@ def load_readers(
             them: a name, or a file that may be given relative to its own.
         num_blocks: Pose blocks to run (default all).
         device: Where to run; by default CUDA where there is one.
+        people: How many people to look for, see :class:`~poseact.inference.predictor.Predictor`.
 
     Raises:
         PoseActError: The weights cannot be read, or poses and actions do not fit one another.
@@ -51,10 +53,10 @@ def load_readers(
     network = weights if isinstance(weights, Network) else load(weights)
     if isinstance(network, SequenceNetwork):
         folder = Path() if isinstance(weights, Network) else Path(weights).parent
-        predictor = Predictor(_pose_weights(network, folder), num_blocks, device)
+        predictor = Predictor(_pose_weights(network, folder), num_blocks, device, people)
         _check_poses(network, predictor)
     else:
-        predictor = Predictor(network, num_blocks, device)
+        predictor = Predictor(network, num_blocks, device, people)
     if not _reads_sequences(network):
         if getattr(network.config, "labels", ()):
             _log.warning(

@@ -16,7 +16,7 @@ from poseact.inference.canvas import FileDrawing, FoundPeople
 from poseact.inference.inputs import Input, boxes_of, find_inputs, open_media
 from poseact.inference.loading import Readers, load_readers
 from poseact.inference.predict_file import ResultTables, Stage, empty_tables, predict_file
-from poseact.inference.predictor import DEFAULT_WEIGHTS
+from poseact.inference.predictor import DEFAULT_WEIGHTS, People
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +83,7 @@ def predict(
     boxes: str | Path | None = None,
     num_blocks: int | None = None,
     device: str | None = None,
+    people: People | None = None,
     draw: bool = True,
     side_view: bool = False,
     on_step: OnStep | None = None,
@@ -103,9 +104,11 @@ def predict(
         out: Folder for the results; what lies in it already is not read as input.
         weights: Name of shipped weights, a fetched preset, or a checkpoint file.
         boxes: CSV file of people's boxes with the columns source, frame, x0, y0, x1, y1 in px;
-            where a photo or video has none, one person is searched for and followed.
+            where a photo or video has none, people are searched for and followed.
         num_blocks: Stop after this many prediction blocks.
         device: Device of the network, such as ``cpu``; CUDA by default if available.
+        people: ``all`` or the largest number of people to find and follow; by default one person is
+            taken for granted.
         draw: Write the drawn pictures and videos.
         side_view: Add the skeleton as seen from the side; 3D weights only.
         on_step: Called after every frame.
@@ -116,8 +119,8 @@ def predict(
     """
     source, out = Path(source), Path(out)
     inputs = find_inputs(source, out, draw)
-    people = None if boxes is None else boxes_of(inputs, boxes)
-    readers = load_readers(weights, num_blocks, device)
+    boxes_by_name = None if boxes is None else boxes_of(inputs, boxes)
+    readers = load_readers(weights, num_blocks, device, people)
     if side_view and not readers.predictor.has_depth:
         raise PoseActError(
             f"A side view was asked for, but the weights {weights} are 2D; leave it out."
@@ -125,7 +128,7 @@ def predict(
     open_folder(out)
     report = PredictReport(out, out / "poses.parquet", out / "poses.json")
     with StopRequest() as stop:
-        run = _PredictionJob(source, readers, people, side_view, report, stop, on_step)
+        run = _PredictionJob(source, readers, boxes_by_name, side_view, report, stop, on_step)
         try:
             run.predict_all(inputs)
         finally:

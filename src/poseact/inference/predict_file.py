@@ -91,24 +91,31 @@ def _predict_actions(
     drawing: FileDrawing | None,
     watch: Watch,
 ) -> None:
-    windows = WindowReader(actions.network, name)
+    windows: dict[int, WindowReader] = {}
 
     def followed() -> Iterator[FoundPeople]:
-        for frame, reading in readers.predictor.follow(media):
-            windows.add(frame.time, reading)
-            yield frame, [reading.pose]
+        for frame, seen in readers.predictor.readings(media):
+            for reading in seen:
+                person = reading.pose.person
+                if person not in windows:
+                    windows[person] = WindowReader(actions.network, name)
+                windows[person].add(frame.time, reading)
+            yield frame, [reading.pose for reading in seen]
 
     people = []
     for _, poses in watch(followed(), "read"):
         _add(tables, name, poses)
         if drawing is not None:
             people.append(poses)
-    segments = actions.append(name, windows.finish(), windows.end)
+    segments = {
+        person: actions.append(name, own.finish(), own.end, person)
+        for person, own in windows.items()
+    }
     if drawing is None or not people:
         return
     again = ((frame, poses) for poses, frame in zip(people, media, strict=False))
     labels = actions.network.config.labels
-    drawing.draw_actions(watch(again, "draw"), media.fps, segments, labels, windows.end)
+    drawing.draw_actions(watch(again, "draw"), media.fps, segments, labels)
 
 
 def _unwatched(frames: Iterable[FoundPeople], _stage: Stage) -> Iterable[FoundPeople]:

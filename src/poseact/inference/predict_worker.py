@@ -20,6 +20,7 @@ from poseact.inference.boxes import BoxesByFrame
 from poseact.inference.inputs import Photo, open_media
 from poseact.inference.loading import Readers, load_readers
 from poseact.inference.predict_file import empty_tables, predict_file
+from poseact.inference.predictor import People
 from poseact.inference.records import FileRecord, JobFolder
 
 ATTEMPTS = 3
@@ -38,6 +39,7 @@ class WorkerJob:
         folder: Of the results.
         weights: Name or file.
         num_blocks: Prediction blocks to run, None for all.
+        people: How many people to look for.
         device: Where to run.
         threads: Threads of each worker.
     """
@@ -47,6 +49,7 @@ class WorkerJob:
     folder: JobFolder
     weights: str
     num_blocks: int | None
+    people: People | None
     device: str
     threads: int
 
@@ -82,7 +85,7 @@ class FileWorker:
     @cached_property
     def _readers(self) -> Readers:
         job = self._job
-        return load_readers(job.weights, job.num_blocks, job.device)
+        return load_readers(job.weights, job.num_blocks, job.device, job.people)
 
     def _predict(self, name: str, boxes: BoxesByFrame | None) -> None:
         job, path = self._job, self._job.root / name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +13,9 @@ import torch
 from poseact._utils.device import on_device
 from poseact._utils.errors import PoseActError
 from poseact.actions.frame_pose import FramePose, PersonReading
+from poseact.inference.boxes import require_inside, window_of
+from poseact.inference.detect import PersonDetector
+from poseact.inference.everyone import EveryoneFollower
 from poseact.inference.follow import LIKELY, SURE, PersonFollower, closer_window
 from poseact.layers.softargmax import gather_at_joints, spread_2d, window_confidence
 from poseact.losses import judged_joints
@@ -22,7 +25,6 @@ from poseact.media.crop import (
     Box,
     Window,
     crop_matrix,
-    person_window,
     to_frames,
     transform_points,
     warp_image,
@@ -37,10 +39,8 @@ from poseact.weights.checkpoint import load
 
 DEFAULT_WEIGHTS = "small-open"
 
-MAX_COORDINATE_PX = 1e6
-
-BOX_MARGIN = 1.1
-"""Windows are this much larger than the boxes given, which surround people tightly."""
+People = int | Literal["all"]
+"""How many people to look for."""
 
 # A person who is small in the whole picture fills every further crop better.
 _SEARCH_STEPS = 3
@@ -68,21 +68,24 @@ class CropReading(NamedTuple):
 
 
 class Predictor:
-    """Finds the pose of a person in pictures and videos.
+    """Finds the poses of people in pictures and videos.
 
-    Where boxes are given, one person is read from each. Otherwise the whole picture is searched
-    for one person, then the crop is taken again around the pose found; in a video that crop
-    follows the person.
+    Where boxes are given, one person is read from each. With ``people``, a person detector gives
+    the boxes, and in a video everybody keeps an id. Otherwise the whole picture is searched for one
+    person, then the crop is taken again around the pose found; in a video that crop follows the
+    person.
 
     Args:
         weights: Name of shipped weights, a checkpoint file or a network.
         num_blocks: Stop after this many prediction blocks (default all), to trade accuracy for
             speed.
         device: Where to run, such as ``"cpu"`` or ``"cuda"``; by default CUDA where there is one.
+        people: ``"all"`` for everyone whom the detector finds, or a number for that many, the
+            largest; None takes it for granted that there is one person, and searches for it.
 
     Raises:
-        PoseActError: The weights cannot be read or give no poses, or ``num_blocks`` or the device
-            do not exist.
+        PoseActError: The weights cannot be read or give no poses, ``num_blocks`` or the device do
+            not exist, or ``people`` is no number from 1.
     """
 
     def __init__(
@@ -90,7 +93,9 @@ class Predictor:
         weights: str | Path | Network = DEFAULT_WEIGHTS,
         num_blocks: int | None = None,
         device: str | torch.device | None = None,
+        people: People | None = None,
     ) -> None:
+        self.people_limit = _checked_people(people)
         network = _pose_network(weights if isinstance(weights, Network) else load(weights))
         self.num_blocks = checked_blocks(num_blocks, network.num_blocks)
         self.card = network.card
@@ -104,6 +109,7 @@ class Predictor:
             return self.device, self.network
 
         self.device, self.network = on_device(device, start)
+        self.detector = None if people is None else PersonDetector(self.device)
 
     @property
     def judges(self) -> bool:
@@ -127,17 +133,21 @@ class Predictor:
 
         Args:
             image: ``(H, W, 3)`` uint8 RGB.
-            boxes: One per person; None searches the picture for one person.
+            boxes: One per person; None finds people as ``people`` of the predictor says.
             frame: Number to give the picture.
             time: Its time in s.
 
         Returns:
-            One pose per box, or one in all; joints in px of the picture.
+            One pose per box; without boxes one per person found, the largest first, none where
+            nobody is in view, and exactly one without ``people``. Joints in px of the picture.
 
         Raises:
             PoseActError: The array is no picture, or a box is empty or outside of it.
         """
         require_picture(image)
+        if boxes is None and self.detector is not None:
+            found = sorted(self.detector.find(image), key=lambda person: -person.area)
+            boxes = [person.box for person in found[: self.people_limit]]
         if boxes is not None:
             for box in boxes:
                 require_inside(box, frame, image.shape[1], image.shape[0])
@@ -153,8 +163,9 @@ class Predictor:
 
         Args:
             frames: As a :class:`~poseact.media.VideoReader` gives them.
-            boxes: Boxes by frame number; a frame without any has no person. None follows one
-                person.
+            boxes: Boxes by frame number; a frame without any has no person. None follows the
+                people found as ``people`` of the predictor says; ``person`` of their poses is an
+                id that stays.
 
         Yields:
             Each frame with its poses.
@@ -163,12 +174,22 @@ class Predictor:
             PoseActError: As :meth:`image`.
         """
         if boxes is None:
-            for frame, reading in self.follow(frames):
-                yield frame, [reading.pose]
+            for frame, readings in self.readings(frames):
+                yield frame, [reading.pose for reading in readings]
             return
         for frame in frames:
             people = boxes.get(frame.index, ())
             yield frame, self.image(frame.image, people, frame.index, frame.time)
+
+    def readings(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[PersonReading]]]:
+        """As :meth:`video` without boxes, with what action networks read."""
+        if self.detector is None:
+            for frame, reading in self.follow(frames):
+                yield frame, [reading]
+            return
+        follower = EveryoneFollower(self.detector, self.sure, self.people_limit)
+        for frame in frames:
+            yield frame, follower.readings(frame, self.read)
 
     def follow(
         self, frames: Iterable[Frame], follower: PersonFollower | None = None
@@ -299,30 +320,10 @@ def _pose_network(network: Network) -> Network:
     return alone.eval()
 
 
-def require_inside(box: Box, frame: int, width: int, height: int) -> None:
-    """Refuse a box that lies outside of its picture.
-
-    Raises:
-        PoseActError: It does; the message names the frame.
-    """
-    x0, y0, x1, y1 = box
-    if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
-        raise PoseActError(
-            f"The box {(x0, y0, x1, y1)} of frame {frame} lies outside of its picture of "
-            f"{width} x {height} px; give boxes in its px."
-        )
-
-
-def window_of(box: Box) -> Window:
-    """Square window around a person's box, a little larger.
-
-    Raises:
-        PoseActError: The box is empty or beyond any picture.
-    """
-    x0, y0, x1, y1 = box
-    if not (x0 < x1 and y0 < y1 and max(map(abs, box)) <= MAX_COORDINATE_PX):
-        raise PoseActError(
-            f"The box {tuple(box)} is empty or outside of any picture; "
-            "give x0, y0, x1, y1 in px with x0 < x1 and y0 < y1."
-        )
-    return person_window(box, BOX_MARGIN)
+def _checked_people(people: People | None) -> int | None:
+    """The largest number of people, None for everyone."""
+    if people is None or people == "all":
+        return None
+    if isinstance(people, bool) or not isinstance(people, int) or people < 1:
+        raise PoseActError(f"people={people!r} was given; give 'all' or a number from 1.")
+    return people

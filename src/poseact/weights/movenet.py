@@ -28,6 +28,7 @@ CHECKSUMS = {
     "lightning": "7db07ffaa9a49aea7310370bc754258183d6124fb53303a2e5a4fe06aac0a6f6",
     "thunder": "d2b54affa77fb65cf676b5d621530e93e1ff767d4e594721c71a7afac0197f31",
     "multipose": "2e18faec4ca2b54c1e7ec48c4017a29e51ef52230d2c4268b21719b17d25fa4c",
+    "person-detector": "b3aea06d52214da7cde1a81e6f21148ff0d2c6b65fef6e69ad2b7b41bcd518f3",
 }
 """SHA-256 of the tensors of each converted file, by the model's name."""
 
@@ -36,7 +37,7 @@ class StemFile(NamedTuple):
     """A converted MoveNet.
 
     Attributes:
-        name: ``lightning``, ``thunder`` or ``multipose``.
+        name: ``lightning``, ``thunder``, ``multipose``, or ``person-detector``, a part of the last.
         width: Factor on the backbone's channels.
         provenance: Where it comes from and its licence.
         tensors: By name.

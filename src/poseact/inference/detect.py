@@ -1,0 +1,236 @@
+"""Finding everyone in a picture: the boxes of people, agreed on by looks at several sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import as_file, files
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from poseact._utils.device import on_device
+from poseact.media import require_picture
+from poseact.media.crop import (
+    Box,
+    crop_matrix,
+    person_window,
+    to_frames,
+    transform_points,
+    warp_image,
+)
+from poseact.models.person_network import CELL_PX, PersonMaps, PersonNetwork
+from poseact.weights.movenet import read_stem
+
+LOOKS_PX = (256, 320, 480, 640)
+"""Longest side of a photo in each look."""
+
+VIDEO_LOOKS_PX = (256, 480)
+"""The same for frames of a video, where time counts."""
+
+THRESHOLD = 0.35
+"""Score from which a person counts as found."""
+
+MAX_PEOPLE = 20
+"""Largest number of people found in one picture."""
+
+_WEIGHTS = "movenet/person-detector.safetensors"
+_STRIDE = 32
+# A look counts most for people whose longest side is near this, by a bell curve in octaves.
+_BEST_PX = 110.0
+_OCTAVES = 0.8
+_LEAST_SCORE = 0.02
+# Boxes that overlap so much are one person; people who embrace still are two.
+_SAME_PERSON = 0.7
+# The surest joints, which a picture of a part of a person has too.
+_SURE_JOINTS = 8
+_JOINT_SEARCH_CELLS = 7
+# People of these scores are looked at once more, each in a window of their own.
+_DOUBTFUL = (0.08, 0.6)
+_CLOSE_LOOK_PX = 192
+_CLOSE_LOOK_MARGIN = 1.6
+_SAME_FROM_NEAR = 0.5
+
+
+class Person(NamedTuple):
+    """A person found in a picture.
+
+    Attributes:
+        box: x0, y0, x1, y1 in px, inside the picture.
+        score: In (0, 1]; how surely it is a person.
+    """
+
+    box: Box
+    score: float
+
+    @property
+    def area(self) -> float:
+        """Of the box in px²."""
+        x0, y0, x1, y1 = self.box
+        return (x1 - x0) * (y1 - y0)
+
+
+class PersonDetector:
+    """Finds the boxes of people, with MoveNet MultiPose (Google, Apache-2.0).
+
+    Every look scales the picture to a size of its own, takes the local maxima of the centre map as
+    candidates, and lets the person's joints vouch for them. Candidates of several looks that are
+    one person become one box; a look's weight depends on how large the person is in it, and where a
+    look sees nothing, the score sinks. Doubtful people are looked at once more from near.
+
+    Args:
+        device: Where to run; by default CUDA where there is one.
+
+    Raises:
+        PoseActError: The device does not exist.
+    """
+
+    def __init__(self, device: str | torch.device | None = None) -> None:
+        with as_file(files("poseact.assets") / _WEIGHTS) as path:
+            stem = read_stem(path)
+        network = PersonNetwork(stem.width).eval()
+        network.load_state_dict(stem.tensors)
+
+        def start(device: torch.device) -> tuple[torch.device, PersonNetwork]:
+            return device, network.to(device).to(memory_format=torch.channels_last)  # pyright: ignore
+
+        self.device, self.network = on_device(device, start)
+
+    def find(
+        self,
+        image: np.ndarray,
+        threshold: float = THRESHOLD,
+        looks: Sequence[int] = LOOKS_PX,
+    ) -> list[Person]:
+        """The people in a picture, the surest first, at most ``MAX_PEOPLE``.
+
+        Args:
+            image: ``(H, W, 3)`` uint8 RGB.
+            threshold: Least score.
+            looks: Longest side of the picture in px in each look.
+
+        Raises:
+            PoseActError: The array is no picture.
+        """
+        require_picture(image)
+        sides = [side / max(image.shape[:2]) for side in looks]
+        found = merged([self._look(image, scale) for scale in sides], sides)
+        self._look_closer(image, found)
+        found = found[np.argsort(-found[:, 4], kind="stable")]
+        return [Person(tuple(row[:4]), row[4]) for row in found.tolist() if row[4] >= threshold]
+
+    @torch.inference_mode()
+    def _look(self, image: np.ndarray, scale: float) -> np.ndarray:
+        """Candidates in the picture at a scale, ``(N, 5)`` box in px and score."""
+        height, width = image.shape[:2]
+        size = max(round(width * scale), 1), max(round(height * scale), 1)
+        smoothly = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        padded = np.zeros((*(-(-side // _STRIDE) * _STRIDE for side in size[::-1]), 3), np.uint8)
+        padded[: size[1], : size[0]] = cv2.resize(image, size, interpolation=smoothly)
+        frames = torch.from_numpy(padded).to(self.device)[None].permute(0, 3, 1, 2)
+        (rows,) = candidates(self.network(frames.float() / 127.5 - 1))
+        rows[:, :4] /= np.tile((size[0] / width, size[1] / height), 2)
+        rows[:, :4] = rows[:, :4].clip(0, np.tile((width, height), 2))
+        return rows[(rows[:, 0] < rows[:, 2]) & (rows[:, 1] < rows[:, 3])]
+
+    @torch.inference_mode()
+    def _look_closer(self, image: np.ndarray, found: np.ndarray) -> None:
+        """Multiply the scores of doubtful people by those in windows of their own; the root of it.
+
+        Args:
+            image: ``(H, W, 3)`` uint8 RGB.
+            found: ``(N, 5)`` box in px and score, which is changed.
+        """
+        low, high = _DOUBTFUL
+        doubtful = np.flatnonzero((found[:, 4] > low) & (found[:, 4] < high))
+        if not len(doubtful):
+            return
+        boxes = found[doubtful, :4]
+        matrices = [crop_matrix(person_window(tuple(box), _CLOSE_LOOK_MARGIN)) for box in boxes]
+        crops = [warp_image(image, matrix, _CLOSE_LOOK_PX) for matrix in matrices]
+        frames = to_frames(torch.from_numpy(np.stack(crops)).to(self.device)).squeeze(1)
+        close = candidates(self.network(frames))
+        for person, box, matrix, seen in zip(doubtful, boxes, matrices, close, strict=True):
+            corners = _CLOSE_LOOK_PX * transform_points(matrix, box.reshape(2, 2))
+            # The window is cut where the picture ends, the box too.
+            low, high = _CLOSE_LOOK_PX * transform_points(matrix, _corners(image))
+            seen[:, :4] = seen[:, :4].clip(np.tile(low, 2), np.tile(high, 2))
+            same = overlaps(corners.reshape(1, 4), seen[:, :4])[0] > _SAME_FROM_NEAR
+            found[person, 4] = np.sqrt(found[person, 4] * seen[same, 4].max(initial=0))
+
+
+def _corners(image: np.ndarray) -> np.ndarray:
+    """``(2, 2)`` x, y of the upper left and lower right corner in px."""
+    height, width = image.shape[:2]
+    return np.array([[0.0, 0.0], [width, height]])
+
+
+def candidates(maps: PersonMaps) -> list[np.ndarray]:
+    """The people of each picture's maps.
+
+    Returns:
+        ``(N, 5)`` x0, y0, x1, y1 in px of the network's input and score, in no order.
+    """
+    pictures = zip(*(part.split(1) for part in maps), strict=True)
+    return [_candidates(PersonMaps(*parts)).cpu().numpy() for parts in pictures]
+
+
+def _candidates(maps: PersonMaps) -> Tensor:
+    """The people of one picture's maps."""
+    centre = maps.centre[0]
+    peaks = centre == F.max_pool2d(centre[None], 3, 1, 1)[0]
+    y, x = (peaks & (centre > _LEAST_SCORE)).nonzero(as_tuple=True)
+    cell = torch.stack((y, x))
+    middle, half = cell + maps.offset[0, :, y, x], maps.size[0, :, y, x].abs() / 2
+    low, high = CELL_PX * (middle - half), CELL_PX * (middle + half)
+    places = (cell + maps.reach[0, ..., y, x]).round().long()
+    limits = torch.tensor(centre.shape, device=centre.device)[:, None] - 1
+    rows, columns = places.clamp(torch.zeros_like(limits), limits).unbind(1)
+    near = F.max_pool2d(maps.joints, _JOINT_SEARCH_CELLS, 1, _JOINT_SEARCH_CELLS // 2)[0]
+    joints = near[torch.arange(len(near), device=near.device)[:, None], rows, columns]
+    vouching = joints.topk(_SURE_JOINTS, dim=0).values.mean(0)
+    score = (centre[y, x] ** 2 * vouching) ** (1 / 3)
+    return torch.stack((*low.flip(0), *high.flip(0), score), 1)
+
+
+def merged(looks: list[np.ndarray], scales: list[float]) -> np.ndarray:
+    """The people of several looks at one picture.
+
+    Args:
+        looks: ``(N, 5)`` box in px of the picture and score, of each look.
+        scales: Of the looks, px per px of the picture.
+
+    Returns:
+        ``(M, 5)`` of all looks together, the highest score first, at most ``MAX_PEOPLE``.
+    """
+    rows = np.concatenate(looks)
+    look = np.repeat(np.arange(len(looks)), [len(found) for found in looks])
+    side = np.maximum(*(rows[:, 2:4] - rows[:, :2]).T)
+    octaves = np.log2(side[:, None] * scales / _BEST_PX)
+    trust = np.exp(-((octaves / _OCTAVES) ** 2) / 2) + np.finfo(float).tiny
+    trust = (trust / trust.sum(1, keepdims=True))[np.arange(len(rows)), look]
+    order = np.argsort(-rows[:, 4] * np.maximum(trust, 0.2), kind="stable")
+    people = []
+    while len(order):
+        same = overlaps(rows[order[:1], :4], rows[order, :4])[0] >= _SAME_PERSON
+        group = order[same]
+        # The best of each look.
+        group = group[np.unique(look[group], return_index=True)[1]]
+        weights = rows[group, 4] * trust[group]
+        box = np.average(rows[group, :4], axis=0, weights=weights)
+        people.append((*box, weights.sum()))
+        order = order[~same]
+    found = np.array(people).reshape(-1, 5)
+    return found[np.argsort(-found[:, 4], kind="stable")][:MAX_PEOPLE]
+
+
+def overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Intersection over union of boxes, ``(N, 4)`` and ``(M, 4)`` to ``(N, M)``."""
+    low = np.maximum(first[:, None, :2], second[:, :2])
+    high = np.minimum(first[:, None, 2:], second[:, 2:])
+    common = np.maximum(high - low, 0).prod(-1)
+    areas = [np.maximum(boxes[:, 2:] - boxes[:, :2], 0).prod(-1) for boxes in (first, second)]
+    return common / np.maximum(areas[0][:, None] + areas[1] - common, np.finfo(float).tiny)

@@ -1,0 +1,268 @@
+"""Following everyone through a video: who of the people found is who of those seen before.
+
+In the style of ByteTrack (Zhang et al., 2022): people found surely are assigned first, to all
+tracks; doubtful ones may only go on with a track that is in view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from poseact.actions.frame_pose import PersonReading
+from poseact.inference.detect import Person, overlaps
+from poseact.inference.follow import SURE, PersonFollower
+from poseact.media.crop import Window
+
+MAX_GAP_S = 2.0
+"""A person who is out of view for longer comes back as another one."""
+
+# Share of the overlap in the likeness of two people; the rest is that of their poses.
+_OVERLAP_SHARE = 0.6
+_LEAST_LIKENESS = 0.25
+# Distance of joints, as a share of the person's size, at which poses have nothing in common.
+_FAR_POSE = 0.5
+# People who were out of view may be anywhere near: their size per second of absence.
+_DRIFT = 0.5
+# Share of the old velocity that is kept; hands and crops make people tremble.
+_STEADINESS = 0.7
+# A velocity says little of where a person is after a second behind something.
+_COASTING_S = 1.0
+# Tracks that overlap so much hold one person twice.
+_DOUBLED = 0.8
+
+
+class Sighting(NamedTuple):
+    """A person found by the detector, with the pose in the box.
+
+    Attributes:
+        person: Box and score.
+        reading: Pose in the box.
+        window: What the pose was read from.
+    """
+
+    person: Person
+    reading: PersonReading
+    window: Window
+
+
+@dataclass
+class Track:
+    """A person over time.
+
+    Attributes:
+        number: Id, from 0, never given twice in a video.
+        follower: Keeps the window of the person.
+        box: ``(4,)`` x0, y0, x1, y1 in px at ``time``.
+        joints: ``(J, 2)`` px at ``time``.
+        confidence: ``(J,)``.
+        time: When the person was last seen, in s.
+        velocity: ``(2,)`` of the box's centre in px/s.
+        in_view: Whether the person was seen in the last frame.
+    """
+
+    number: int
+    follower: PersonFollower
+    box: np.ndarray
+    joints: np.ndarray
+    confidence: np.ndarray
+    time: float
+    velocity: np.ndarray
+    in_view: bool = True
+
+    @property
+    def size(self) -> float:
+        """Longest side of the box in px."""
+        return float((self.box[2:] - self.box[:2]).max())
+
+    def shift(self, time: float) -> np.ndarray:
+        """``(2,)`` px that the person has moved by a time, if the velocity stays."""
+        return self.velocity * min(time - self.time, _COASTING_S)
+
+    def move(self, box: np.ndarray, reading: PersonReading, time: float) -> None:
+        """The person is seen again."""
+        passed = max(time - self.time, 1e-3)
+        moved = (box[:2] + box[2:] - self.box[:2] - self.box[2:]) / 2
+        kept = _STEADINESS if self.in_view else 0.0
+        self.velocity = kept * self.velocity + (1 - kept) * moved / passed
+        self.box, self.time, self.in_view = box, time, True
+        self.joints = reading.pose.joints[:, :2]
+        self.confidence = reading.pose.confidence
+
+
+class PeopleTracker:
+    """Gives the people in a video ids that stay.
+
+    Args:
+        width: Of the video in px.
+        height: Of the video in px.
+        sure: Score from which a person found may begin a track.
+        sure_joint: Confidence from which a joint says where the body is.
+        limit: Largest number of people at a time, None for everyone.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        sure: float,
+        sure_joint: float = SURE,
+        limit: int | None = None,
+    ) -> None:
+        self._width, self._height = width, height
+        self._sure, self._sure_joint = sure, sure_joint
+        self._limit = limit
+        self._tracks: list[Track] = []
+        self._begun = 0
+
+    @property
+    def in_view(self) -> list[Track]:
+        """Tracks of the people seen in the last frame."""
+        return [track for track in self._tracks if track.in_view]
+
+    def cut(self) -> None:
+        """Another scene begins: nobody goes on."""
+        self._tracks.clear()
+
+    def found(self, sightings: Sequence[Sighting], time: float) -> list[PersonReading]:
+        """Go on with what the detector has found in a frame.
+
+        Args:
+            sightings: Everyone found, doubtful ones too.
+            time: Of the frame in s.
+
+        Returns:
+            The people with their ids; doubtful ones who belong to nobody are left out.
+        """
+        self._tracks = [track for track in self._tracks if time - track.time <= MAX_GAP_S]
+        sure = [one for one in sightings if one.person.score >= self._sure]
+        doubtful = [one for one in sightings if one.person.score < self._sure]
+        pairs = self._assign(sure, self._tracks, time)
+        taken = {id(track) for track, _ in pairs}
+        left = [track for track in self.in_view if id(track) not in taken]
+        pairs += self._assign(doubtful, left, time)
+        gone = {id(track) for track in self._tracks} - {id(track) for track, _ in pairs}
+        for track in self._tracks:
+            track.in_view = track.in_view and id(track) not in gone
+        known = {id(one) for _, one in pairs}
+        for track, one in pairs:
+            track.move(np.array(one.person.box), one.reading, time)
+        new = [one for one in sure if id(one) not in known]
+        room = len(new) if self._limit is None else max(self._limit - len(self._tracks), 0)
+        new.sort(key=lambda one: -one.person.area)
+        pairs += [(self._begin(one, time), one) for one in new[:room]]
+        for track, one in pairs:
+            self._keep_window(track, one.reading, one.window)
+        return [_numbered(one.reading, track) for track, one in pairs]
+
+    def followed(self, readings: Sequence[PersonReading], time: float) -> list[PersonReading]:
+        """Go on with poses read in the windows of those in view.
+
+        Args:
+            readings: Of each track ``in_view``.
+            time: Of the frame in s.
+
+        Returns:
+            The people with their ids, without those who were lost.
+        """
+        seen = []
+        for track, reading in zip(self.in_view, readings, strict=True):
+            window = track.follower.window
+            joints = reading.pose.joints[:, :2]
+            both = np.minimum(track.confidence, reading.pose.confidence) >= self._sure_joint
+            moved = np.median((joints - track.joints)[both], axis=0) if both.any() else np.zeros(2)
+            track.move(track.box + np.tile(moved, 2), reading, time)
+            if window is not None:
+                self._keep_window(track, reading, window)
+            track.in_view = track.follower.window is not None
+            if track.in_view:
+                seen.append((track, reading))
+        doubled = self._doubled([track for track, _ in seen])
+        for track in doubled:
+            track.in_view = False
+        return [_numbered(reading, track) for track, reading in seen if track.in_view]
+
+    def _begin(self, one: Sighting, time: float) -> Track:
+        pose = one.reading.pose
+        track = Track(
+            self._begun,
+            PersonFollower(),
+            np.array(one.person.box),
+            pose.joints[:, :2],
+            pose.confidence,
+            time,
+            np.zeros(2),
+        )
+        self._begun += 1
+        self._tracks.append(track)
+        return track
+
+    def _keep_window(self, track: Track, reading: PersonReading, window: Window) -> None:
+        pose = reading.pose
+        size = self._width, self._height
+        track.follower.update(
+            pose.joints, pose.confidence, reading.spread, window, *size, self._sure_joint
+        )
+
+    def _assign(
+        self, sightings: Sequence[Sighting], tracks: Sequence[Track], time: float
+    ) -> list[tuple[Track, Sighting]]:
+        """The pairs of tracks and sightings that are most alike in all."""
+        if not sightings or not tracks:
+            return []
+        alike = np.array(
+            [
+                [likeness(track, one, time, self._sure_joint) for one in sightings]
+                for track in tracks
+            ]
+        )
+        rows, columns = linear_sum_assignment(alike, maximize=True)
+        return [
+            (tracks[row], sightings[column])
+            for row, column in zip(rows, columns, strict=True)
+            if alike[row, column] >= _LEAST_LIKENESS
+        ]
+
+    def _doubled(self, tracks: Sequence[Track]) -> list[Track]:
+        """The younger of two tracks that have come to hold one person."""
+        if len(tracks) < 2:
+            return []
+        boxes = [(*t.joints.min(0), *t.joints.max(0)) for t in tracks]
+        same = np.triu(overlaps(np.array(boxes), np.array(boxes)) > _DOUBLED, 1)
+        return [max(tracks[a], tracks[b], key=lambda t: t.number) for a, b in np.argwhere(same)]
+
+
+def likeness(track: Track, one: Sighting, time: float, sure_joint: float) -> float:
+    """How alike a track and a person found are, from 0 to 1.
+
+    Overlap of the boxes and distance of the poses, both after the track has moved on at its
+    velocity. A person who was out of view may have gone elsewhere, so that the box grows with the
+    time since.
+
+    Args:
+        track: As it was last seen.
+        one: A person found.
+        time: Of the frame in s.
+        sure_joint: Confidence from which a joint counts.
+    """
+    shift = track.shift(time)
+    box = track.box + np.tile(shift, 2)
+    found = np.array(one.person.box)
+    room = 0.0 if track.in_view else _DRIFT * (time - track.time) * track.size / 2
+    growth = room * np.array([-1, -1, 1, 1])
+    overlap = float(overlaps((box + growth)[None], (found + growth)[None])[0, 0])
+    pose = one.reading.pose
+    both = np.minimum(track.confidence, pose.confidence) >= sure_joint
+    if not both.any():
+        return overlap
+    apart = np.linalg.norm((track.joints + shift - pose.joints[:, :2])[both], axis=1).mean()
+    near = max(0.0, 1 - apart / (_FAR_POSE * track.size + 2 * room))
+    return _OVERLAP_SHARE * overlap + (1 - _OVERLAP_SHARE) * near
+
+
+def _numbered(reading: PersonReading, track: Track) -> PersonReading:
+    return reading._replace(pose=replace(reading.pose, person=track.number))

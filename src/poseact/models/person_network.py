@@ -1,0 +1,58 @@
+"""The network that finds people: MoveNet MultiPose's pyramid with the heads of boxes and joints."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from poseact.models.pyramid_stem import PyramidHead, PyramidStem
+
+CELL_PX = 4
+"""Side of a cell of the maps in px of the input."""
+
+HEAD_MAPS = {
+    "center": 1,
+    "box_scale": 2,
+    "box_offset": 2,
+    "kpt_heatmap": 17,
+    "kpt_regress": 34,
+}
+"""Maps of each head, by its published name."""
+
+
+class PersonMaps(NamedTuple):
+    """Maps of a :class:`PersonNetwork`, of cells ``CELL_PX`` wide; pairs are y and x.
+
+    Attributes:
+        centre: ``(N, h, w)`` probability that a person's box is centred in a cell.
+        size: ``(N, 2, h, w)`` height and width of that box in cells.
+        offset: ``(N, 2, h, w)`` from the cell to the box's centre in cells.
+        joints: ``(N, 17, h, w)`` probability that a joint of COCO's skeleton is in a cell.
+        reach: ``(N, 17, 2, h, w)`` from the cell of a centre to the person's joints in cells.
+    """
+
+    centre: Tensor
+    size: Tensor
+    offset: Tensor
+    joints: Tensor
+    reach: Tensor
+
+
+class PersonNetwork(nn.Module):
+    """``(N, 3, H, W)`` RGB in [-1, 1], sides multiples of 32, to :class:`PersonMaps`.
+
+    Args:
+        width: Factor on the backbone's channels.
+    """
+
+    def __init__(self, width: float) -> None:
+        super().__init__()
+        self.trunk = PyramidStem(width)
+        self.heads = nn.ModuleDict({name: PyramidHead(maps) for name, maps in HEAD_MAPS.items()})
+
+    def forward(self, x: Tensor) -> PersonMaps:
+        finest = self.trunk(x).stride4
+        centre, size, offset, joints, reach = (head(finest) for head in self.heads.values())
+        centre, joints = centre[:, 0].sigmoid(), joints.sigmoid()
+        return PersonMaps(centre, size, offset, joints, reach.unflatten(1, (-1, 2)))

@@ -1,0 +1,142 @@
+"""People found in whole pictures, by the weights that ship with the package."""
+
+from importlib.resources import as_file, files
+
+import numpy as np
+import pytest
+
+from poseact import Predictor
+from poseact._utils.errors import PoseActError
+from poseact.data.pose_table import PoseTable
+from poseact.inference.detect import PersonDetector, merged, overlaps
+from poseact.inference.predict import predict
+from poseact.media import VideoReader, VideoWriter, write_image
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return PersonDetector("cpu")
+
+
+@pytest.fixture(scope="module")
+def person():
+    """A photo of one person, from the demo."""
+    with as_file(files("poseact.assets") / "demo.mp4") as path, VideoReader(path) as video:
+        return next(iter(video)).image
+
+
+def boxes_of(people):
+    return np.array([one.box for one in people]).reshape(-1, 4)
+
+
+def test_one_person_is_found_once_and_inside_the_picture(detector, person):
+    (found,) = detector.find(person)
+    x0, y0, x1, y1 = found.box
+    height, width = person.shape[:2]
+    assert 0 <= x0 < x1 <= width
+    assert 0 <= y0 < y1 <= height
+    assert y1 - y0 > 0.4 * height
+
+
+def test_people_side_by_side_are_two(detector, person):
+    width = person.shape[1]
+    people = boxes_of(detector.find(np.concatenate((person, person), 1)))
+    assert len(people) == 2
+    assert sorted((people[:, 0] + people[:, 2]) / 2 > width) == [False, True]
+
+
+def test_the_mirrored_picture_has_the_mirrored_box(detector, person):
+    (there,), (mirrored,) = detector.find(person), detector.find(person[:, ::-1].copy())
+    x0, y0, x1, y1 = mirrored.box
+    back = np.array([[person.shape[1] - x1, y0, person.shape[1] - x0, y1]])
+    assert overlaps(boxes_of([there]), back)[0, 0] > 0.8
+
+
+def test_a_person_who_leaves_the_picture_is_found_in_it(detector, person):
+    (found,) = detector.find(person)
+    middle = round((found.box[1] + found.box[3]) / 2)
+    cut = boxes_of(detector.find(person[:middle]))
+    assert len(cut) <= 2
+    assert (cut >= 0).all()
+    assert (cut[:, 3] <= middle).all()
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.zeros((240, 320, 3), np.uint8),
+        np.full((7, 1900, 3), 90, np.uint8),
+        np.ones((1, 1, 3), np.uint8),
+        np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8),
+    ],
+    ids=["black", "a strip", "one pixel", "noise"],
+)
+def test_nobody_is_in_pictures_without_people(detector, picture):
+    assert detector.find(picture) == []
+
+
+def test_what_is_no_picture_is_refused(detector):
+    with pytest.raises(PoseActError, match="picture"):
+        detector.find(np.zeros((4, 4), np.uint8))
+
+
+def test_looks_agree_on_one_person_and_missing_looks_lower_the_score():
+    box = [10, 10, 60, 110]
+    both = [np.array([[*box, 0.8]]), np.array([[12, 10, 62, 110, 0.6]])]
+    (agreed,) = merged(both, [1.0, 1.0])
+    assert agreed[0] == pytest.approx((10 * 0.8 + 12 * 0.6) / 1.4)
+    assert agreed[4] == pytest.approx(0.7)
+    (alone,) = merged([both[0], np.zeros((0, 5))], [1.0, 1.0])
+    assert alone[4] == pytest.approx(0.4)
+
+
+def test_a_look_says_most_of_people_of_its_size():
+    near, far = np.array([[0, 0, 50, 110, 0.9]]), np.array([[0, 0, 50, 110, 0.1]])
+    (found,) = merged([near, far], [1.0, 4.0])
+    assert found[4] > 0.8
+
+
+def test_at_most_twenty_people_the_surest():
+    places = np.arange(30.0) * 100
+    rows = np.column_stack((places, 0 * places, places + 50, 0 * places + 110, 0.9 - places / 1e4))
+    found = merged([rows], [1.0])
+    assert len(found) == 20
+    np.testing.assert_allclose(found[:, 4], rows[:20, 4])
+
+
+def test_the_predictor_reads_everyone_whom_the_detector_finds(person):
+    picture = np.concatenate((person, person), 1)
+    predictor = Predictor(device="cpu", people="all")
+    poses = predictor.image(picture)
+    assert [pose.person for pose in poses] == [0, 1]
+    assert sorted(np.median(pose.joints[:, 0]) > person.shape[1] for pose in poses) == [False, True]
+    assert predictor.image(np.zeros((100, 100, 3), np.uint8)) == []
+
+
+def test_predict_finds_everyone_and_nobody(person, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    write_image(photos / "two.png", np.concatenate((person, person), 1))
+    write_image(photos / "none.png", np.zeros((100, 100, 3), np.uint8))
+    report = predict(photos, tmp_path / "out", people="all", device="cpu")
+    assert (report.frames, report.failed, len(report.drawn)) == (2, {}, 2)
+    found = [(name, pose.person) for name, pose in PoseTable.read_parquet(report.parquet).items()]
+    assert found == [("two.png", 0), ("two.png", 1)]
+
+
+def test_ids_stay_through_a_video(person, tmp_path):
+    with VideoWriter(tmp_path / "two.mp4", 10, 2 * person.shape[1], person.shape[0]) as video:
+        for k in range(8):
+            video.write(np.concatenate((person, person), 1), k / 10)
+    report = predict(tmp_path / "two.mp4", tmp_path / "out", people="all", device="cpu", draw=False)
+    places = {0: [], 1: []}
+    for pose in PoseTable.read_parquet(report.parquet):
+        places[pose.person].append(float(np.median(pose.joints[:, 0])))
+    assert [len(seen) for seen in places.values()] == [8, 8]
+    assert max(map(np.ptp, places.values())) < 0.2 * person.shape[1]
+
+
+@pytest.mark.parametrize("people", [0, -1, 1.5, True, "everyone"])
+def test_a_number_of_people_that_is_none_is_refused(people):
+    with pytest.raises(PoseActError, match="give 'all' or a number from 1"):
+        Predictor(people=people)

@@ -1,0 +1,159 @@
+"""Ids of people through a video, with people who walk as they are made to."""
+
+import numpy as np
+import pytest
+
+from poseact.actions.frame_pose import FramePose, PersonReading
+from poseact.inference.detect import Person
+from poseact.inference.everyone import EveryoneFollower
+from poseact.inference.tracking import MAX_GAP_S, PeopleTracker, Sighting
+from poseact.media import Frame
+
+FPS = 15
+SIZE = (60.0, 120.0)
+STANCE = np.random.default_rng(0).uniform(-0.5, 0.5, (16, 2))
+
+
+def reading_of(x, y, scale=1.0, frame=0, time=0.0):
+    joints = (np.array([x, y]) + scale * STANCE * SIZE).astype(np.float32)
+    sure = np.ones(16, np.float32)
+    half = 0.6 * scale * SIZE[1]
+    box = (x - half, y - half, x + half, y + half)
+    pose = FramePose(frame, time, 0, joints, sure, sure > 0, box)
+    return PersonReading(pose, sure, np.ones((16, 2)), np.zeros((16, 1)))
+
+
+def sighting(x, y=200.0, score=0.9, scale=1.0):
+    half = scale * np.array(SIZE) / 2
+    person = Person((x - half[0], y - half[1], x + half[0], y + half[1]), score)
+    reading = reading_of(x, y, scale)
+    box = reading.pose.box
+    return Sighting(person, reading, ((box[0] + box[2]) / 2, y, box[2] - box[0]))
+
+
+def tracker(limit=None):
+    return PeopleTracker(640, 480, 0.3, limit=limit)
+
+
+def ids(readings):
+    return [reading.pose.person for reading in readings]
+
+
+def walk(people, seconds, start=0.0):
+    """Ids by frame; ``people(time)`` gives sightings."""
+    follower = tracker()
+    return [
+        ids(follower.found(people(start + k / FPS), start + k / FPS))
+        for k in range(int(seconds * FPS))
+    ]
+
+
+def test_two_who_cross_keep_their_ids():
+    def people(time):
+        return [sighting(100 + 100 * time), sighting(540 - 100 * time, 215)]
+
+    assert {tuple(sorted(seen)) for seen in walk(people, 4)} == {(0, 1)}
+    follower = tracker()
+    for k in range(4 * FPS):
+        right, left = people(k / FPS)
+        seen = follower.found([right, left], k / FPS)
+        by_id = {reading.pose.person: reading.pose.joints[:, 0].mean() for reading in seen}
+        expected = [one.reading.pose.joints[:, 0].mean() for one in (right, left)]
+        assert [by_id[0], by_id[1]] == pytest.approx(expected)
+
+
+def test_who_is_hidden_for_a_second_comes_back_with_the_same_id():
+    def people(time):
+        hidden = 1 < time < 2
+        return [sighting(60 + 80 * time)] * (not hidden) + [sighting(500, 210)]
+
+    seen = walk(people, 4)
+    assert sorted(seen[0]) == sorted(seen[-1]) == [0, 1]
+    assert max(map(max, seen)) == 1
+
+
+def test_who_is_away_for_longer_is_another_person():
+    follower = tracker()
+    assert ids(follower.found([sighting(100)], 0.0)) == [0]
+    assert follower.found([], 0.1) == []
+    assert ids(follower.found([sighting(100)], MAX_GAP_S + 0.1)) == [1]
+
+
+def test_doubtful_people_go_on_and_do_not_begin():
+    follower = tracker()
+    assert follower.found([sighting(100, score=0.2)], 0.0) == []
+    assert ids(follower.found([sighting(100)], 0.1)) == [0]
+    assert ids(follower.found([sighting(102, score=0.2), sighting(400, score=0.2)], 0.2)) == [0]
+
+
+def test_a_doubtful_person_does_not_bring_back_one_who_was_lost():
+    follower = tracker()
+    follower.found([sighting(100)], 0.0)
+    follower.found([], 0.1)
+    assert follower.found([sighting(100, score=0.2)], 0.2) == []
+
+
+def test_no_more_people_than_asked_for_the_largest_first():
+    follower = tracker(limit=1)
+    seen = follower.found([sighting(100), sighting(400, scale=1.5)], 0.0)
+    assert ids(seen) == [0]
+    assert seen[0].pose.joints[:, 0].mean() > 300
+    assert ids(follower.found([sighting(100), sighting(400, scale=1.5)], 0.1)) == [0]
+
+
+def test_thirty_people_are_told_apart():
+    people = [sighting(70 * (k % 10), 130 * (k // 10)) for k in range(30)]
+    follower = tracker()
+    first = follower.found(people, 0.0)
+    again = follower.found(people[::-1], 0.1)
+    assert sorted(ids(first)) == sorted(ids(again)) == list(range(30))
+    places = [{r.pose.person: tuple(r.pose.joints[0]) for r in seen} for seen in (first, again)]
+    assert places[0] == places[1]
+
+
+def test_who_grows_tenfold_is_one_person():
+    def people(time):
+        return [sighting(320, 240, scale=0.2 * 10 ** (time / 4))]
+
+    assert {tuple(seen) for seen in walk(people, 4)} == {(0,)}
+
+
+def test_two_tracks_that_come_to_hold_one_person_become_one():
+    follower = tracker()
+    follower.found([sighting(100), sighting(160)], 0.0)
+    joined = [reading_of(130, 200), reading_of(131, 200)]
+    assert ids(follower.followed(joined, 0.1)) == [0]
+
+
+class Detector:
+    """Finds one person in every frame and counts how often it is asked."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def find(self, image, threshold, looks):
+        self.asked += 1
+        return [sighting(100).person]
+
+
+def frame(number, grey=100):
+    return Frame(number, number / FPS, np.full((480, 640, 3), grey, np.uint8))
+
+
+def read(_image, windows, number, time):
+    return [reading_of(x, y, frame=number, time=time) for x, y, _ in windows]
+
+
+def test_people_are_found_now_and_then_and_followed_in_between():
+    detector = Detector()
+    follower = EveryoneFollower(detector, 0.5)
+    seen = [ids(follower.readings(frame(k), read)) for k in range(2 * FPS)]
+    assert seen == [[0]] * (2 * FPS)
+    assert detector.asked == 5
+
+
+def test_ids_start_anew_in_another_scene():
+    follower = EveryoneFollower(Detector(), 0.5)
+    assert ids(follower.readings(frame(0), read)) == [0]
+    assert ids(follower.readings(frame(1), read)) == [0]
+    assert ids(follower.readings(frame(2, grey=200), read)) == [1]
