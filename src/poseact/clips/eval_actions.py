@@ -31,7 +31,7 @@ from poseact.weights.checkpoint import load
 
 
 @dataclass(frozen=True)
-class EvalReport:
+class ActionEvaluation:
     """Where the results of an evaluation lie.
 
     Attributes:
@@ -64,7 +64,7 @@ def eval_actions(
     workers: int = 1,
     device: str | None = None,
     on_stage: OnStage | None = None,
-) -> EvalReport:
+) -> ActionEvaluation:
     """Score trained actions on labelled clips; a clip that cannot be scored is an error.
 
     Args:
@@ -105,7 +105,7 @@ def eval_actions(
             "--background."
         )
     if data.interrupted:
-        return EvalReport(out, notes=data.notes)
+        return ActionEvaluation(out, notes=data.notes)
     data = replace(data, sequences=choice.of(data.sequences))
     for sequence in data.sequences:
         check_skeleton(network, sequence)
@@ -128,7 +128,7 @@ def eval_actions(
         ),
     )
     of_groups = {name: scores.only(labels) for name, labels in groups.items()}
-    return EvalReport(out, scores, files, of_groups, data.notes)
+    return ActionEvaluation(out, scores, files, of_groups, data.notes)
 
 
 def _pose_network(network: ActionNetwork) -> Network:

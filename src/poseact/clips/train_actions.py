@@ -35,7 +35,7 @@ from poseact.clips.action_data import (
 from poseact.clips.check_clips import require_trainable
 from poseact.clips.copies import join_recordings
 from poseact.clips.folder import find_clips
-from poseact.clips.train_plan import TrainPlan, TrainReport
+from poseact.clips.train_plan import ActionTraining, TrainPlan
 from poseact.data.filmed_clips import FilmedClip
 from poseact.data.split import split_by_recording
 from poseact.evaluation.action_evaluation import ActionProtocol, evaluate
@@ -77,7 +77,7 @@ def train_actions(
     workers: int = 1,
     device: str | None = None,
     on_stage: OnStage | None = None,
-) -> TrainReport:
+) -> ActionTraining:
     """Train an action recogniser on the user's own clips, and evaluate it.
 
     The clips are split by recording. Features of videos are extracted once and cached. A first
@@ -110,7 +110,7 @@ def train_actions(
             "pose sequences."
         )
     open_folder(out)
-    report = TrainReport(out, out / "actions.safetensors", out / "split.csv")
+    report = ActionTraining(out, out / "actions.safetensors", out / "split.csv")
     with StopRequest() as stop:
         reading = {"cache": Path(cache or out / "cache"), "workers": workers, "device": device}
         run = _Workflow(source, report, plan, stop, on_stage or no_progress, reading)
@@ -126,7 +126,7 @@ class _Workflow:
     """One run of :func:`train_actions`."""
 
     source: Path
-    report: TrainReport
+    report: ActionTraining
     plan: TrainPlan
     stop: StopRequest
     on_stage: OnStage

@@ -68,7 +68,7 @@ class TrainPlan:
 
 
 @dataclass
-class TrainReport:
+class ActionTraining:
     """Where the results of a training lie.
 
     Attributes:

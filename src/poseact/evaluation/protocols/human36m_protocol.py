@@ -29,16 +29,16 @@ _ACTION = re.compile(r"S\d+_([A-Za-z]+)")
 
 @dataclass(frozen=True)
 class Human36mProtocol:
-    """Errors of joints relative to the pelvis on S9 and S11 (protocol 1), or aligned first.
+    """Joint errors relative to the pelvis on S9 and S11 (protocol 1), or after alignment.
 
     The crop stands around the labelled root and spans 2.25 m at its labelled depth, and the depth
     of a joint is the root's labelled one plus the predicted one, as in the authors' evaluation.
 
     Attributes:
-        every: One of so many frames; the authors' code takes 64, the paper says 60.
-        with_root: Average the pelvis too, whose error is 0 by definition, as the authors do.
+        every: Every n-th frame is scored; the authors' code uses 64, the paper says 60.
+        with_root: Include the pelvis, whose error is 0 by definition, as the authors do.
         aligned: Align each pose by rotation, scale and shift first (PA-MPJPE).
-        crops: Average over so many crops.
+        crops: Number of crops to average over.
         flip: Average with the mirrored crop.
     """
 

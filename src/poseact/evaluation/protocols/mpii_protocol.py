@@ -17,13 +17,13 @@ from poseact.models.base import Network
 
 @dataclass(frozen=True)
 class MpiiValidation:
-    """PCKh@0.5 of the usual validation people, each in the window that their scale prescribes.
+    """PCKh@0.5 of the usual validation people, each in the window given by its scale.
 
     The authors score single crops without mirroring, and leave joints outside of the crop out of
     the score; here these count as what was predicted.
 
     Attributes:
-        crops: Average over so many crops.
+        crops: Number of crops to average over.
         flip: Average with the mirrored crop.
     """
 

@@ -23,7 +23,7 @@ class PennAction:
     """Accuracy on the official test videos.
 
     Attributes:
-        clips: Which clips of a video are read, and how.
+        clips: How clips are chosen and cropped.
     """
 
     clips: ClipProtocol
@@ -47,7 +47,7 @@ class NtuRgbd:
 
     Attributes:
         split: ``xsub``: other performers than in training. ``xview``: another camera.
-        clips: Which clips of a video are read, and how.
+        clips: How clips are chosen and cropped.
     """
 
     split: Literal["xsub", "xview"]

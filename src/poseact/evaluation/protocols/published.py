@@ -17,14 +17,14 @@ UNCHECKED = "quoted from memory, not checked against the paper"
 
 
 class Row(NamedTuple):
-    """One line of a table.
+    """One row of a table.
 
     Attributes:
-        what: Data and protocol in a few words.
-        preset: Whose weights are scored.
+        what: Short name of data and protocol.
+        preset: Preset of the weights.
         protocol: How.
-        published: The published value, None where there is none or it is not known here.
-        source: Who states it.
+        published: The published value; None if there is none or it is unknown here.
+        source: Publication of the value.
     """
 
     what: str

@@ -22,12 +22,12 @@ OnRow = Callable[[str, int, int], None]
 
 @dataclass
 class ReproducedRow:
-    """A published line with ours.
+    """A published row with our result.
 
     Attributes:
-        row: The published one.
+        row: The published row.
         result: Ours, None where it could not be measured.
-        reason: Why not.
+        reason: Why there is no result.
     """
 
     row: Row
@@ -37,11 +37,11 @@ class ReproducedRow:
 
 @dataclass
 class Reproduction:
-    """Where the results lie.
+    """Results of a reproduction.
 
     Attributes:
         json: All rows with their protocols.
-        rows: Of all tables asked for, by table.
+        rows: Rows of the requested tables, by table.
     """
 
     json: Path
@@ -58,7 +58,7 @@ def reproduce(
     device: str | None = None,
     on_row: OnRow | None = None,
 ) -> Reproduction:
-    """Measure the rows of published tables.
+    """Reproduce the rows of published tables.
 
     A row whose data or weights are missing says so and stops no other. ``reproduce.json`` is
     written after every row.
@@ -67,10 +67,10 @@ def reproduce(
         names: Tables, see :func:`poseact.evaluation.protocols.published.tables`; none for all.
         data: Folder with the data sets in folders ``mpii``, ``human36m``, ``penn-action``, ``ntu``.
         out: Folder for the results.
-        weights: Files or names by preset, in place of the fetched ones.
-        limit: Score so many people or videos of each, for a quick look.
-        device: Where to run; by default CUDA where there is one.
-        on_row: Called as a row goes on.
+        weights: Files or names by preset, instead of the fetched ones.
+        limit: Number of people or videos to score per row, for a quick test.
+        device: Device of the network; CUDA by default if available.
+        on_row: Called with the progress of a row.
 
     Raises:
         PoseActError: There is no such table, a preset or weights given for it do not exist, or the

@@ -19,7 +19,7 @@ class Result(NamedTuple):
     """A measured number.
 
     Attributes:
-        value: In the unit.
+        value: Value in the unit.
         unit: ``%`` or ``mm``.
         protocol: Everything needed to repeat the measurement, as one string.
         parts: Values of named parts, such as the actions of Human3.6M or the streams of a network.
@@ -51,9 +51,9 @@ class PaperProtocol(Protocol):
         Args:
             network: In the skeleton that the data set can be converted to.
             root: Folder of the data set.
-            limit: Score so many people or videos, evenly chosen; None for all.
-            weights: Which weights, for the protocol string.
-            on_step: Called as it goes on.
+            limit: Number of evenly chosen people or videos to score; None for all.
+            weights: Description of the weights for the protocol string.
+            on_step: Called with the progress.
 
         Raises:
             PoseActError: The data cannot be read or do not fit the network.
