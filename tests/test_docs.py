@@ -38,7 +38,8 @@ def test_every_picture_is_shown():
 
 def test_the_picture_of_the_layers_is_up_to_date():
     tool = runpy.run_path(str(ROOT / "tools/draw_layers.py"))
-    assert (DOCS / "images/layers.svg").read_text("utf-8") == tool["drawing"]()
+    drawn = (DOCS / "images/layers.svg").read_text("utf-8")
+    assert drawn == tool["drawing"](), "run: python tools/draw_layers.py docs/images/layers.svg"
 
 
 def test_journeys_are_short_and_lead_downwards():
