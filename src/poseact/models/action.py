@@ -34,9 +34,13 @@ MARGIN = 1.25
 """How much larger than the person's box its square is."""
 
 
+SHARPENING = {2: 4, 3: 2}
+"""Factor on the logit of a joint's confidence, by the joint's coordinates."""
+
+
 def sharpen(confidence: Tensor, dims: int) -> Tensor:
-    """Confidence as the action streams read it: logits scaled by 4 in 2D, by 2 in 3D."""
-    power = 4 if dims == 2 else 2
+    """Confidence as the action streams read it: its logit times ``SHARPENING[dims]``."""
+    power = SHARPENING[dims]
     seen, unseen = confidence**power, (1 - confidence) ** power
     return seen / (seen + unseen)
 
@@ -184,27 +188,14 @@ class ActionModel(nn.Module):
 
     def __init__(
         self,
-        dims: int,
-        visual_channels: int,
-        pose_filters: int,
-        pose_width: int,
-        appearance_channels: int,
-        num_actions: int,
-        num_blocks: int,
-        streams: tuple[str, ...] = STREAMS,
+        pose_stream: PoseStream | None = None,
+        appearance_stream: AppearanceStream | None = None,
+        fusion: Fusion | None = None,
     ) -> None:
         super().__init__()
-        self.pose_stream = (
-            PoseStream(dims, pose_filters, pose_width, num_actions, num_blocks)
-            if "pose" in streams
-            else None
-        )
-        self.appearance_stream = (
-            AppearanceStream(visual_channels, appearance_channels, num_actions, num_blocks)
-            if "appearance" in streams
-            else None
-        )
-        self.fusion = Fusion(num_actions) if len(streams) == 2 else None
+        self.pose_stream = pose_stream
+        self.appearance_stream = appearance_stream
+        self.fusion = fusion
 
     def forward(self, joints: Tensor, appearance: Tensor | None) -> dict[str, list[Action]]:
         maps: dict[str, list[Tensor]] = {}

@@ -66,3 +66,7 @@ class Network(nn.Module):
     def action_parts(self) -> list[nn.Module]:
         """The modules that actions alone depend on; empty without labels."""
         raise NotImplementedError
+
+    def current_name(self, name: str) -> str:
+        """Today's name of a tensor that an earlier version may have saved under another."""
+        return name

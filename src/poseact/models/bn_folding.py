@@ -11,7 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from poseact.layers.conv import ActSeparableConvBN, ConvBN
 from poseact.models.base import Network
-from poseact.models.pyramid import Residual
+from poseact.models.pyramid_blocks import Residual
 
 N = TypeVar("N", bound=Network)
 

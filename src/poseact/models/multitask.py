@@ -11,11 +11,19 @@ from torch import Tensor, nn
 from poseact._utils.errors import PoseActError
 from poseact.layers.softargmax import gather_at_joints
 from poseact.layers.time_folding import fold_time, unfold_time
-from poseact.models.action import STREAMS, ActionModel, to_person_square
+from poseact.models.action import (
+    STREAMS,
+    ActionModel,
+    AppearanceStream,
+    Fusion,
+    PoseStream,
+    sharpen,
+    to_person_square,
+)
 from poseact.models.base import Network
 from poseact.models.config import NetworkConfig, check_streams, checked_blocks, checked_frames
 from poseact.models.outputs import Action, Pose, Prediction
-from poseact.models.pose import HeadOutput, PoseModel
+from poseact.models.pose import ConfidenceHead, PoseHead, PoseModel, PredictionBlock
 from poseact.models.pyramid_stem import PyramidEntry
 from poseact.models.stem import LightStem, MultitaskStem
 
@@ -86,10 +94,55 @@ class MultitaskConfig(NetworkConfig):
         return MultitaskNetwork(self)
 
 
-def _stem(config: MultitaskConfig) -> MultitaskStem | LightStem | PyramidEntry:
-    if config.stem == "pyramid":
-        return PyramidEntry(config.channels, config.stem_width, config.num_joints)
-    return {"multitask": MultitaskStem, "light": LightStem}[config.stem](config.channels)
+def build_stem(config: MultitaskConfig) -> MultitaskStem | LightStem | PyramidEntry:
+    """The entry flow that a configuration names."""
+    match config.stem:
+        case "multitask":
+            return MultitaskStem(config.channels)
+        case "light":
+            return LightStem(config.channels)
+        case "pyramid":
+            return PyramidEntry(config.channels, config.stem_width, config.num_joints)
+
+
+def build_pose_model(config: MultitaskConfig) -> PoseModel:
+    """Prediction blocks and heads; those on a stem that knows joint maps only refine its maps."""
+    head = PoseHead(config.num_joints, config.depth_maps, config.context_maps)
+    refining = config.stem == "pyramid"
+    confidence = ConfidenceHead(config.num_joints, config.channels) if refining else None
+    blocks = [
+        PredictionBlock(
+            channels=config.channels,
+            low_channels=config.low_channels,
+            maps=head.channels,
+            kernel=config.kernel,
+            last=k == config.num_blocks - 1,
+        )
+        for k in range(config.num_blocks)
+    ]
+    if refining:
+        for block in blocks:
+            nn.init.zeros_(block.to_maps.weight)
+    return PoseModel(head, confidence, blocks)
+
+
+def build_action_model(config: MultitaskConfig) -> ActionModel | None:
+    """The streams that a configuration names; None without labels."""
+    if not config.num_actions:
+        return None
+    predicts = {"num_actions": config.num_actions, "num_blocks": config.action_blocks}
+    pose = appearance = fusion = None
+    if "pose" in config.streams:
+        pose = PoseStream(
+            dims=config.dims, filters=config.pose_filters, width=config.pose_width, **predicts
+        )
+    if "appearance" in config.streams:
+        appearance = AppearanceStream(
+            in_channels=config.channels, channels=config.appearance_channels, **predicts
+        )
+    if pose and appearance:
+        fusion = Fusion(config.num_actions)
+    return ActionModel(pose, appearance, fusion)
 
 
 class MultitaskNetwork(Network):
@@ -103,35 +156,9 @@ class MultitaskNetwork(Network):
     def __init__(self, config: MultitaskConfig) -> None:
         super().__init__(config)
         self.config = config
-        self.stem = _stem(config)
-        self.pose_model = PoseModel(
-            config.num_joints,
-            config.depth_maps,
-            config.context_maps,
-            config.num_blocks,
-            config.channels,
-            config.low_channels,
-            config.kernel,
-            judges=config.stem == "pyramid",
-        )
-        if config.stem == "pyramid":
-            # The blocks begin by changing nothing of what the published head knows.
-            for block in self.pose_model.blocks:
-                nn.init.zeros_(block.to_maps.weight)
-        self.action_model = (
-            ActionModel(
-                config.dims,
-                config.channels,
-                config.pose_filters,
-                config.pose_width,
-                config.appearance_channels,
-                config.num_actions,
-                config.action_blocks,
-                config.streams,
-            )
-            if config.num_actions
-            else None
-        )
+        self.stem = build_stem(config)
+        self.pose_model = build_pose_model(config)
+        self.action_model = build_action_model(config)
 
     @property
     def num_blocks(self) -> int:
@@ -169,9 +196,7 @@ class MultitaskNetwork(Network):
         if self.action_model is None:
             return Prediction(poses, {}, features)
         appearance = unfold_time(gather_at_joints(heads[-1].heatmaps, visual), clip_length)
-        action_pose = poses[-1]._replace(
-            confidence=unfold_time(self.sharpened_confidence(heads[-1]), clip_length)
-        )
+        action_pose = poses[-1]._replace(confidence=sharpen(poses[-1].confidence, self.config.dims))
         actions = self.recognise(action_pose.joints, action_pose.confidence, appearance)
         return Prediction(poses, actions, features, action_pose, appearance)
 
@@ -194,7 +219,3 @@ class MultitaskNetwork(Network):
         if self.config.person_square:
             joints = to_person_square(joints, confidence)
         return self.action_model(joints * confidence.unsqueeze(-1), appearance)
-
-    def sharpened_confidence(self, head: HeadOutput) -> Tensor:
-        """Confidence as the action streams read it: logits scaled by 4 in 2D, by 2 in 3D."""
-        return (head.peak * (4 if self.config.dims == 2 else 2)).sigmoid()

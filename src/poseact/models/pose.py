@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -212,32 +213,24 @@ class PredictionBlock(nn.Module):
 
 
 class PoseModel(nn.Module):
-    """K prediction blocks with one head in common.
+    """K prediction blocks and what reads their maps.
 
     ``forward`` takes what the stem gives and runs the first ``num_blocks`` blocks;
     what comes after is not computed.
+
+    Args:
+        head: Reads the pose from the maps of every block.
+        confidence: Judges the joints; without it the peak of a map is its joint's confidence.
+        blocks: The prediction blocks.
     """
 
     def __init__(
-        self,
-        num_joints: int,
-        depth_maps: int,
-        context_maps: int,
-        num_blocks: int,
-        channels: int,
-        low_channels: int,
-        kernel: int,
-        judges: bool = False,
+        self, head: PoseHead, confidence: ConfidenceHead | None, blocks: Iterable[PredictionBlock]
     ) -> None:
         super().__init__()
-        self.head = PoseHead(num_joints, depth_maps, context_maps)
-        self.confidence = ConfidenceHead(num_joints, channels) if judges else None
-        self.blocks: ModuleList[PredictionBlock] = ModuleList(
-            PredictionBlock(
-                channels, low_channels, self.head.channels, kernel, last=k == num_blocks - 1
-            )
-            for k in range(num_blocks)
-        )
+        self.head = head
+        self.confidence = confidence
+        self.blocks: ModuleList[PredictionBlock] = ModuleList(blocks)
 
     def forward(self, stem: StemOutput, num_blocks: int) -> tuple[list[HeadOutput], Tensor]:
         """Returns the head output of every block that ran and block 1's visual features."""

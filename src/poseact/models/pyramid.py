@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from poseact._utils.errors import PoseActError
-from poseact.layers.conv import BatchNorm2d, Conv2d, SeparableConv2d, upsample_to
 from poseact.layers.modules import ModuleList
-from poseact.layers.pooling import max_min_pool, max_pool
 from poseact.layers.softargmax import (
     gather_at_joints,
     soft_argmax_2d,
@@ -25,6 +25,14 @@ from poseact.models.base import Network
 from poseact.models.config import NetworkConfig, checked_blocks, checked_frames
 from poseact.models.multitask import MAP_STRIDE
 from poseact.models.outputs import Action, Pose, Prediction
+from poseact.models.pyramid_blocks import (
+    ActionLevel,
+    DownscalingUnit,
+    EntryFlow,
+    ScaleMaps,
+    ScalePredictionBlock,
+    UpscalingUnit,
+)
 
 
 @dataclass(frozen=True)
@@ -76,65 +84,100 @@ class SPNetConfig(NetworkConfig):
         return SPNet(self)
 
 
-class Residual(nn.Module):
-    """Pre-activation residual unit with dense convolutions: 1x1 bottleneck, then ``kernel``.
+class LevelOutput(NamedTuple):
+    """What one level of a pyramid computes; features are ``(N, C, H, W)``.
 
-    Where the number of channels changes, both branches start from the normalised input.
+    Attributes:
+        reached: Features that the level's unit brings to its resolution.
+        features: Output of its prediction block, for the next level and the next pyramid.
+        maps: Of the prediction block.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, divisor: int) -> None:
+    reached: Tensor
+    features: Tensor
+    maps: ScaleMaps
+
+
+class Level(nn.Module):
+    """One level of a pyramid: downscaling or upscaling unit, pose and, perhaps, action prediction.
+
+    Args:
+        scale: Its resolution, 0 being the highest.
+        unit: Brings the features of the level before to this resolution.
+        block: Pose prediction.
+        action: Action prediction.
+    """
+
+    def __init__(
+        self,
+        scale: int,
+        unit: DownscalingUnit | UpscalingUnit,
+        block: ScalePredictionBlock,
+        action: ActionLevel | None = None,
+    ) -> None:
         super().__init__()
-        middle = out_channels // divisor
-        self.bn1 = BatchNorm2d(in_channels)
-        self.conv1 = Conv2d(in_channels, middle, 1)
-        self.bn2 = BatchNorm2d(middle)
-        self.conv2 = Conv2d(middle, out_channels, kernel)
-        self.skip = None if in_channels == out_channels else Conv2d(in_channels, out_channels, 1)
+        self.scale = scale
+        self.unit = unit
+        self.block = block
+        self.action = action
 
-    def forward(self, x: Tensor) -> Tensor:
-        activated = F.relu(self.bn1(x))
-        main = self.conv2(F.relu(self.bn2(self.conv1(activated))))
-        return main + (x if self.skip is None else self.skip(activated))
+    def forward(self, x: Tensor, lateral: Tensor | None) -> LevelOutput:
+        reached = self.unit(x, lateral)
+        features, maps = self.block(reached)
+        return LevelOutput(reached, features, maps)
 
 
-class SeparableResidualUnit(nn.Module):
-    """Pre-activation residual unit with one separable convolution."""
+class Pyramid(nn.Module):
+    """A row of levels, down in resolution or up again, each refining the one before.
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
+    ``forward`` takes the features where the pyramid begins and, level by level, those that the
+    pyramid before left there. It runs as many levels as there are of these.
+    """
+
+    def __init__(self, levels: Iterable[Level]) -> None:
         super().__init__()
-        self.bn = BatchNorm2d(in_channels)
-        self.conv = SeparableConv2d(in_channels, out_channels, kernel)
-        self.skip = None if in_channels == out_channels else Conv2d(in_channels, out_channels, 1)
+        self.levels: ModuleList[Level] = ModuleList(levels)
 
-    def forward(self, x: Tensor) -> Tensor:
-        activated = F.relu(self.bn(x))
-        return self.conv(activated) + (x if self.skip is None else self.skip(activated))
-
-
-class EntryFlow(nn.Module):
-    """Image ``(N, 3, H, W)`` to features ``(N, C, H / 8, W / 8)``."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = Conv2d(3, 64, 7, stride=2)
-        self.residual0 = Residual(64, 96, 3, divisor=2)
-        self.residual1 = Residual(96, 192, 3, divisor=2)
-        self.residual2 = Residual(192, 192, 3, divisor=2)
-        self.residual3 = Residual(192, channels, 3, divisor=2)
-        self.residual4 = Residual(channels, channels, 3, divisor=2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.residual0(self.conv(x))
-        x = self.residual2(self.residual1(max_pool(x, kernel=3)))
-        return self.residual4(self.residual3(max_pool(x)))
+    def forward(self, x: Tensor, laterals: Sequence[Tensor | None]) -> list[LevelOutput]:
+        outputs: list[LevelOutput] = []
+        for level, lateral in zip(self.levels, laterals, strict=False):
+            outputs.append(level(x, lateral))
+            x = outputs[-1].features
+        return outputs
 
 
-class ScaledMaps(NamedTuple):
-    """Maps of one prediction block, ``(N, J, H, W)``; depth only in 3D."""
-
-    pose: Tensor
-    action: Tensor
-    depth: Tensor | None
+def build_pyramid(config: SPNetConfig, number: int) -> Pyramid:
+    """The pyramid of this number, counted from 1; odd ones go down, even ones up."""
+    widths = [config.channels + scale * config.growth for scale in range(config.levels)]
+    scales = list(range(config.levels))
+    unit = DownscalingUnit
+    if number % 2 == 0:
+        scales.reverse()
+        unit = UpscalingUnit
+    acting = config.num_actions > 0 and number in config.action_pyramids
+    levels = []
+    for source, scale in pairwise(scales):
+        channels = widths[scale]
+        first, last = source == scales[0], scale == scales[-1]
+        level = Level(
+            scale,
+            unit(widths[source], channels, config.kernel),
+            ScalePredictionBlock(
+                config,
+                channels,
+                decoupled=config.decoupled and acting,
+                last=last and number == config.pyramids,
+            ),
+        )
+        if acting:
+            level.action = ActionLevel(
+                config,
+                channels,
+                first=first and number == min(config.action_pyramids),
+                last=last and number == max(config.action_pyramids),
+            )
+        levels.append(level)
+    return Pyramid(levels)
 
 
 def read_pose(logits: Tensor, depth: Tensor | None, clip_length: int) -> Pose:
@@ -151,184 +194,42 @@ def read_pose(logits: Tensor, depth: Tensor | None, clip_length: int) -> Pose:
     )
 
 
-class ScalePredictionBlock(nn.Module):
-    """Pose prediction at one level of a pyramid.
+class ActionStep(NamedTuple):
+    """What an action level reads and predicts.
 
-    ``(N, C, H, W)`` features to re-injected features of the same shape (None after the last block,
-    which nothing follows) and the maps. A decoupled block has a replica of the last convolution,
-    whose maps guide the action streams alone.
+    Attributes:
+        pose: The pose that guides it.
+        appearance: ``(B, T, J, C)`` visual features gathered at the joints.
+        action: Its answer.
     """
 
-    def __init__(
-        self, channels: int, num_joints: int, kernel: int, depth: bool, decoupled: bool, last: bool
-    ) -> None:
-        super().__init__()
-        self.residual = SeparableResidualUnit(channels, channels, kernel)
-        self.bn1 = BatchNorm2d(channels)
-        self.conv = SeparableConv2d(channels, channels, kernel)
-        self.bn2 = BatchNorm2d(channels)
-        self.to_maps = Conv2d(channels, num_joints, 1)
-        self.to_action_maps = Conv2d(channels, num_joints, 1) if decoupled else None
-        self.to_depth = Conv2d(channels, num_joints, 1) if depth else None
-        self.forward_maps = None if last else Conv2d(channels, num_joints, 1)
-        self.reinject_maps = None if last else Conv2d(2 * num_joints, channels, 1)
-        self.reinject_depth = Conv2d(num_joints, channels, 1) if depth and not last else None
-
-    def forward(self, x: Tensor) -> tuple[Tensor | None, ScaledMaps]:
-        x = self.residual(x)
-        refined = self.conv(F.relu(self.bn1(x)))
-        activated = F.relu(self.bn2(refined))
-        pose = self.to_maps(activated)
-        action = pose if self.to_action_maps is None else self.to_action_maps(activated)
-        depth = None if self.to_depth is None else self.to_depth(activated)
-        maps = ScaledMaps(pose, action, depth)
-        if self.forward_maps is None or self.reinject_maps is None:
-            return None, maps
-        joined = torch.cat((self.forward_maps(activated), pose), 1)
-        x = x + refined + self.reinject_maps(F.relu(joined))
-        if self.reinject_depth is not None and depth is not None:
-            x = x + self.reinject_depth(depth)
-        return x, maps
-
-
-class EarlyFusionBlock(nn.Module):
-    """Action prediction at one level: pose and appearance are joined before they are refined.
-
-    ``(B, T, J, D)`` weighted joints, ``(B, T, J, C)`` appearance and the action features so far to
-    new action features (None after the last block) and class maps.
-    """
-
-    def __init__(
-        self,
-        dims: int,
-        visual_channels: int,
-        channels: int,
-        num_actions: int,
-        first: bool,
-        last: bool,
-    ) -> None:
-        super().__init__()
-        widths = (channels // 16, channels // 8, channels // 4)
-        self.pose_entry: ModuleList[Conv2d] = ModuleList(
-            Conv2d(dims, width, kernel)
-            for width, kernel in zip(widths, ((3, 1), (3, 3), (3, 5)), strict=True)
-        )
-        self.pose_residual = Residual(sum(widths), channels, 3, divisor=2)
-        self.appearance_entry = Conv2d(visual_channels, channels, 1)
-        self.fuse = Residual((2 if first else 3) * channels, channels, 3, divisor=4)
-        self.bn1 = BatchNorm2d(channels)
-        self.conv = Conv2d(channels, channels, 3)
-        self.bn2 = BatchNorm2d(channels)
-        self.to_maps = Conv2d(channels, num_actions, 3)
-        self.reinjection = None if last else Conv2d(num_actions, channels, 3)
-
-    def forward(
-        self, joints: Tensor, appearance: Tensor, previous: Tensor | None
-    ) -> tuple[Tensor | None, Tensor]:
-        pose = joints.permute(0, 3, 1, 2)  # (B, D, T, J)
-        pose = self.pose_residual(torch.cat([conv(pose) for conv in self.pose_entry], 1))
-        visual = self.appearance_entry(appearance.permute(0, 3, 1, 2))
-        streams = [pool_clip(pose), pool_clip(visual)]
-        if previous is not None:
-            streams.append(previous)
-        x = self.fuse(torch.cat(streams, 1))
-        refined = self.conv(F.relu(self.bn1(x)))
-        maps = self.to_maps(F.relu(self.bn2(max_min_pool(refined))))
-        if self.reinjection is None:
-            return None, maps
-        again = self.reinjection(F.relu(upsample_to(maps, refined.shape[2:])))
-        return x + refined + again, maps
-
-
-def pool_clip(x: Tensor) -> Tensor:
-    """Halve the joints of ``(B, C, T, J)``, and the time as well for clips of 16 frames and more.
-
-    Both are first padded with zeros, so that they halve evenly twice.
-    """
-    frames, joints = x.shape[2:]
-    time_stride = 2 if frames >= 16 else 1
-    time_pad, joint_pad = -frames % (2 * time_stride), -joints % 4
-    padded = F.pad(
-        x,
-        (joint_pad // 2, joint_pad - joint_pad // 2, time_pad // 2, time_pad - time_pad // 2),
-    )
-    return max_pool(padded, kernel=2, stride=(time_stride, 2))
-
-
-class Level(nn.Module):
-    """One step of a pyramid: new resolution, pose prediction and, perhaps, action prediction."""
-
-    def __init__(
-        self,
-        transition: SeparableResidualUnit,
-        block: ScalePredictionBlock,
-        action_transition: SeparableResidualUnit | None,
-        action_block: EarlyFusionBlock | None,
-    ) -> None:
-        super().__init__()
-        self.transition = transition
-        self.block = block
-        self.action_transition = action_transition
-        self.action_block = action_block
+    pose: Pose
+    appearance: Tensor
+    action: Action
 
 
 class SPNet(Network):
     """Pose and action at every level of a row of pyramids (TPAMI 2020).
 
-    A level's features receive those of the same level from the pyramid before (lateral addition).
-    The appearance of a joint is gathered from the features with which its level was first reached.
+    The features of a pyramid's level receive those of the same level of the pyramid before. Poses
+    are read frame by frame. At the levels that predict actions, the poses and the appearance at
+    their joints guide a second flow of features, from action level to action level. The appearance
+    is that of the first pyramid, before its prediction blocks.
     """
 
     def __init__(self, config: SPNetConfig) -> None:
         super().__init__(config)
         self.config = config
         self.entry = EntryFlow(config.channels)
-        self.path = [
-            level
-            for pyramid in range(config.pyramids)
-            for level in (
-                range(1, config.levels) if pyramid % 2 == 0 else range(config.levels - 2, -1, -1)
-            )
-        ]
-        self.levels: ModuleList[Level] = ModuleList(
-            self._level(step) for step in range(len(self.path))
+        self.pyramids: ModuleList[Pyramid] = ModuleList(
+            build_pyramid(config, number) for number in range(1, config.pyramids + 1)
         )
+        self.register_load_state_dict_pre_hook(_take_earlier_names)
 
-    def _level(self, step: int) -> Level:
-        config = self.config
-        widths = [config.channels + i * config.growth for i in range(config.levels)]
-        steps_per_pyramid = config.levels - 1
-        acts = [
-            s
-            for s in range(len(self.path))
-            if config.num_actions and s // steps_per_pyramid + 1 in config.action_pyramids
-        ]
-        source, level = (0, *self.path)[step], self.path[step]
-        acting = step in acts
-        return Level(
-            SeparableResidualUnit(widths[source], widths[level], config.kernel),
-            ScalePredictionBlock(
-                widths[level],
-                config.num_joints,
-                config.kernel,
-                config.depth,
-                decoupled=config.decoupled and acting,
-                last=step == len(self.path) - 1,
-            ),
-            SeparableResidualUnit(config.action_channels, config.action_channels, 3)
-            if acting and step > acts[0]
-            else None,
-            EarlyFusionBlock(
-                config.dims,
-                widths[level],
-                config.action_channels,
-                config.num_actions,
-                first=step == acts[0],
-                last=step == acts[-1],
-            )
-            if acting
-            else None,
-        )
+    @property
+    def levels(self) -> list[Level]:
+        """The levels of all pyramids, in the order in which they run."""
+        return [level for pyramid in self.pyramids for level in pyramid.levels]
 
     @property
     def num_blocks(self) -> int:
@@ -336,11 +237,9 @@ class SPNet(Network):
         return len(self.levels)
 
     def action_parts(self) -> list[nn.Module]:
-        """The action blocks, and the replicas of the maps that guide them."""
+        """The action levels, and the replicas of the maps that guide them."""
         parts = [
-            part
-            for level in self.levels
-            for part in (level.action_transition, level.action_block, level.block.to_action_maps)
+            part for level in self.levels for part in (level.action, level.block.to_action_maps)
         ]
         return [part for part in parts if part is not None]
 
@@ -364,50 +263,75 @@ class SPNet(Network):
         """
         count = checked_blocks(num_blocks, self.num_blocks)
         clip_length = checked_frames(frames).shape[1]
-        x = self.entry(fold_time(frames).contiguous(memory_format=torch.channels_last))
-        first_reached, lateral = {0: x}, {0: x}
-        action_lateral: dict[int, Tensor] = {}
-        action_features: Tensor | None = None
-        action_pose = appearance = None
-        visual = x
-        poses: list[Pose] = []
-        fused: list[Action] = []
-        previous = 0
-        for step, (index, level) in enumerate(zip(self.path, self.levels, strict=True)):
-            if step == count:
+        entry = self.entry(fold_time(frames).contiguous(memory_format=torch.channels_last))
+        outputs = self.run_pyramids(entry, count)
+        visual = [entry, *(output.reached for output in outputs[: self.config.levels - 1])]
+        poses = [read_pose(maps.pose, maps.depth, clip_length) for _, _, maps in outputs]
+        features = unfold_time(visual[self.levels[count - 1].scale], clip_length)
+        steps = self.run_actions(outputs, poses, visual)
+        if not steps:
+            return Prediction(poses, {}, features)
+        actions = [step.action for step in steps]
+        return Prediction(poses, {"fused": actions}, features, steps[-1].pose, steps[-1].appearance)
+
+    def run_pyramids(self, entry: Tensor, count: int) -> list[LevelOutput]:
+        """The first ``count`` levels, pyramid after pyramid, on the features of the entry flow."""
+        start, laterals = entry, [None] * (self.config.levels - 1)
+        outputs: list[LevelOutput] = []
+        for pyramid in self.pyramids:
+            outputs += pyramid(start, laterals[: count - len(outputs)])
+            if len(outputs) == count:
                 break
-            going_down = index > previous
-            x = max_pool(x) if going_down else upsample_to(x, first_reached[index].shape[2:])
-            x = level.transition(x)
-            previous = index
-            first_reached.setdefault(index, x)
-            if index in lateral:
-                x = x + lateral[index]
-            x, maps = level.block(x)
-            lateral[index] = x
-            poses.append(read_pose(maps.pose, maps.depth, clip_length))
-            visual = first_reached[index]
-            if level.action_block is None:
+            # The next pyramid goes back the way that this one came.
+            *between, end = [output.features for output in outputs[-len(pyramid.levels) :]]
+            start, laterals = end, [*reversed(between), start]
+        return outputs
+
+    def run_actions(
+        self, outputs: list[LevelOutput], poses: list[Pose], visual: list[Tensor]
+    ) -> list[ActionStep]:
+        """The action levels among those that ran, one after another.
+
+        Args:
+            outputs: Of the levels that ran.
+            poses: Their poses.
+            visual: For each resolution, the features that the appearance is gathered from.
+        """
+        features: Tensor | None = None
+        laterals: dict[int, Tensor | None] = {}
+        steps: list[ActionStep] = []
+        for level, (_, _, maps), pose in zip(self.levels, outputs, poses, strict=False):
+            if level.action is None:
                 continue
-            action_pose = (
-                read_pose(maps.action, maps.depth, clip_length)
-                if maps.action is not maps.pose
-                else poses[-1]
+            clip_length = pose.joints.shape[1]
+            guide = pose if maps.action is None else read_pose(maps.action, maps.depth, clip_length)
+            at_joints = gather_at_joints(fold_time(guide.heatmaps), visual[level.scale])
+            appearance = unfold_time(at_joints, clip_length)
+            features, class_maps = level.action(
+                guide, appearance, features, laterals.get(level.scale)
             )
-            appearance = unfold_time(
-                gather_at_joints(fold_time(action_pose.heatmaps), visual), clip_length
-            )
-            if level.action_transition is not None:
-                action_features = level.action_transition(action_features)
-            if action_features is not None and index in action_lateral:
-                action_features = action_features + action_lateral[index]
-            action_features, action_maps = level.action_block(
-                action_pose.joints * action_pose.confidence.unsqueeze(-1),
-                appearance,
-                action_features,
-            )
-            if action_features is not None:
-                action_lateral[index] = action_features
-            fused.append(classify(action_maps))
-        actions = {"fused": fused} if fused else {}
-        return Prediction(poses, actions, unfold_time(visual, clip_length), action_pose, appearance)
+            laterals[level.scale] = features
+            steps.append(ActionStep(guide, appearance, classify(class_maps)))
+        return steps
+
+    def current_name(self, name: str) -> str:
+        """Today's name of a tensor; until version 0.1 all levels were numbered in one row."""
+        earlier = re.fullmatch(r"levels\.(\d+)\.(\w+)\.(.+)", name)
+        if earlier is None:
+            return name
+        step, part, tensor = earlier.groups()
+        pyramid, level = divmod(int(step), self.config.levels - 1)
+        return f"pyramids.{pyramid}.levels.{level}.{_EARLIER_PARTS.get(part, part)}.{tensor}"
+
+
+_EARLIER_PARTS = {
+    "transition": "unit",
+    "action_transition": "action.transition",
+    "action_block": "action.block",
+}
+
+
+def _take_earlier_names(network: SPNet, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
+    for name in [name for name in state if name.startswith(prefix)]:
+        tensor = state.pop(name)
+        state[prefix + network.current_name(name.removeprefix(prefix))] = tensor

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from poseact._utils.errors import PoseActError
-from poseact.models.action import ActionModel, to_person_square
+from poseact.models.action import ActionModel, PoseStream, to_person_square
 from poseact.models.base import Network
 from poseact.models.config import NetworkConfig
 from poseact.models.outputs import Action
@@ -56,14 +56,13 @@ class SequenceNetwork(Network):
         super().__init__(config)
         self.config = config
         self.action_model = ActionModel(
-            config.dims,
-            0,
-            config.pose_filters,
-            config.pose_width,
-            0,
-            config.num_actions,
-            config.action_blocks,
-            ("pose",),
+            PoseStream(
+                dims=config.dims,
+                filters=config.pose_filters,
+                width=config.pose_width,
+                num_actions=config.num_actions,
+                num_blocks=config.action_blocks,
+            )
         )
 
     if TYPE_CHECKING:

@@ -97,8 +97,8 @@ def load(path_or_name: str | Path) -> Network:
     header = _header(path)
     # Without memory for its numbers, until the file is known to hold them.
     with torch.device("meta"):
-        expected = _network(path, header).state_dict()
-    state = _state(path, expected, half=header.get("stored") == HALF)
+        shape = _network(path, header)
+    state = _state(path, shape, half=header.get("stored") == HALF)
     network = _network(path, header)
     network.load_state_dict(state)
     return network.eval()
@@ -197,12 +197,13 @@ def _header(path: Path) -> dict[str, Any]:
     return header
 
 
-def _state(path: Path, expected: dict[str, torch.Tensor], half: bool) -> dict[str, torch.Tensor]:
-    """The tensors of a file, which have to be those expected."""
+def _state(path: Path, network: Network, half: bool) -> dict[str, torch.Tensor]:
+    """The tensors of a file, which have to be those of the network."""
+    expected = network.state_dict()
     sentence = f"{path} cannot be read as a checkpoint ({{error}}); write it again."
     with one_sentence(sentence), safe_open(path, "pt") as file:
-        stored = set(file.keys())
-        missing, unexpected = expected.keys() - stored, stored - expected.keys()
+        stored = {network.current_name(name): name for name in file.keys()}  # noqa: SIM118
+        missing, unexpected = expected.keys() - stored.keys(), stored.keys() - expected.keys()
         if missing or unexpected:
             raise PoseActError(
                 f"{path} does not fit its own header: {len(missing)} tensors missing, "
@@ -211,7 +212,7 @@ def _state(path: Path, expected: dict[str, torch.Tensor], half: bool) -> dict[st
             )
         state = {}
         for name, wanted in expected.items():
-            tensor = file.get_tensor(name)
+            tensor = file.get_tensor(stored[name])
             if half and tensor.is_floating_point():
                 tensor = tensor.float()
             if tensor.shape != wanted.shape or tensor.dtype != wanted.dtype:

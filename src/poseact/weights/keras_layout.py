@@ -30,7 +30,8 @@ from poseact.models.action import ActionBlock, PoseStream
 from poseact.models.base import Network
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.pose import PredictionBlock
-from poseact.models.pyramid import Residual, SeparableResidualUnit, SPNet
+from poseact.models.pyramid import Level, SPNet
+from poseact.models.pyramid_blocks import ActionLevel, Residual, SeparableResidualUnit
 from poseact.models.stem import MultitaskStem
 
 Layer = Conv2d | SeparableConv2d | BatchNorm2d
@@ -295,21 +296,22 @@ def _spnet(network: SPNet) -> Iterator[KerasArray]:
         yield from trained(layer, name)
         yield from statistics(layer, name)
     config = network.config
-    acts = 0
-    for step, (index, level) in enumerate(zip(network.path, network.levels, strict=True)):
-        size = config.image_size // 8 // 2**index
-        pyramid = _pyramid_name(network, step)
-        layers = (f"{pyramid}_pb{index}_xy_x", f"{pyramid}_pb{index}_xy_y")
+    for pyramid, level in _named_levels(network):
+        size = config.image_size // 8 // 2**level.scale
+        prefix = f"{pyramid}_pb{level.scale}"
+        yield from grid_arrays(config.num_joints, size, (f"{prefix}_xy_x", f"{prefix}_xy_y"))
+    acting = [level for level in network.levels if level.action is not None]
+    for number, level in enumerate(acting, 1):
+        size = config.image_size // 8 // 2**level.scale
+        layers = (f"act{number}_xy2_x", f"act{number}_xy2_y")
         yield from grid_arrays(config.num_joints, size, layers)
-        if level.action_block is not None:
-            acts += 1
-            layers = (f"act{acts}_xy2_x", f"act{acts}_xy2_y")
-            yield from grid_arrays(config.num_joints, size, layers)
 
 
-def _pyramid_name(network: SPNet, step: int) -> str:
-    pyramid = step // (network.config.levels - 1) + 1
-    return f"{'dp' if pyramid % 2 else 'up'}{pyramid}"
+def _named_levels(network: SPNet) -> Iterator[tuple[str, Level]]:
+    """Every level with the name of its pyramid: dp1, up2, dp3 and so on."""
+    for number, pyramid in enumerate(network.pyramids, 1):
+        for level in pyramid.levels:
+            yield f"{'dp' if number % 2 else 'up'}{number}", level
 
 
 def _spnet_layers(network: SPNet) -> Iterator[tuple[str, Layer]]:
@@ -325,11 +327,10 @@ def _spnet_layers(network: SPNet) -> Iterator[tuple[str, Layer]]:
     for i, residual in enumerate(residuals):
         yield from _residual(f"res{i}", residual)
     acts = 0
-    for step, (index, level) in enumerate(zip(network.path, network.levels, strict=True)):
-        pyramid = _pyramid_name(network, step)
-        unit = f"{pyramid}_{'du' if pyramid.startswith('dp') else 'uu'}{index}"
-        yield from _separable_residual(f"{unit}_r0", level.transition)
-        block, prefix = level.block, f"{pyramid}_pb{index}"
+    for pyramid, level in _named_levels(network):
+        unit = f"{pyramid}_{'du' if pyramid.startswith('dp') else 'uu'}{level.scale}"
+        yield from _separable_residual(f"{unit}_r0", level.unit)
+        block, prefix = level.block, f"{pyramid}_pb{level.scale}"
         yield from _separable_residual(f"{prefix}_r1", block.residual)
         yield f"{prefix}_bn1", block.bn1
         yield f"{prefix}_conv1", block.conv
@@ -343,23 +344,26 @@ def _spnet_layers(network: SPNet) -> Iterator[tuple[str, Layer]]:
             "depthmaps_conv2": block.reinject_depth,
         }
         yield from ((f"{prefix}_{key}", conv) for key, conv in optional.items() if conv is not None)
-        if level.action_transition is not None:
-            yield from _separable_residual(f"{unit}_action_r0", level.action_transition)
-        action = level.action_block
-        if action is not None:
+        if level.action is not None:
             acts += 1
-            prefix = f"act{acts}_action"
-            for letter, conv in zip("abc", action.pose_entry, strict=True):
-                yield f"{prefix}_p_conv0{letter}", conv
-            yield from _residual(f"{prefix}_r1", action.pose_residual)
-            yield f"{prefix}_v_conv0", action.appearance_entry
-            yield from _residual(f"{prefix}_r2", action.fuse)
-            yield f"{prefix}_pred_bn1", action.bn1
-            yield f"{prefix}_pred_conv1", action.conv
-            yield f"{prefix}_pred_bn2", action.bn2
-            yield f"{prefix}_pred_conv2h0", action.to_maps
-            if action.reinjection is not None:
-                yield f"{prefix}_pred_conv3", action.reinjection
+            if level.action.transition is not None:
+                yield from _separable_residual(f"{unit}_action_r0", level.action.transition)
+            yield from _action_level(f"act{acts}_action", level.action)
+
+
+def _action_level(prefix: str, level: ActionLevel) -> Iterator[tuple[str, Layer]]:
+    block = level.block
+    for letter, conv in zip("abc", block.pose_entry, strict=True):
+        yield f"{prefix}_p_conv0{letter}", conv
+    yield from _residual(f"{prefix}_r1", block.pose_residual)
+    yield f"{prefix}_v_conv0", block.appearance_entry
+    yield from _residual(f"{prefix}_r2", block.fuse)
+    yield f"{prefix}_pred_bn1", block.bn1
+    yield f"{prefix}_pred_conv1", block.conv
+    yield f"{prefix}_pred_bn2", block.bn2
+    yield f"{prefix}_pred_conv2h0", block.to_maps
+    if block.reinjection is not None:
+        yield f"{prefix}_pred_conv3", block.reinjection
 
 
 def _residual(prefix: str, unit: Residual) -> Iterator[tuple[str, Layer]]:
