@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from poseact.inference.predictor import Predictor
     from poseact.inference.stream import Stream
     from poseact.models.base import Network
-    from poseact.models.bn_folding import fused
+    from poseact.models.bn_folding import fold_batch_norm, fused
     from poseact.models.outputs import Action, Pose, Prediction
     from poseact.models.presets import PRESETS, create_model
     from poseact.skeleton import SKELETONS, Skeleton
@@ -38,6 +38,7 @@ __all__ = [
     "Stream",
     "TrainPlan",
     "create_model",
+    "fold_batch_norm",
     "fused",
     "import_keras",
     "load",
@@ -59,6 +60,7 @@ _MODULES = {
     "Stream": "inference.stream",
     "TrainPlan": "clips.train_plan",
     "create_model": "models.presets",
+    "fold_batch_norm": "models.bn_folding",
     "fused": "models.bn_folding",
     "import_keras": "weights.keras_import",
     "load": "weights.checkpoint",

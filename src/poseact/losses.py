@@ -234,7 +234,7 @@ class MultitaskCriterion(nn.Module):
             prediction: Of B clips.
             targets: Their poses.
             actions: ``(B,)`` numbers of their actions.
-            has_action: ``(B,)`` boolean; the others are not looked at.
+            has_action: ``(B,)`` boolean; the other clips are ignored.
         """
         terms = {} if self.pose is None else self.pose(prediction, targets)
         if self.action is not None:

@@ -132,7 +132,7 @@ def pcp(
 ) -> Score:
     """Strict percentage of correct parts (Eichner and Ferrari, 2009; Ferrari et al., 2008).
 
-    A limb is right if each of its two ends is at most ``threshold`` times the labelled length of
+    A limb is correct if each of its two ends is at most ``threshold`` times the labelled length of
     the limb from its label. The loose variant, which averages the two distances, is not offered.
 
     Args:
@@ -262,7 +262,7 @@ def pa_mpjpe(predicted: np.ndarray, target: np.ndarray, valid: np.ndarray) -> Sc
 
     Protocol 2 of Human3.6M: the rotation (never a reflection), scale and shift that bring the
     valid joints closest in least squares (Umeyama, 1991). Arguments and errors as `mpjpe`; people
-    of fewer than ``MIN_ALIGNED`` valid joints are excluded, for they would fit by themselves.
+    of fewer than ``MIN_ALIGNED`` valid joints are excluded, because any alignment would fit them.
     """
     check_poses(predicted, target, valid)
     counted = valid & (valid.sum(1) >= MIN_ALIGNED)[:, None]

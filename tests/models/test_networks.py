@@ -276,3 +276,21 @@ def test_unknown_preset():
 def test_presets_can_be_trained(preset):
     network = poseact.create_model(preset).train()
     assert_all_gradients_finite(network, clip(2, 2, 64))
+
+
+def test_a_folded_copy_reads_earlier_poses_only_when_asked(monkeypatch):
+    network = poseact.fold_batch_norm(small("cvpr18-2d"))
+    read = []
+    inner = network.pose_model.read
+    monkeypatch.setattr(
+        network.pose_model, "read", lambda *given: read.append(1) or inner(*given)
+    )
+    with torch.inference_mode():
+        poses = network(clip()).poses
+        assert len(poses) == network.num_blocks > 1
+        assert len(read) <= 1
+        assert poses[-1] is poses[len(poses) - 1]
+        assert [pose is other for pose, other in zip(poses, poses[:], strict=True)] == [True] * len(
+            poses
+        )
+    assert len(read) == len(poses)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -278,3 +279,38 @@ def test_a_checkpoint_from_before_the_pyramid_stem_still_loads(tmp_path):
     del header["config"]["stem_width"]
     save_file(state, path, {"poseact": json.dumps(header)})
     assert poseact.load(path).config.stem == "light"
+
+
+def test_spnet_checkpoints_with_all_levels_in_one_row_still_load(tmp_path):
+    network = poseact.create_model(
+        "spnet-penn",
+        num_actions=3,
+        pyramids=2,
+        action_pyramids=(1, 2),
+        levels=3,
+        channels=16,
+        growth=8,
+        action_channels=16,
+    )
+    new = poseact.save(network, tmp_path / "new.safetensors")
+    parts = {
+        "unit": "transition",
+        "block": "block",
+        "action.transition": "action_transition",
+        "action.block": "action_block",
+    }
+    pattern = re.compile(r"pyramids\.(\d)\.levels\.(\d)\.(unit|block|action\.\w+)\.(.+)")
+    earlier = {}
+    for name, tensor in load_file(new).items():
+        match = pattern.fullmatch(name)
+        if match:
+            pyramid, level, part, rest = match.groups()
+            name = f"levels.{2 * int(pyramid) + int(level)}.{parts[part]}.{rest}"
+        earlier[name] = tensor
+    assert {name.split(".")[0] for name in earlier} == {"entry", "levels"}
+    with safe_open(new, "pt") as file:
+        save_file(earlier, tmp_path / "earlier.safetensors", file.metadata())
+    loaded = poseact.load(tmp_path / "earlier.safetensors").state_dict()
+    assert loaded.keys() == network.state_dict().keys()
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(loaded[name], tensor), name

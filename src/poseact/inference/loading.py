@@ -12,7 +12,7 @@ from poseact._utils.errors import PoseActError
 from poseact.actions.clip_inputs import ActionNetwork, action_network, window_fps
 from poseact.inference.predictor import People, Predictor
 from poseact.models.base import Network
-from poseact.models.bn_folding import fused
+from poseact.models.bn_folding import fold_batch_norm
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.sequence import SequenceNetwork
 from poseact.weights.checkpoint import load
@@ -66,7 +66,7 @@ def load_readers(
                 *(network.card.preset, len(network.config.labels)),
             )
         return Readers(predictor, None)
-    return Readers(predictor, fused(action_network(network)).float().to(predictor.device))
+    return Readers(predictor, fold_batch_norm(action_network(network)).float().to(predictor.device))
 
 
 def load_action_readers(

@@ -31,7 +31,7 @@ from poseact.media.crop import (
     whole_window,
 )
 from poseact.models.base import Network
-from poseact.models.bn_folding import fused
+from poseact.models.bn_folding import fold_batch_norm
 from poseact.models.config import checked_blocks
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.sequence import SequenceNetwork
@@ -104,7 +104,7 @@ class Predictor:
         self.has_depth = network.config.dims == 3
 
         def start(device: torch.device) -> tuple[torch.device, Network]:
-            self.device, self.network = device, fused(network).float().to(device)
+            self.device, self.network = device, fold_batch_norm(network).float().to(device)
             self.crops(np.zeros((1, self.image_size, self.image_size, 3), np.uint8))
             return self.device, self.network
 

@@ -12,31 +12,42 @@ def spatial_softmax(logits: Tensor) -> Tensor:
     return logits.flatten(2).softmax(-1).unflatten(2, logits.shape[2:])
 
 
+def marginals(probabilities: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums over height and over width: ``(N, J, H, W)`` to ``(N, J, W)`` and ``(N, J, H)``."""
+    return probabilities.sum(2), probabilities.sum(3)
+
+
 def soft_argmax_2d(probabilities: Tensor) -> Tensor:
     """Expected position on the map: ``(N, J, H, W)`` to ``(N, J, 2)`` as (x, y) in [0, 1].
 
     The grid includes both ends: pixel i of N lies at i / (N - 1). CVPR 2018, the soft-argmax
     equations; here with the sums along each axis.
     """
-    height, width = probabilities.shape[2:]
-    like = {"dtype": probabilities.dtype, "device": probabilities.device}
+    return expected_position(marginals(probabilities))
+
+
+def expected_position(axes: tuple[Tensor, Tensor]) -> Tensor:
+    """:func:`soft_argmax_2d` from the marginals of the maps."""
     # No matrix product: automatic mixed precision would round it to half precision.
-    x = (probabilities.sum(2) * torch.linspace(0, 1, width, **like)).sum(-1)
-    y = (probabilities.sum(3) * torch.linspace(0, 1, height, **like)).sum(-1)
-    return torch.stack((x, y), -1)
+    return torch.stack([(marginal * _grid(marginal)).sum(-1) for marginal in axes], -1)
 
 
-def spread_2d(probabilities: Tensor) -> Tensor:
-    """Standard deviation of the position: ``(N, J, H, W)`` to ``(N, J, 2)`` along x and y.
+def spread_2d(axes: tuple[Tensor, Tensor]) -> Tensor:
+    """Standard deviation of the position along x and y, from the maps' marginals: ``(N, J, 2)``.
 
-    In the unit of :func:`soft_argmax_2d`. Wide where the joint's place is not sure.
+    In the unit of :func:`soft_argmax_2d`. Wide where the place of the joint is uncertain.
     """
     spreads = []
-    for marginal in (probabilities.sum(2), probabilities.sum(3)):
-        grid = torch.linspace(0, 1, marginal.shape[-1]).to(marginal)
-        mean = (marginal * grid).sum(-1, keepdim=True)
-        spreads.append((marginal * (grid - mean).square()).sum(-1).sqrt())
+    for marginal in axes:
+        grid = _grid(marginal)
+        offset = grid - (marginal * grid).sum(-1, keepdim=True)
+        spreads.append((marginal * offset.square()).sum(-1).sqrt())
     return torch.stack(spreads, -1)
+
+
+def _grid(marginal: Tensor) -> Tensor:
+    cells = marginal.shape[-1]
+    return torch.linspace(0, 1, cells, dtype=marginal.dtype, device=marginal.device)
 
 
 def soft_argmax_1d(logits: Tensor, grid: Tensor) -> Tensor:
@@ -52,8 +63,18 @@ def gather_at_joints(heatmaps: Tensor, features: Tensor) -> Tensor:
     heat maps are first summed over the cells of the features.
     """
     if heatmaps.shape[2:] != features.shape[2:]:
-        heatmaps = F.avg_pool2d(heatmaps, 2, ceil_mode=True, divisor_override=1)
+        heatmaps = sum_cells(heatmaps)
     return heatmaps.flatten(2) @ features.flatten(2).transpose(1, 2)
+
+
+def sum_cells(maps: Tensor) -> Tensor:
+    """Sums over 2x2 cells: ``(N, J, H, W)`` to ``(N, J, ceil(H / 2), ceil(W / 2))``."""
+    height, width = maps.shape[2:]
+    if height % 2 or width % 2:
+        maps = F.pad(maps, (0, width % 2, 0, height % 2))
+    # In slices, for pooling is slow where every map is in one piece.
+    rows = maps[:, :, ::2] + maps[:, :, 1::2]
+    return rows[..., ::2] + rows[..., 1::2]
 
 
 def window_confidence(probabilities: Tensor) -> Tensor:

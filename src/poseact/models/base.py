@@ -45,7 +45,7 @@ class Network(nn.Module):
     Attributes:
         config: Its shape, joints and labels.
         card: Where its weights come from.
-        folded: Whether it is a copy for inference made by :func:`poseact.fused`.
+        folded: Whether it is a copy for inference made by :func:`poseact.fold_batch_norm`.
     """
 
     def __init__(self, config: NetworkConfig) -> None:

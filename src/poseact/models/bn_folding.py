@@ -16,11 +16,12 @@ from poseact.models.pyramid_blocks import Residual
 N = TypeVar("N", bound=Network)
 
 
-def fused(network: N) -> N:
+def fold_batch_norm(network: N) -> N:
     """A copy for inference whose outputs differ only by rounding, with fewer steps per layer.
 
-    The copy is laid out channels last and cannot be trained or saved. A network that is such a copy
-    already is returned as it is.
+    The copy is laid out channels last and cannot be trained or saved. It reads the poses of all but
+    the last prediction block only when they are asked for. A network that is such a copy already is
+    returned as it is.
     """
     if network.folded:
         return network
@@ -28,13 +29,17 @@ def fused(network: N) -> N:
     for module in list(network.modules()):
         if isinstance(module, ConvBN):
             module.conv = fuse_conv_bn_eval(module.conv, module.bn)
-            module.register_module("bn", nn.Identity())
+            del module.bn
         elif isinstance(module, ActSeparableConvBN):
             conv = module.conv
             conv.pointwise = fuse_conv_bn_eval(conv.pointwise, module.bn)
-            module.register_module("bn", nn.Identity())
+            del module.bn
         elif isinstance(module, Residual):
             module.conv1 = fuse_conv_bn_eval(module.conv1, module.bn2)
             module.register_module("bn2", nn.Identity())
     network.folded = True
     return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+fused = fold_batch_norm
+"""Earlier name of :func:`fold_batch_norm`."""

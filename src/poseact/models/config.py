@@ -12,7 +12,7 @@ from poseact.models.base import Network
 from poseact.skeleton import Skeleton
 
 _HIGHEST = 2**14
-"""Of numbers that no other limit is known for; ten times what any network here has."""
+"""Upper limit of integers without a limit of their own: ten times what any preset has."""
 
 _HIGHEST_OF = {
     **dict.fromkeys(("num_blocks", "action_blocks", "pyramids"), 64),
@@ -70,7 +70,7 @@ class NetworkConfig:
             raise PoseActError(f"{name}={value!r} was given; give {highest} or less.")
 
     def lowest(self) -> dict[str, int]:
-        """Smallest value of the numbers whose smallest is not 1."""
+        """Smallest allowed values of the fields for which it is not 1."""
         return {}
 
     @property
@@ -94,7 +94,7 @@ class NetworkConfig:
 
 
 def check_streams(streams: tuple[str, ...]) -> None:
-    """Refuse streams that there are not.
+    """Check the names of the action streams.
 
     Raises:
         PoseActError: None is given, or another than pose and appearance, or one twice.
@@ -106,7 +106,7 @@ def check_streams(streams: tuple[str, ...]) -> None:
 
 
 def checked_frames(frames: Tensor) -> Tensor:
-    """The frames as they are, if a network can read them.
+    """Return the frames if a network can read them.
 
     Raises:
         PoseActError: They are not ``(B, T, 3, H, W)`` floating-point numbers.
@@ -125,7 +125,7 @@ def checked_frames(frames: Tensor) -> Tensor:
 
 
 def checked_blocks(num_blocks: int | None, available: int) -> int:
-    """How many prediction blocks to run.
+    """Return how many prediction blocks to run.
 
     Raises:
         PoseActError: More than there are, less than one, or no whole number.

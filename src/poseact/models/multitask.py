@@ -22,7 +22,7 @@ from poseact.models.action import (
 )
 from poseact.models.base import Network
 from poseact.models.config import NetworkConfig, check_streams, checked_blocks, checked_frames
-from poseact.models.outputs import Action, Pose, Prediction
+from poseact.models.outputs import Action, Pose, PosesOnDemand, Prediction
 from poseact.models.pose import ConfidenceHead, PoseHead, PoseModel, PredictionBlock
 from poseact.models.pyramid_stem import PyramidEntry
 from poseact.models.stem import LightStem, MultitaskStem
@@ -76,7 +76,7 @@ class MultitaskConfig(NetworkConfig):
             )
 
     def lowest(self) -> dict[str, int]:
-        """Smallest value of the numbers whose smallest is not 1."""
+        """Smallest allowed values of the fields for which it is not 1."""
         return {
             "context_maps": 0,
             "image_size": 2 * MAP_STRIDE,
@@ -106,7 +106,7 @@ def build_stem(config: MultitaskConfig) -> MultitaskStem | LightStem | PyramidEn
 
 
 def build_pose_model(config: MultitaskConfig) -> PoseModel:
-    """Prediction blocks and heads; those on a stem that knows joint maps only refine its maps."""
+    """Prediction blocks and heads; on a pretrained stem they start by refining nothing."""
     head = PoseHead(config.num_joints, config.depth_maps, config.context_maps)
     refining = config.stem == "pyramid"
     confidence = ConfidenceHead(config.num_joints, config.channels) if refining else None
@@ -183,20 +183,23 @@ class MultitaskNetwork(Network):
         count = checked_blocks(num_blocks, self.num_blocks)
         clip_length = checked_frames(frames).shape[1]
         images = fold_time(frames).contiguous(memory_format=torch.channels_last)
-        heads, visual = self.pose_model(self.stem(images), count)
-        poses = [
-            Pose(
-                unfold_time(head.joints, clip_length),
-                unfold_time(head.peak.sigmoid(), clip_length),
-                unfold_time(head.heatmaps, clip_length),
-            )
-            for head in heads
-        ]
+        stem = self.stem(images)
+        outputs = self.pose_model(stem.features, count)
+
+        def read(block: int) -> Pose:
+            head = self.pose_model.read(outputs[block], stem.maps)
+            parts = (head.joints, head.peak.sigmoid(), head.heatmaps)
+            return Pose(*(unfold_time(part, clip_length) for part in parts))
+
+        poses = PosesOnDemand(read, count) if self.folded else [read(k) for k in range(count)]
+        visual = outputs[0].visual
         features = unfold_time(visual, clip_length)
         if self.action_model is None:
             return Prediction(poses, {}, features)
-        appearance = unfold_time(gather_at_joints(heads[-1].heatmaps, visual), clip_length)
-        action_pose = poses[-1]._replace(confidence=sharpen(poses[-1].confidence, self.config.dims))
+        last = poses[-1]
+        at_joints = gather_at_joints(fold_time(last.heatmaps), visual)
+        appearance = unfold_time(at_joints, clip_length)
+        action_pose = last._replace(confidence=sharpen(last.confidence, self.config.dims))
         actions = self.recognise(action_pose.joints, action_pose.confidence, appearance)
         return Prediction(poses, actions, features, action_pose, appearance)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import NamedTuple, overload
 
 from torch import Tensor
 
@@ -41,13 +43,41 @@ class Action(NamedTuple):
         return self.log_probabilities.exp()
 
 
+class PosesOnDemand(Sequence[Pose]):
+    """The poses of the blocks, each read from its maps when it is first asked for.
+
+    Args:
+        read: Reads the pose of block k, counted from 0.
+        count: Number of blocks.
+    """
+
+    def __init__(self, read: Callable[[int], Pose], count: int) -> None:
+        self._read = cache(read)
+        self._blocks = range(count)
+
+    def __len__(self) -> int:
+        return len(self._blocks)
+
+    @overload
+    def __getitem__(self, index: int) -> Pose: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Pose]: ...
+
+    def __getitem__(self, index: int | slice) -> Pose | list[Pose]:
+        if isinstance(index, slice):
+            return [self._read(block) for block in self._blocks[index]]
+        return self._read(self._blocks[index])
+
+
 class Prediction(NamedTuple):
     """What a network returns.
 
     The last entry of every list is the answer, the earlier ones are there for supervision.
 
     Attributes:
-        poses: One :class:`Pose` per prediction block.
+        poses: One :class:`Pose` per prediction block; a network folded for inference reads the
+            earlier ones only when they are asked for.
         actions: Action predictions per stream, block by block: ``pose``, ``appearance`` and
             ``fused`` (CVPR'18) or ``fused`` alone (SPNet); empty for a network without actions.
         features: ``(B, T, C, H, W)`` visual features that action streams read.
@@ -55,7 +85,7 @@ class Prediction(NamedTuple):
         appearance: ``(B, T, J, C)`` those features gathered at each joint, None without actions.
     """
 
-    poses: list[Pose]
+    poses: Sequence[Pose]
     actions: dict[str, list[Action]]
     features: Tensor
     action_pose: Pose | None = None

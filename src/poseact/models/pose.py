@@ -21,13 +21,14 @@ from poseact.layers.conv import (
 from poseact.layers.modules import ModuleList
 from poseact.layers.pooling import max_pool
 from poseact.layers.softargmax import (
+    expected_position,
     gather_at_joints,
+    marginals,
     soft_argmax_1d,
     soft_argmax_2d,
     spatial_softmax,
     spread_2d,
 )
-from poseact.models.stem import StemOutput
 
 
 class Hourglass(nn.Module):
@@ -50,21 +51,27 @@ class Hourglass(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         low = self.level2_in(self.reduce(max_pool(x)))
         lowest = self.level3(max_pool(low))
-        low = self.level2(low) + upsample_to(lowest, low.shape[2:])
+        low = self.level2(low)
+        low += upsample_to(lowest, low.shape[2:])
         y = self.level1(x)
         y += upsample_to(self.level2_out(low), x.shape[2:])
         return y
 
 
 class HeadOutput(NamedTuple):
-    """Pose read from the maps of one block; ``(N, J, D)``, ``(N, J)`` and ``(N, J, H, W)``.
+    """Pose read from the maps of one block.
 
-    ``peak`` is the confidence before the sigmoid.
+    Attributes:
+        joints: ``(N, J, D)``.
+        peak: ``(N, J)``, the confidence before the sigmoid.
+        heatmaps: ``(N, J, H, W)``, each map a probability.
+        axes: Their :func:`~poseact.layers.softargmax.marginals`.
     """
 
     joints: Tensor
     peak: Tensor
     heatmaps: Tensor
+    axes: tuple[Tensor, Tensor]
 
 
 class PoseHead(nn.Module):
@@ -73,8 +80,8 @@ class PoseHead(nn.Module):
     The logits hold ``depth_maps * num_joints`` specialised maps (depth-major) and then
     ``context_maps * num_joints`` context maps (joint-major). x and y come from the mean over depth,
     z from the mean over the image plane, so 2D is the case of one depth map (CVPR 2018, volumetric
-    heat maps). Where there are context maps, their confidence-weighted positions have a fifth of
-    the say (context aggregation).
+    heat maps). Where there are context maps, their confidence-weighted positions count a
+    fifth (context aggregation).
 
     The head has no trained weights; the depth grid is kept with the checkpoint because the authors'
     files store it.
@@ -104,22 +111,25 @@ class PoseHead(nn.Module):
         # Half precision has too few digits for places.
         logits, known = at_least_float(logits), known if known is None else at_least_float(known)
         specialised = self.depth_maps * self.num_joints
-        volume = logits[:, :specialised].unflatten(1, (self.depth_maps, self.num_joints))
-        plane = volume.mean(1)  # (N, J, H, W)
+        volume = logits[:, :specialised].permute(0, 2, 3, 1)  # as the convolution lays it out
+        volume = volume.unflatten(-1, (self.depth_maps, self.num_joints))  # (N, H, W, D, J)
+        plane = volume.mean(3).permute(0, 3, 1, 2)
         if known is not None:
             plane = known + upsample_bilinear(plane, known.shape[2:])
+        plane = plane.contiguous()  # (N, J, H, W), every map in one piece
         heatmaps = spatial_softmax(plane)
-        joints = soft_argmax_2d(heatmaps)  # (N, J, 2)
+        axes = marginals(heatmaps)
+        joints = expected_position(axes)  # (N, J, 2)
         peak = plane.amax((2, 3))  # (N, J)
         if self.context_maps:
             context = self.aggregate(logits[:, specialised:])
             joints = self.SPECIALISED_SHARE * joints + (1 - self.SPECIALISED_SHARE) * context
         if self.depth_maps > 1:
-            depth = volume.mean((3, 4))  # (N, D, J)
+            depth = volume.mean((1, 2))  # (N, D, J)
             z = soft_argmax_1d(depth, self.depth_grid)
             joints = torch.cat((joints, z.unsqueeze(-1)), -1)
             peak = peak + depth.amax(1)
-        return HeadOutput(joints, peak, heatmaps)
+        return HeadOutput(joints, peak, heatmaps, axes)
 
     def aggregate(self, logits: Tensor) -> Tensor:
         """Context maps ``(N, J * M, H, W)`` to confidence-weighted positions ``(N, J, 2)``."""
@@ -137,12 +147,12 @@ def at_least_float(x: Tensor) -> Tensor:
 
 
 class ConfidenceHead(nn.Module):
-    """Probability that each joint is right, from the looks of its map and the features there.
+    """Probability that each joint is correct, from the shape of its map and the features there.
 
-    A small network reads for all joints together how high and how narrow their maps are and what
-    is seen at them; a joint is right if it lies within 0.2 of the torso's diagonal of the truth.
-    It learns from a pose that it does not change. ``calibration`` is what a
-    logit is multiplied by and what is added then, set on people who were not learned from.
+    A small network reads for all joints together how high and how narrow their maps are and which
+    features lie at them. A joint is correct if it lies within 0.2 of the torso's diagonal of the
+    truth. No gradient flows back into the pose. ``calibration`` holds the scale and the shift of
+    the logits, fitted on people outside the training data.
     """
 
     SEEN_CHANNELS = 8
@@ -158,13 +168,16 @@ class ConfidenceHead(nn.Module):
 
     def forward(self, head: HeadOutput, visual: Tensor) -> Tensor:
         """``(N, J)`` logits from one block's pose and ``(N, C, H, W)`` features."""
-        heatmaps, visual = head.heatmaps.detach(), visual.detach()
-        at_joints = self.seen(gather_at_joints(heatmaps, visual))  # (N, J, 8)
+        heatmaps, (across, down) = head.heatmaps.detach(), head.axes
+        # Gathering is linear and a map sums to one, so that few channels need to be gathered.
+        seen = self.seen(visual.detach().movedim(1, -1)).movedim(-1, 1)
+        at_joints = gather_at_joints(heatmaps, seen)  # (N, J, 8)
+        spread = spread_2d((across.detach(), down.detach())).sum(-1)
         looks = torch.stack(
             (
                 head.peak.detach() / 10,
                 heatmaps.amax((2, 3)).clamp_min(1e-6).log() / 3,
-                spread_2d(heatmaps).sum(-1).clamp_min(1e-6).log(),
+                spread.clamp_min(1e-6).log(),
             ),
             -1,
         )
@@ -209,18 +222,22 @@ class PredictionBlock(nn.Module):
 
     def reinject(self, output: BlockOutput) -> Tensor:
         """Input of the next block: features, refined features and re-encoded maps, added."""
-        return output.visual + output.refined + self.reinjection(output.logits)
+        features = self.reinjection(output.logits)
+        features += output.visual
+        features += output.refined
+        return features
 
 
 class PoseModel(nn.Module):
     """K prediction blocks and what reads their maps.
 
-    ``forward`` takes what the stem gives and runs the first ``num_blocks`` blocks;
-    what comes after is not computed.
+    ``forward`` takes the features of the stem and runs the first ``num_blocks`` blocks;
+    what comes after is not computed. ``read`` gives the pose that one of them sees.
 
     Args:
         head: Reads the pose from the maps of every block.
-        confidence: Judges the joints; without it the peak of a map is its joint's confidence.
+        confidence: Predicts whether joints are correct; without it the peak of a map is its joint's
+            confidence.
         blocks: The prediction blocks.
     """
 
@@ -232,16 +249,15 @@ class PoseModel(nn.Module):
         self.confidence = confidence
         self.blocks: ModuleList[PredictionBlock] = ModuleList(blocks)
 
-    def forward(self, stem: StemOutput, num_blocks: int) -> tuple[list[HeadOutput], Tensor]:
-        """Returns the head output of every block that ran and block 1's visual features."""
+    def forward(self, features: Tensor, num_blocks: int) -> list[BlockOutput]:
         blocks = list(self.blocks)[:num_blocks]
-        outputs = [blocks[0](stem.features)]
+        outputs = [blocks[0](features)]
         for previous, block in pairwise(blocks):
             outputs.append(block(previous.reinject(outputs[-1])))
-        return [self.read(output, stem.maps) for output in outputs], outputs[0].visual
+        return outputs
 
     def read(self, output: BlockOutput, known: Tensor | None) -> HeadOutput:
-        """The pose that one block sees."""
+        """The pose that one block sees, given the joint maps of a pretrained stem, if any."""
         head = self.head(output.logits, known)
         if self.confidence is None:
             return head

@@ -69,7 +69,7 @@ class SPNetConfig(NetworkConfig):
             )
 
     def lowest(self) -> dict[str, int]:
-        """Smallest value of the numbers whose smallest is not 1."""
+        """Smallest allowed values of the fields for which it is not 1."""
         # The lowest level needs 2 x 2 cells, and the pose entry a sixteenth of the action width.
         coarsest = 2 ** min(self.levels - 1, 9) if isinstance(self.levels, int) else 1
         return {"image_size": 2 * MAP_STRIDE * coarsest, "levels": 2, "action_channels": 16}

@@ -36,7 +36,7 @@ class SequenceConfig(NetworkConfig):
             )
 
     def lowest(self) -> dict[str, int]:
-        """Smallest value of the numbers whose smallest is not 1."""
+        """Smallest allowed values of the fields for which it is not 1."""
         return {"pose_width": 2}
 
     @property

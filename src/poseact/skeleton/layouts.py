@@ -1,6 +1,6 @@
 """Joint layouts of the published data sets and networks.
 
-A name stands for one place of the body, so that conversions by name are right:
+A name stands for one place of the body, so that joints can be converted by name:
 
 - ``pelvis`` is the middle of the hips, ``thorax`` the middle of the shoulders;
 - ``neck`` is the root of the neck, a few centimetres above the thorax (MPII's "upper neck", LSP's

@@ -23,10 +23,10 @@ class PublishedFile:
     Attributes:
         preset: The network that it belongs to.
         file_name: Name of the file.
-        url: Where it lies.
+        url: Download address.
         md5: Check sum, None where the authors give none.
         release: Release of the authors' repository, None where it is elsewhere.
-        licence: Terms.
+        licence: Licence of the file.
         by_hand: Whether only a browser can download it.
     """
 

@@ -94,9 +94,9 @@ def read_stem(path: str | Path) -> StemFile:
 
 @torch.no_grad()
 def begin_with_stem(network: Network, path: str | Path) -> None:
-    """Let a network begin with a published trunk, and with its joint maps as the known maps.
+    """Initialise a network with a published trunk, and its known maps with the published joint maps.
 
-    Joints that MoveNet does not know begin without an opinion.
+    Joints that MoveNet does not predict start with zero weights.
 
     Raises:
         PoseActError: As :func:`read_stem`, or the network has no pyramid stem of this width.
