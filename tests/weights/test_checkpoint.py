@@ -303,10 +303,11 @@ def test_spnet_checkpoints_with_all_levels_in_one_row_still_load(tmp_path):
     earlier = {}
     for name, tensor in load_file(new).items():
         match = pattern.fullmatch(name)
-        if match:
-            pyramid, level, part, rest = match.groups()
-            name = f"levels.{2 * int(pyramid) + int(level)}.{parts[part]}.{rest}"
-        earlier[name] = tensor
+        if match is None:
+            earlier[name] = tensor
+            continue
+        pyramid, level, part, rest = match.groups()
+        earlier[f"levels.{2 * int(pyramid) + int(level)}.{parts[part]}.{rest}"] = tensor
     assert {name.split(".")[0] for name in earlier} == {"entry", "levels"}
     with safe_open(new, "pt") as file:
         save_file(earlier, tmp_path / "earlier.safetensors", file.metadata())

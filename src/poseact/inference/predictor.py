@@ -17,7 +17,7 @@ from poseact.inference.boxes import require_inside, window_of
 from poseact.inference.detect import PersonDetector
 from poseact.inference.everyone import EveryoneFollower
 from poseact.inference.follow import LIKELY, SURE, PersonFollower, closer_window
-from poseact.layers.softargmax import gather_at_joints, spread_2d, window_confidence
+from poseact.layers.softargmax import gather_at_joints, marginals, spread_2d, window_confidence
 from poseact.losses import judged_joints
 from poseact.media import Frame, require_picture
 from poseact.media.crop import (
@@ -289,7 +289,7 @@ class Predictor:
         joints, confidence, heatmaps = (part.squeeze(1) for part in prediction.pose)
         appearance = gather_at_joints(heatmaps, prediction.features.squeeze(1))
         sharpness = confidence if self.judges else window_confidence(heatmaps)
-        spread = spread_2d(heatmaps)
+        spread = spread_2d(marginals(heatmaps))
         points = joints.cpu().numpy()
         if self.has_depth:
             root = 0.5

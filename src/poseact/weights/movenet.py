@@ -94,7 +94,7 @@ def read_stem(path: str | Path) -> StemFile:
 
 @torch.no_grad()
 def begin_with_stem(network: Network, path: str | Path) -> None:
-    """Initialise a network with a published trunk, and its known maps with the published joint maps.
+    """Initialise a network with a published trunk and the published joint maps.
 
     Joints that MoveNet does not predict start with zero weights.
 
