@@ -21,11 +21,11 @@ from helpers.pose_files import (
 )
 from poseact._utils.errors import PoseActError
 from poseact.cli.app import app
-from poseact.data.check_data import check_data
-from poseact.data.human36m_cameras import VIEWS
 from poseact.data.mpii import read_mpii
-from poseact.data.official import DISTRIBUTIONS
-from poseact.data.shards import read_packed
+from poseact.data.official.check_data import check_data
+from poseact.data.official.distributions import DISTRIBUTIONS
+from poseact.data.official.human36m_cameras import VIEWS
+from poseact.data.packed.shards import read_packed
 from poseact.media import read_image, write_image
 from poseact.skeleton import PA16
 

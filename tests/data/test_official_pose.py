@@ -24,20 +24,20 @@ from helpers.pose_files import (
     write_mpii,
 )
 from poseact._utils.errors import PoseActError
-from poseact.data.human36m_cameras import VIEWS, read_human36m_cameras
-from poseact.data.human36m_official import (
+from poseact.data.mmpose_files import read_cameras, read_labels
+from poseact.data.mpii import read_mpii
+from poseact.data.official.human36m_cameras import VIEWS, read_human36m_cameras
+from poseact.data.official.human36m_official import (
     read_cdf_poses,
     read_human36m_official,
     read_human36m_videopose3d,
 )
-from poseact.data.mmpose_files import read_cameras, read_labels
-from poseact.data.mpi_inf_3dhp_official import (
+from poseact.data.official.mpi_inf_3dhp_official import (
     MPI3DHP28,
     fitted_camera,
     read_calibration,
     read_mpi_inf_3dhp_official,
 )
-from poseact.data.mpii import read_mpii
 from poseact.media import VideoWriter, write_image
 from poseact.skeleton import H36M17, H36M32, H36M32_PAPER, MPI3DHP17, MPII16, PA16
 

@@ -20,8 +20,8 @@ from poseact._utils.errors import PoseActError
 from poseact.data.augment import AugmentRanges
 from poseact.data.dataset import PoseRows, UnitSource, stills
 from poseact.data.mix import MixedBatches, MixedSource, RowKey, UnitKey
-from poseact.data.pack import pack
-from poseact.data.shards import read_index, read_packed, read_packed_videos
+from poseact.data.packed.pack import pack
+from poseact.data.packed.shards import read_index, read_packed, read_packed_videos
 from poseact.data.sources import SourceSpec
 from poseact.skeleton import JHMDB15, NTU25, PA16, PA17, PA20, PENN13
 from poseact.synthetic.make import make_synthetic

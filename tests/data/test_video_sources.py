@@ -20,8 +20,8 @@ from helpers.ntu_jhmdb_files import (
 )
 from helpers.penn_action_files import write_penn_action
 from poseact._utils.errors import PoseActError
+from poseact.data.formats.label_files import read_mat_variables
 from poseact.data.jhmdb import read_jhmdb
-from poseact.data.label_files import read_mat_variables
 from poseact.data.ntu import read_ntu_videos
 from poseact.data.penn_action import read_penn_action
 from poseact.data.sources import SourceSpec

@@ -21,7 +21,7 @@ from helpers.penn_action_files import picture, standing, write_penn_action
 from helpers.pose_files import LENS, mpii_person, room_poses, write_cdf, write_metadata, write_mpii
 from poseact._utils.errors import PoseActError
 from poseact.cli import app
-from poseact.data.human36m_cameras import VIEWS
+from poseact.data.official.human36m_cameras import VIEWS
 from poseact.evaluation.protocols.human36m_protocol import TEST_SUBJECTS
 from poseact.evaluation.protocols.published import tables
 from poseact.evaluation.protocols.reproduce import reproduce

@@ -14,7 +14,7 @@ from poseact.cli.explained import explained_by, given
 from poseact.cli.train_commands import parsed_changes
 
 if TYPE_CHECKING:
-    from poseact.data.check_data import Count, DataReport
+    from poseact.data.official.check_data import Count, DataReport
 
 SHOWN = 5
 """Skipped items that are printed."""
@@ -25,7 +25,7 @@ group = typer.Typer(
 app.add_typer(group, name="data")
 
 
-@group.command("check", cls=explained_by("poseact.data.check_data.check_data"))
+@group.command("check", cls=explained_by("poseact.data.official.check_data.check_data"))
 def check_data_command(
     name: Annotated[
         str, typer.Argument(help="mpii, human36m, penn-action, ntu, jhmdb or mpi-inf-3dhp.")
@@ -34,7 +34,7 @@ def check_data_command(
     out: Path = Path("poseact-data-check"),
 ) -> None:
     """List what of a data set is there and what is missing, and draw nine samples."""
-    from poseact.data.check_data import REPORT, check_data
+    from poseact.data.official.check_data import REPORT, check_data
 
     console = make_console()
     with console.status("") as status:
@@ -67,7 +67,7 @@ def _verdict(count: Count) -> str:
     return {True: "complete", False: "differs", None: ""}[count.complete]
 
 
-@group.command("pack", cls=explained_by("poseact.data.pack.pack"))
+@group.command("pack", cls=explained_by("poseact.data.packed.pack.pack"))
 def pack_command(
     adapter: Annotated[str, typer.Argument(help="Reader of the data set, as in recipes.")],
     folder: Annotated[Path, typer.Argument(help="Folder of the data set.")],
@@ -83,7 +83,7 @@ def pack_command(
     workers: int | None = None,
 ) -> None:
     """Pack a data set into tar shards, which read faster from shared storage."""
-    from poseact.data.pack import pack
+    from poseact.data.packed.pack import pack
     from poseact.data.sources import SourceSpec
 
     options = parsed_changes(option or (), "--option", "part=valid or subjects=[S9,S11]")

@@ -27,7 +27,7 @@ def explained_by(*functions: str) -> type[TyperCommand]:
     parameter or attribute of its name, and so does an option its default.
 
     Args:
-        functions: Full names, such as ``poseact.data.pack.pack``.
+        functions: Full names, such as ``poseact.data.packed.pack.pack``.
     """
 
     class Command(TyperCommand):

@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 
 from poseact._utils.boundary import inside, one_sentence
+from poseact.data.formats.label_files import read_npz, require_shape
 from poseact.data.images import ImageFile
-from poseact.data.label_files import read_npz, require_shape
 from poseact.data.sample import PoseSample, labelled_box
 from poseact.skeleton import BLAZEPOSE33, PA16, Skeleton
 

@@ -16,8 +16,8 @@ import numpy as np
 from poseact._utils.boundary import inside, one_sentence
 from poseact._utils.errors import PoseActError
 from poseact._utils.left_out import LeftOut
+from poseact.data.formats.label_files import read_json
 from poseact.data.images import ImageFile
-from poseact.data.label_files import read_json
 from poseact.data.sample import PoseSample, labelled_box
 from poseact.media.crop import Box
 from poseact.skeleton import COCO17, PA16, Skeleton

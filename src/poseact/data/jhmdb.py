@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 
 from poseact._utils.errors import PoseActError
+from poseact.data.formats.label_files import MATLAB_PIXEL_ORIGIN, read_mat
 from poseact.data.images import ImageFile
-from poseact.data.label_files import MATLAB_PIXEL_ORIGIN, read_mat
 from poseact.data.sequences.common import files_below
 from poseact.data.video import FrameImages, LabelledVideo
 from poseact.data.video_labels import Part, converted_poses, of_part

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from poseact._utils.errors import PoseActError
+from poseact.data.formats.label_files import read_mat
 from poseact.data.images import ImageFile
-from poseact.data.label_files import read_mat
 from poseact.data.sample import PoseSample, labelled_box
 from poseact.skeleton import LSP14, PA16, Skeleton
 

@@ -17,9 +17,9 @@ from pydantic import PositiveInt
 from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
 from poseact.data.camera import Camera
-from poseact.data.label_files import read_npz, require_file, require_shape
+from poseact.data.formats.label_files import read_npz, require_file, require_shape
+from poseact.data.formats.plain_pickle import plain_pickle
 from poseact.data.labels_3d import Labels3D, camera_of, samples_3d
-from poseact.data.plain_pickle import plain_pickle
 from poseact.data.sample import PoseSample
 from poseact.skeleton import H36M17, MPI3DHP17, PA16, Skeleton
 

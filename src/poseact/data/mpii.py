@@ -14,8 +14,8 @@ from pydantic import BaseModel, Field
 from poseact._utils.boundary import inside, one_sentence
 from poseact._utils.errors import PoseActError
 from poseact._utils.left_out import LeftOut
+from poseact.data.formats.label_files import MATLAB_PIXEL_ORIGIN, read_json, read_mat
 from poseact.data.images import ImageFile
-from poseact.data.label_files import MATLAB_PIXEL_ORIGIN, read_json, read_mat
 from poseact.data.sample import PoseSample, labelled_box
 from poseact.media.crop import Window
 from poseact.skeleton import MPII16, PA16, Skeleton

@@ -12,8 +12,8 @@ import numpy as np
 
 from poseact._utils.errors import PoseActError
 from poseact.actions.pose_sequence import PoseSequence
+from poseact.data.formats.label_files import MATLAB_PIXEL_ORIGIN, read_mat_variables
 from poseact.data.images import ImageFile
-from poseact.data.label_files import MATLAB_PIXEL_ORIGIN, read_mat_variables
 from poseact.data.sequences.common import files_below, only_known, read_each, regular_times
 from poseact.data.video import FrameImages, LabelledVideo
 from poseact.data.video_labels import Part, converted_poses, of_part

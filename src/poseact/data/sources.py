@@ -24,11 +24,14 @@ from pydantic import (
 from poseact._utils.errors import PoseActError
 from poseact.data.blazepose import read_blazepose
 from poseact.data.coco import read_coco
-from poseact.data.human36m_official import read_human36m_official, read_human36m_videopose3d
 from poseact.data.lsp import read_lsp, read_lsp_extended
 from poseact.data.mmpose_files import read_human36m, read_mpi_inf_3dhp
-from poseact.data.mpi_inf_3dhp_official import read_mpi_inf_3dhp_official
 from poseact.data.mpii import read_mpii
+from poseact.data.official.human36m_official import (
+    read_human36m_official,
+    read_human36m_videopose3d,
+)
+from poseact.data.official.mpi_inf_3dhp_official import read_mpi_inf_3dhp_official
 from poseact.data.sample import PoseSample
 from poseact.data.synthetic import read_synthetic
 from poseact.data.video import LabelledVideo

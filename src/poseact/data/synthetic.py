@@ -12,10 +12,10 @@ from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
 from poseact._utils.left_out import LeftOut
 from poseact.data.camera import Camera
+from poseact.data.formats.tar_file import members_of
 from poseact.data.images import ShardMember
+from poseact.data.packed.shard_writer import INDEX
 from poseact.data.sample import PoseSample, labelled_box
-from poseact.data.shard_writer import INDEX
-from poseact.data.tar_file import members_of
 from poseact.skeleton import PA16, Skeleton
 
 _Point = tuple[FiniteFloat, FiniteFloat]

@@ -11,9 +11,9 @@ from pydantic import PositiveInt
 
 from poseact.data.jhmdb import read_jhmdb
 from poseact.data.ntu import read_ntu_videos
+from poseact.data.packed.shards import read_packed, read_packed_videos
 from poseact.data.penn_action import read_penn_action
 from poseact.data.sample import PoseSample
-from poseact.data.shards import read_packed, read_packed_videos
 from poseact.data.video import LabelledVideo
 from poseact.skeleton import PA16, Skeleton
 

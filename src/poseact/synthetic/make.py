@@ -15,7 +15,7 @@ import numpy as np
 
 from poseact._utils.errors import PoseActError
 from poseact._utils.worker_pool import check_workers
-from poseact.data.shard_writer import (
+from poseact.data.packed.shard_writer import (
     Item,
     OnItems,
     ShardPlan,

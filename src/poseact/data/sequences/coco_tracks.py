@@ -13,7 +13,7 @@ from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
 from poseact._utils.left_out import LeftOut
 from poseact.actions.pose_sequence import PoseSequence
-from poseact.data.label_files import read_json
+from poseact.data.formats.label_files import read_json
 from poseact.data.sequences.common import files_below, frame_times, only_known
 from poseact.skeleton import COCO17, Skeleton
 

@@ -13,8 +13,8 @@ from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
 from poseact._utils.left_out import LeftOut
 from poseact.actions.pose_sequence import PoseSequence
-from poseact.data.label_files import require_file
-from poseact.data.plain_pickle import plain_pickle
+from poseact.data.formats.label_files import require_file
+from poseact.data.formats.plain_pickle import plain_pickle
 from poseact.data.sequences.common import (
     files_below,
     from_kinect,

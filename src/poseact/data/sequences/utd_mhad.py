@@ -9,7 +9,7 @@ import numpy as np
 
 from poseact._utils.errors import PoseActError
 from poseact.actions.pose_sequence import PoseSequence
-from poseact.data.label_files import read_mat
+from poseact.data.formats.label_files import read_mat
 from poseact.data.sequences.common import (
     files_below,
     from_kinect,

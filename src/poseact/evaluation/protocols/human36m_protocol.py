@@ -10,8 +10,8 @@ import numpy as np
 
 from poseact import metrics
 from poseact._utils.errors import PoseActError
-from poseact.data.human36m_official import extracted_frames, read_human36m_official
 from poseact.data.mmpose_files import read_human36m
+from poseact.data.official.human36m_official import extracted_frames, read_human36m_official
 from poseact.data.sample import PoseSample
 from poseact.evaluation.pose_evaluation import describe_views, predict_samples
 from poseact.evaluation.pose_scores import SpatialPoses, spatial_poses

@@ -14,8 +14,8 @@ import numpy as np
 
 from poseact._utils.errors import PoseActError
 from poseact.data.images import ImageFile, ImageSource
+from poseact.data.packed.shards import STILL_FACTS, VIDEO_FACTS
 from poseact.data.sample import PoseSample
-from poseact.data.shards import STILL_FACTS, VIDEO_FACTS
 from poseact.data.video import FrameImages, FrameSource, FrameVideo, LabelledVideo, VideoFrame
 from poseact.media import VideoReader, decode_image
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from poseact._utils.boundary import one_sentence, parse_json, reason_of
 from poseact._utils.errors import PoseActError
-from poseact.data.mat_file import load_variables
-from poseact.data.npz_file import load_arrays
+from poseact.data.formats.mat_file import load_variables
+from poseact.data.formats.npz_file import load_arrays
 
 MATLAB_PIXEL_ORIGIN = 0.5
 """Labels that count pixels as MATLAB does have the first one's centre at 1; here it is at 0.5."""

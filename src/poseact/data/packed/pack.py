@@ -10,9 +10,8 @@ from pathlib import Path
 
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
-from poseact.data.sample import PoseSample
-from poseact.data.shard_members import members_of_items
-from poseact.data.shard_writer import (
+from poseact.data.packed.shard_members import members_of_items
+from poseact.data.packed.shard_writer import (
     Item,
     OnItems,
     ShardPlan,
@@ -20,7 +19,8 @@ from poseact.data.shard_writer import (
     claim_folder,
     write_shards,
 )
-from poseact.data.shards import EVERY_JOINT, PackIndex
+from poseact.data.packed.shards import EVERY_JOINT, PackIndex
+from poseact.data.sample import PoseSample
 from poseact.data.sources import SourceSpec
 from poseact.data.video import LabelledVideo
 
@@ -36,7 +36,7 @@ def pack(
     workers: int = 1,
     on_items: OnItems | None = None,
 ) -> ShardReport:
-    """Turn a data set into shards, see :mod:`poseact.data.shards`.
+    """Turn a data set into shards, see :mod:`poseact.data.packed.shards`.
 
     Pictures keep the bytes of their files; frames of video files become JPEG of quality 95. A shard
     appears when it is complete, so the same call completes a pack whose run was stopped. What

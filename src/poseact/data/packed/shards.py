@@ -31,12 +31,12 @@ from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
 from poseact._utils.left_out import LeftOut
 from poseact.data.camera import Camera
+from poseact.data.formats.label_files import require_file
+from poseact.data.formats.npz_file import load_arrays
+from poseact.data.formats.tar_file import members_of
 from poseact.data.images import ShardMember
-from poseact.data.label_files import require_file
-from poseact.data.npz_file import load_arrays
+from poseact.data.packed.shard_writer import INDEX, ShardPlan
 from poseact.data.sample import PoseSample
-from poseact.data.shard_writer import INDEX, ShardPlan
-from poseact.data.tar_file import members_of
 from poseact.data.video import LabelledVideo, VideoPoses
 from poseact.data.video_labels import Part, of_part
 from poseact.media import decode_image

@@ -14,7 +14,7 @@ from poseact._utils.errors import PoseActError
 from poseact._utils.files import write_json
 from poseact._utils.report import Picture, Section, write_report
 from poseact.data.images import ImageSource
-from poseact.data.official import DISTRIBUTIONS, Files, Labelled, Reading
+from poseact.data.official.distributions import DISTRIBUTIONS, Files, Labelled, Reading
 from poseact.data.sample import PoseSample, evenly
 from poseact.data.video import FrameSource, LabelledVideo
 from poseact.media import write_image
@@ -119,7 +119,7 @@ def check_data(
     """Look through the official distribution of a data set.
 
     Args:
-        name: One of :data:`poseact.data.official.DISTRIBUTIONS`.
+        name: One of :data:`poseact.data.official.distributions.DISTRIBUTIONS`.
         root: Folder of the data set.
         out: Folder for ``report.json``, ``report.html``, ``report.md``, and for ``samples.png``:
             nine samples with their joints.

@@ -9,7 +9,7 @@ import numpy as np
 
 from poseact._utils.boundary import one_sentence
 from poseact.data.camera import Camera, Row
-from poseact.data.label_files import require_file
+from poseact.data.formats.label_files import require_file
 from poseact.data.mmpose_files import read_cameras
 
 VIEWS = ("54138969", "55011271", "58860488", "60457274")

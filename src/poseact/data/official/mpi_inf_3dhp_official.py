@@ -17,8 +17,8 @@ from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
 from poseact._utils.hdf5 import Hdf5File
 from poseact.data.camera import Camera, Row
+from poseact.data.formats.label_files import read_mat_variables, require_file
 from poseact.data.images import ImageFile, ImageSource
-from poseact.data.label_files import read_mat_variables, require_file
 from poseact.data.labels_3d import Labels3D, camera_of, samples_3d
 from poseact.data.sample import PoseSample
 from poseact.data.video import FrameVideo, VideoFrame

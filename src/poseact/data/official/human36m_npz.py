@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from poseact._utils.boundary import one_sentence, require_values
-from poseact.data.label_files import require_file
-from poseact.data.npz_file import read_header
-from poseact.data.plain_pickle import plain_pickle
+from poseact.data.formats.label_files import require_file
+from poseact.data.formats.npz_file import read_header
+from poseact.data.formats.plain_pickle import plain_pickle
 
 _MEMBER = "positions_3d.npy"
 _MM_PER_M = 1000

@@ -18,11 +18,11 @@ from pydantic import PositiveInt
 from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
 from poseact.data.camera import Camera
-from poseact.data.human36m_cameras import VIEWS, read_human36m_cameras
-from poseact.data.human36m_npz import read_positions
+from poseact.data.formats.label_files import require_file
 from poseact.data.images import ImageFile, ImageSource
-from poseact.data.label_files import require_file
 from poseact.data.labels_3d import Labels3D, camera_of, samples_3d
+from poseact.data.official.human36m_cameras import VIEWS, read_human36m_cameras
+from poseact.data.official.human36m_npz import read_positions
 from poseact.data.sample import PoseSample
 from poseact.data.video import FrameVideo, VideoFrame
 from poseact.skeleton import H36M32, H36M32_PAPER, PA16, Skeleton

@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 
 from poseact.data.camera import Camera
-from poseact.data.human36m_cameras import VIEWS, read_human36m_cameras
-from poseact.data.human36m_official import (
+from poseact.data.jhmdb import read_jhmdb
+from poseact.data.mmpose_files import read_human36m, read_mpi_inf_3dhp
+from poseact.data.mpii import read_mpii
+from poseact.data.ntu import read_ntu_videos
+from poseact.data.official.human36m_cameras import VIEWS, read_human36m_cameras
+from poseact.data.official.human36m_official import (
     extracted_frames,
     read_cdf_poses,
     read_human36m_official,
     read_human36m_videopose3d,
 )
-from poseact.data.jhmdb import read_jhmdb
-from poseact.data.mmpose_files import read_human36m, read_mpi_inf_3dhp
-from poseact.data.mpi_inf_3dhp_official import read_mpi_inf_3dhp_official
-from poseact.data.mpii import read_mpii
-from poseact.data.ntu import read_ntu_videos
+from poseact.data.official.mpi_inf_3dhp_official import read_mpi_inf_3dhp_official
 from poseact.data.penn_action import read_penn_action
 from poseact.data.sample import PoseSample
 from poseact.data.video import LabelledVideo
