@@ -36,6 +36,7 @@ def test_what_is_as_labelled_scores_one():
     assert (scores.photos, scores.people, scores.empty, scores.false_people) == (2, 2, 1, 0)
     assert (scores.ap, scores.ap50, scores.ar10, scores.oks_ap) == pytest.approx((1, 1, 1, 1))
     assert (scores.tall4, scores.tall8) == (1, 1)
+    assert np.isnan(scores.small)
 
 
 def test_a_missed_person_and_false_people():

@@ -117,7 +117,7 @@ def coco_evaluation(
     images: Sequence[int],
     sigmas: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The statistics of ``COCOeval``, in the order in which it prints them.
+    """The statistics of ``COCOeval``, in the order in which it prints them; NaN without people.
 
     Args:
         truth: Annotations in the form of COCO's JSON.
@@ -142,4 +142,5 @@ def coco_evaluation(
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    return evaluation.stats
+    # COCOeval gives -1 where there is nothing to score.
+    return np.where(evaluation.stats < 0, np.nan, evaluation.stats)
