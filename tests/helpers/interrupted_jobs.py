@@ -23,14 +23,12 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from poseact.media import VideoWriter, write_image
 
 SIGNALS = ("KILL", "INT", "TERM")
 COMMANDS = ("predict", "train-actions", "pack", "make-synthetic")
-
-# Facts of a report that tell of the run rather than of its result.
-_OF_THE_RUN = frozenset({"seconds", "duration", "date", "created", "time", "machine", "out"})
 
 # Of undisturbed and of second runs, on a machine that does other things too.
 _PATIENCE_S = 1800
@@ -72,7 +70,7 @@ def arguments_of(command: str, root: Path, out: Path) -> list[str]:
     parts: dict[str, tuple[str | Path, ...]] = {
         "predict": ("predict", root / "media", "--out", out),
         "train-actions": (
-            *("train-actions", root / "clips", "--out", out, "--epochs", "2", "--frames", "4"),
+            *("train-actions", root / "clips", "--out", out, "--epochs", "1", "--frames", "4"),
             *("--no-curve", "--workers", "2"),
         ),
         "pack": ("data", "pack", "coco", root / "coco", out, "--shard-size", "4"),
@@ -94,14 +92,20 @@ def contents(out: Path) -> dict[str, str]:
 
 
 def _comparable(path: Path) -> bytes:
-    if path.name == "report.json":
-        return json.dumps(_without_times(json.loads(path.read_text())), sort_keys=True).encode()
+    if path.suffix == ".pt":
+        # Written by this run; the times that its steps took are in it.
+        state = _without_times(torch.load(path, weights_only=False))
+        return json.dumps(state, sort_keys=True, default=_plain).encode()
     return path.read_bytes()
+
+
+def _plain(value: object) -> object:
+    return value.tolist() if isinstance(value, torch.Tensor) else repr(value)
 
 
 def _without_times(value: object) -> object:
     if isinstance(value, dict):
-        return {k: _without_times(v) for k, v in value.items() if k not in _OF_THE_RUN}
+        return {key: _without_times(each) for key, each in value.items() if key != "seconds"}
     return [_without_times(each) for each in value] if isinstance(value, list) else value
 
 
