@@ -14,7 +14,7 @@ from scipy.optimize import linear_sum_assignment
 
 from poseact._utils.boundary import inside, one_sentence
 from poseact._utils.errors import PoseActError
-from poseact.data.label_files import read_json
+from poseact.data.formats.label_files import read_json
 from poseact.evaluation.oks import coco_evaluation, oks_sigmas
 from poseact.inference.detect import LOOKS_PX, THRESHOLD, Person, PersonDetector, overlaps
 from poseact.inference.predictor import DEFAULT_WEIGHTS, Predictor
