@@ -38,6 +38,7 @@ def page_faults(setting: str) -> int:
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
+@pytest.mark.slow
 def test_freed_memory_is_kept_unless_that_is_turned_off():
     assert page_faults("1") < 100
     assert page_faults("0") > 1000

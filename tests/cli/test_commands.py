@@ -219,6 +219,7 @@ def test_results_removed_during_the_job_are_an_error(tmp_path, weights):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names and pipes of POSIX")
+@pytest.mark.slow
 def test_what_cannot_be_printed_changes_no_exit_code(tmp_path, weights):
     write_image(tmp_path / "in" / "人\udcff.png", noise(0))
     arguments = ("predict", tmp_path / "in", "--weights", weights, "--out", tmp_path / "ö人")
@@ -232,6 +233,7 @@ def test_what_cannot_be_printed_changes_no_exit_code(tmp_path, weights):
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
 @pytest.mark.parametrize("closed", ["stdout", "stderr"])
+@pytest.mark.slow
 def test_a_closed_pipe_changes_no_exit_code(tmp_path, weights, closed):
     write_image(tmp_path / "a.png", noise(0))
     reading, writing = os.pipe()

@@ -86,6 +86,7 @@ def limits(steps: int, minutes: float = 1e6) -> gpu_train.Limits:
     return gpu_train.Limits(minutes, steps, batch=4, log_every=1)
 
 
+@pytest.mark.slow
 def test_the_command_needs_little_more_than_torch_and_leaves_weights(packs, tmp_path):
     options = ["--steps", "2", "--batch", "4", "--log-every", "1", "--device", "cpu"]
     command = [sys.executable, "-c", BARE, str(ROOT / "tools" / "gpu_train.py")]
@@ -108,6 +109,7 @@ def test_the_command_needs_little_more_than_torch_and_leaves_weights(packs, tmp_
     assert any(name.startswith("pose_model.") for name in moved)
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on_exactly(packs, tmp_path, monkeypatch):
     whole, parted = tmp_path / "whole", tmp_path / "parted"
     assert gpu_train.gpu_train(packs, whole, limits(4), device="cpu") == 4

@@ -124,6 +124,7 @@ def test_a_video_that_has_changed_is_named(clips):
         read_frames(clips[0].path, np.array([0.0, 7.0]))
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on_as_if_nothing_were(clips, network, recipe, tmp_path):
     (tmp_path / "whole").mkdir()
     (tmp_path / "part").mkdir()
@@ -182,6 +183,7 @@ def _of_fewer_people(clips, network, recipe, plan):
     "change",
     [_of_another_plan, _of_another_seed, _of_fewer_clips, _of_other_heads, _of_fewer_people],
 )
+@pytest.mark.slow
 def test_a_state_of_another_run_is_not_taken_up(clips, network, recipe, tmp_path, change, caplog):
     plan = replace(PLAN, steps=2, max_pck_drop=1.0)
     finetune(network, clips, recipe, tmp_path, plan=plan, workers=0)
