@@ -179,6 +179,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--command", action="append", choices=COMMANDS)
     options = parser.parse_args()
+    # Shells start background jobs with this signal ignored, which the commands would inherit.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     done = failed = 0
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
