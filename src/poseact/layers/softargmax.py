@@ -37,7 +37,7 @@ def spread_2d(axes: tuple[Tensor, Tensor]) -> Tensor:
 
     In the unit of :func:`soft_argmax_2d`. Wide where the place of the joint is uncertain.
     """
-    spreads = []
+    spreads: list[Tensor] = []
     for marginal in axes:
         grid = _grid(marginal)
         offset = grid - (marginal * grid).sum(-1, keepdim=True)

@@ -155,7 +155,7 @@ def build_pyramid(config: SPNetConfig, number: int) -> Pyramid:
         scales.reverse()
         unit = UpscalingUnit
     acting = config.num_actions > 0 and number in config.action_pyramids
-    levels = []
+    levels: list[Level] = []
     for source, scale in pairwise(scales):
         channels = widths[scale]
         first, last = source == scales[0], scale == scales[-1]

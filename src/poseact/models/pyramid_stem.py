@@ -139,7 +139,7 @@ class PyramidStem(nn.Module):
 
     def forward(self, x: Tensor) -> PyramidFeatures:
         x = self.conv(x)
-        maps = []
+        maps: list[Tensor] = []
         for stage in self.stages:
             x = stage(x)
             maps.append(x)
