@@ -114,9 +114,9 @@ def of_zip(rng: random.Random, content: bytes) -> bytes:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     name = rng.choice(list(members))
-    # Mostly in the header, which is what claims anything.
-    head = members[name][:128]
-    members[name] = of_bytes(rng, head) + members[name][128:]
+    # Half of them in the header, which is what claims anything.
+    end = rng.choice((128, len(members[name])))
+    members[name] = of_bytes(rng, members[name][:end]) + members[name][end:]
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))) as made:
         for key, value in members.items():
