@@ -1,4 +1,4 @@
-"""Reads mutations in a process of its own: ``python -m fuzz.child NAME SEED FIRST LAST FOLDER``.
+"""Reads mutations in a process of its own: ``python -m fuzz.child NAMES SEED FIRST LAST FOLDER``.
 
 A line of JSON for every mutation: its number before it is read, and what came of it after.
 """
@@ -12,8 +12,8 @@ import os
 import random
 import resource
 import sys
-import time
 import warnings
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -52,13 +52,27 @@ def outcome(seed: Seed, content: bytes) -> str:
     return "read"
 
 
-def mutation(
-    seeds: list[Seed], originals: list[bytes], seed: int, number: int
-) -> tuple[int, bytes]:
-    """The place of a seed, and its mutation of this number."""
+def seeds_of(names: str, folder: Path) -> list[list[Seed]]:
+    """The seeds of each format."""
+    found = []
+    for name in names.split(","):
+        place = folder / name
+        place.mkdir()
+        found.append(TARGETS[name](place))
+    return found
+
+
+def mutation(seeds: list[list[Seed]], seed: int, number: int) -> tuple[Seed, bytes]:
+    """The seed that is mutated for this number, and its mutation."""
     rng = random.Random(f"{seed} {number}")
-    place = number % len(seeds)
-    return place, seeds[place].mutate(rng, originals[place])
+    turn, format_ = divmod(number, len(seeds))
+    chosen = seeds[format_][turn % len(seeds[format_])]
+    return chosen, chosen.mutate(rng, chosen.path.read_bytes())
+
+
+def _seconds() -> float:
+    """Of computing, here and in processes that were started here."""
+    return sum(os.times()[:4])
 
 
 def _tell(**facts: object) -> None:
@@ -66,26 +80,25 @@ def _tell(**facts: object) -> None:
     sys.stdout.flush()
 
 
-def main(name: str, seed: int, first: int, last: int, folder: Path) -> None:
+def main(names: str, seed: int, first: int, last: int, folder: Path) -> None:
     """Read the mutations from ``first`` to before ``last``."""
     faulthandler.enable()
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     cv2.setNumThreads(1)
-    seeds = TARGETS[name](folder)
-    originals = [one.path.read_bytes() for one in seeds]
-    for one, content in zip(seeds, originals, strict=True):
-        if (found := outcome(one, content)) != "read":
+    seeds = seeds_of(names, folder)
+    for one in chain.from_iterable(seeds):
+        if (found := outcome(one, one.path.read_bytes())) != "read":
             raise SystemExit(f"the seed {one.path.name} is not read: {found}")
     _limit_memory()
     for number in range(first, last):
-        place, content = mutation(seeds, originals, seed, number)
+        chosen, content = mutation(seeds, seed, number)
+        original = chosen.path.read_bytes()
         _tell(number=number)
-        start = time.perf_counter()
-        found = outcome(seeds[place], content)
-        seeds[place].path.write_bytes(originals[place])
-        seconds = time.perf_counter() - start
-        _tell(number=number, found=found, seconds=seconds)
+        start = _seconds()
+        found = outcome(chosen, content)
+        chosen.path.write_bytes(original)
+        _tell(number=number, found=found, seconds=_seconds() - start)
 
 
 if __name__ == "__main__":

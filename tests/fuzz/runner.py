@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 HANG_SECONDS = 20.0
-_START_SECONDS = 300.0
+"""Of computing, so that the load of the machine does not count."""
 
 
 @dataclass
@@ -42,11 +42,17 @@ class Count:
         return sum(fault.startswith(kind) for fault in self.faults.values())
 
 
-def fuzz(name: str, seed: int, count: int) -> Count:
-    """Mutations 0 to ``count`` of a format; after a crash or a hang the next one goes on."""
-    total, first = Count(), 0
-    while first < count:
-        first = _batch(name, seed, first, count, total)
+def fuzz(names: str, seed: int, count: int) -> Count:
+    """So many mutations of each format; after a crash or a hang the next one goes on.
+
+    Args:
+        names: Formats, separated by commas.
+        seed: Of the mutations.
+        count: Of each format.
+    """
+    total, first, last = Count(), 0, count * len(names.split(","))
+    while first < last:
+        first = _batch(names, seed, first, last, total)
     return total
 
 
@@ -70,19 +76,19 @@ def _batch(name: str, seed: int, first: int, last: int, total: Count) -> int:
         for reader in readers:
             reader.start()
         current, fault = None, "crash"
-        wait = _START_SECONDS
+        begun = float("inf")  # building the seeds is not counted
         while child.poll() is None or not lines.empty() or readers[0].is_alive():
             try:
-                text = lines.get(timeout=wait if child.poll() is None else 0.2)
+                text = lines.get(timeout=1.0 if child.poll() is None else 0.2)
             except queue.Empty:
-                if child.poll() is None:
+                if child.poll() is None and _computed(child.pid) - begun > HANG_SECONDS:
                     fault = "hang"
                     child.kill()
                 continue
             if not text.startswith('{"number"'):
                 continue  # the words of a library
             line = json.loads(text)
-            wait = HANG_SECONDS
+            begun = _computed(child.pid)
             current = line["number"] if "found" not in line else None
             if "found" in line:
                 _add(total, line)
@@ -95,6 +101,15 @@ def _batch(name: str, seed: int, first: int, last: int, total: Count) -> int:
         if child.returncode:
             raise RuntimeError(f"{name}: {''.join(errors)[-2000:]}")
         return last
+
+
+def _computed(process: int) -> float:
+    """Seconds that a process has computed; 0 once it is over."""
+    try:
+        facts = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(facts[11]) + int(facts[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _add(total: Count, line: dict) -> None:

@@ -51,7 +51,6 @@ def reason_of(error: Exception) -> str:
     if faults is not None:  # pydantic's, which lists every fault with a web address
         fault = faults()[0]
         said = f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
-    said = "".join(c if c.isprintable() else " " for c in said)
     short = " ".join(said[: 2 * _REASON_LENGTH].split())[:_REASON_LENGTH]
     return short or type(error).__name__
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 from types import TracebackType
 
 import h5py
 import numpy as np
 
-from poseact._utils.boundary import require_values
+from poseact._utils.boundary import require_values, values_allowed
 
 _MOST_NAMES = 10_000
 _MOST_BYTES_OF_NAMES = 2**20
@@ -27,6 +29,7 @@ class Hdf5File:
     def __init__(self, path: Path) -> None:
         self._bytes = path.stat().st_size
         self._values = self._names = 0
+        _probe(path)
         self._file = h5py.File(path, "r")
 
     def __enter__(self) -> Hdf5File:
@@ -87,3 +90,50 @@ class Hdf5File:
             found = found[part]
         assert isinstance(found, h5py.Group | h5py.Dataset)
         return found
+
+
+# Reads what is read here, and nothing else of the package, whose import takes longer.
+_PROBE = """
+import sys
+import h5py
+try:
+    import resource
+    for kind, most in ((resource.RLIMIT_CPU, int(sys.argv[2])), (resource.RLIMIT_CORE, 0)):
+        resource.setrlimit(kind, (most, most))
+except ImportError:
+    pass
+def look(_, found):
+    for name in ("layer_names", "weight_names"):
+        if name in found.attrs:
+            found.attrs[name]
+    if isinstance(found, h5py.Dataset) and not found.external and not found.is_virtual:
+        if found.size and found.size <= int(sys.argv[3]):
+            found[()]
+with h5py.File(sys.argv[1], "r") as file:
+    look("", file)
+    file.visititems(look)
+"""
+_SECONDS, _BYTES_PER_SECOND = 5, 10**7
+_LONGEST_SECONDS = 600
+
+
+def _probe(path: Path) -> None:
+    """Read a file in a process of its own, for some that are damaged halt or end the library.
+
+    Raises:
+        ValueError: It does.
+    """
+    size = path.stat().st_size
+    limits = (_SECONDS + size // _BYTES_PER_SECOND, values_allowed(size))
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-c", _PROBE, str(path), *map(str, limits)],
+            capture_output=True,
+            timeout=_LONGEST_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ValueError("reading it does not end") from error
+    # What raises an exception there does so here, too; only signals have a negative code.
+    if ended.returncode < 0:
+        raise ValueError("reading it does not end, or ends the process")

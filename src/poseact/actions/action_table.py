@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from poseact._utils.csv_rows import escaped
 from poseact._utils.files import atomic_write
 from poseact.actions.answers import Segment, WindowAnswer, find_segments
 from poseact.actions.clip_inputs import ActionNetwork
@@ -152,6 +153,8 @@ class ActionTable:
                 writer.writerow(SEGMENT_COLUMNS)
                 for source, person, (start, end, label, probability) in self._segments:
                     times = f"{start:.3f}", f"{end:.3f}"
-                    writer.writerow((source, person, *times, label, f"{probability:.4f}"))
+                    writer.writerow(
+                        (escaped(source), person, *times, escaped(label), f"{probability:.4f}")
+                    )
 
         atomic_write(path, write)

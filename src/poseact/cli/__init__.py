@@ -19,7 +19,7 @@ from poseact.cli import (
     train_commands,
     weights_commands,
 )
-from poseact.cli.app import INTERRUPTED, app, make_console, steady_output
+from poseact.cli.app import INTERRUPTED, PlainFormatter, app, make_console, steady_output
 
 __all__ = [
     "action_commands",
@@ -44,11 +44,9 @@ _EXTRA = frozenset(
 def main() -> None:
     """Entry point: errors of the user's making become one sentence and exit code 2."""
     steady_output()
-    logging.basicConfig(
-        level=logging.WARNING,
-        format="%(message)s",
-        handlers=[RichHandler(console=make_console(stderr=True), show_time=False, show_path=False)],
-    )
+    handler = RichHandler(console=make_console(stderr=True), show_time=False, show_path=False)
+    handler.setFormatter(PlainFormatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     try:
         app()
     except PoseActError as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+import unicodedata
 from contextlib import suppress
 from importlib.metadata import version
 from io import TextIOWrapper
@@ -89,9 +91,30 @@ def steady_output() -> None:
             setattr(sys, name, _Steady(stream))
 
 
+class _PlainConsole(Console):
+    """Prints names of files as they are, but nothing in them that commands the terminal."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """See rich."""
+        return super().render_str(without_commands(text), **options)
+
+
 def make_console(stderr: bool = False) -> Console:
     """A console that prints file names as they are."""
-    return Console(stderr=stderr, markup=False, highlight=False, soft_wrap=True)
+    return _PlainConsole(stderr=stderr, markup=False, highlight=False, soft_wrap=True)
+
+
+def without_commands(text: str) -> str:
+    """Text in which ``?`` stands for the signs by which terminals are commanded."""
+    return "".join(c if c in "\n\t" or unicodedata.category(c) != "Cc" else "?" for c in text)
+
+
+class PlainFormatter(logging.Formatter):
+    """Formats messages without what commands the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See logging."""
+        return without_commands(super().format(record))
 
 
 def make_progress(*columns: ProgressColumn) -> Progress:

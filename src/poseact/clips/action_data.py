@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from poseact._utils.csv_rows import escaped, rows_of, unescaped
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write, walk_files
 from poseact._utils.interrupt import StopRequest
@@ -228,7 +229,9 @@ def write_split(path: Path, parts: dict[str, Sequence[PoseSequence]]) -> None:
             writer = csv.writer(file)
             writer.writerow(SPLIT_COLUMNS)
             for part, sequences in parts.items():
-                writer.writerows((s.name, s.label, s.recording or "", part) for s in sequences)
+                for s in sequences:
+                    facts = (s.name, s.label or "", s.recording or "", part)
+                    writer.writerow(map(escaped, facts))
 
     atomic_write(path, write)
 
@@ -241,7 +244,8 @@ def only_part(clips: Sequence[Item], split: Path, part: str = "test") -> list[It
     """
     try:
         with split.open(encoding="utf-8-sig", newline="") as file:
-            wanted = [row["clip"] for row in csv.DictReader(file) if row["part"] == part]
+            _, rows = rows_of(file)
+            wanted = [unescaped(row["clip"]) for _, row in rows if row["part"] == part]
     except (OSError, UnicodeDecodeError, KeyError, csv.Error) as error:
         raise PoseActError(
             f"{split} could not be read as a split ({error}); give the split.csv of train-actions."

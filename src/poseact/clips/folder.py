@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from poseact._utils.csv_rows import number_of, rows_of
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import walk_files
 from poseact.actions.action_names import clean_labels
@@ -130,12 +131,9 @@ def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
     """The non-empty rows of the table with their line numbers."""
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restval="")
-            columns = reader.fieldnames or ()
+            columns, lines = rows_of(file)
             missing = [name for name in _REQUIRED if name not in columns]
-            rows = [
-                (reader.line_num, {name: row[name].strip() for name in columns}) for row in reader
-            ]
+            rows = list(lines)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise PoseActError(f"{table} could not be read ({error}); save it as UTF-8 CSV.") from error
     if missing:
@@ -148,10 +146,14 @@ def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
 
 def _clip(folder: Path, row: dict[str, str], label: str) -> Clip:
     path = folder / row["file"]
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError as error:
+        raise ValueError(f"its file cannot be looked up: {error.strerror}") from error
+    if not there:
         raise ValueError(f"there is no file {path}")
-    start = float(row["start"] or 0)
-    end = float(row["end"] or math.inf)
+    start = number_of(row["start"] or "0")
+    end = number_of(row["end"] or "inf")
     if not 0 <= start < end:
         raise ValueError(f"it starts at {start:g} s and ends at {end:g} s")
     part = row.get("part") or None

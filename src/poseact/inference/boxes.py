@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from poseact._utils.csv_rows import number_of, rows_of
 from poseact._utils.errors import PoseActError
 from poseact._utils.left_out import LeftOut
 from poseact.media.crop import Box, Window, person_window
@@ -36,10 +37,9 @@ def read_boxes(path: str | Path) -> dict[str, BoxesByFrame]:
     line = 1
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in _BOX_COLUMNS if name not in (reader.fieldnames or ())]
-            for row in () if missing else reader:
-                line = reader.line_num
+            columns, rows = rows_of(file)
+            missing = [name for name in _BOX_COLUMNS if name not in columns]
+            for line, row in () if missing else rows:  # noqa: B007 - told in errors
                 source, frame, box = _box_of(row)
                 found.setdefault(source, {}).setdefault(frame, []).append(box)
     except OSError as error:
@@ -90,7 +90,7 @@ def _box_of(row: dict[str, str]) -> tuple[str, int, Box]:
     frame = int(row["frame"])
     if frame < 0:
         raise ValueError(f"frame {frame} is before the first, 0")
-    x0, y0, x1, y1 = (float(row[name]) for name in _BOX_COLUMNS[2:])
+    x0, y0, x1, y1 = (number_of(row[name]) for name in _BOX_COLUMNS[2:])
     window_of((x0, y0, x1, y1))
     return row["source"], frame, (x0, y0, x1, y1)
 

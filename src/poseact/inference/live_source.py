@@ -44,6 +44,9 @@ _NETWORK_TIMEOUT_MS = 10_000
 # Arrivals that the rate is measured on.
 _ARRIVALS = 100
 
+# In an address, after the name of the user.
+_PASSWORD = re.compile(r"(?<=://)([^:/?#]*):.*@")
+
 _log = logging.getLogger(__name__)
 
 
@@ -244,7 +247,7 @@ def live_source(
     text = _file_of(str(spec))
     device = _DEVICE.fullmatch(os.path.realpath(text))
     if device or text.isdecimal() or "://" in text:
-        name = text if "://" in text else f"The camera {text}"
+        name = _PASSWORD.sub(r"\1:***@", text) if "://" in text else f"The camera {text}"
         text = device[1] if device else text
         start = perf_counter()
         return LiveSource(

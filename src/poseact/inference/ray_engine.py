@@ -58,6 +58,8 @@ def ray_session(cpus: int | None) -> Iterator[None]:
         # No usage statistics are sent unless the user wants it.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         options |= {"num_cpus": cpus, "include_dashboard": False}
+        # Whoever reaches Ray may run anything, so nobody else does.
+        options |= {"_node_ip_address": "127.0.0.1"}
         options |= {"object_store_memory": _OBJECT_STORE_BYTES}
     try:
         ray.init(address, **options)

@@ -161,7 +161,12 @@ class VideoReader:
             raise PoseActError(f"There is no video file {self.path}; check the path.")
         try:
             # The prefix keeps a name with a colon from being taken for a network address.
-            return av.open(f"file:{self.path}", options={"format_whitelist": _CONTAINERS})
+            return av.open(
+                f"file:{self.path}",
+                options={"format_whitelist": _CONTAINERS},
+                # Titles may be in any encoding.
+                metadata_errors="replace",
+            )
         except FFmpegError as error:
             raise PoseActError(
                 f"The file {self.path} is not a video that can be opened ({error.strerror}); "
@@ -171,8 +176,9 @@ class VideoReader:
     def _stream(self, container: InputContainer) -> VideoStream:
         for stream in container.streams.video:
             # The cover picture of a song is a video stream too.
-            if not stream.disposition & Disposition.attached_pic:
-                codec = stream.codec_context
+            codec = stream.codec_context
+            # A stream of an unknown codec has none.
+            if codec is not None and not stream.disposition & Disposition.attached_pic:
                 limit = min(MAX_PIXELS, max(_SMALL_PIXELS, _PIXELS_PER_BYTE * container.size))
                 if codec.width * codec.height > limit:
                     raise PoseActError(

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from poseact._utils.csv_rows import escaped
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
 from poseact._utils.report import Picture, Section, write_report
@@ -184,4 +185,5 @@ def _write_faults(path: Path, reports: list[SourceReport]) -> None:
         writer.writerow(_FAULT_COLUMNS)
         for report in reports:
             for fault in report.faults:
-                writer.writerow((report.name, fault.sample, fault.kind, fault.reason))
+                facts = (report.name, fault.sample, fault.kind, fault.reason)
+                writer.writerow(map(escaped, facts))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import pickle
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -14,6 +16,11 @@ import torch
 from torch import nn
 
 from poseact._utils.errors import PoseActError
+
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, pickle.PickleError, EOFError),
+    *(RuntimeError, LookupError, TypeError, ValueError),
+)
 
 _log = logging.getLogger(__name__)
 
@@ -61,13 +68,17 @@ def read_state(path: Path, *parts: str) -> dict[str, Any] | None:
         # Opened first, since torch reports damage and missing permissions alike.
         with path.open("rb") as file:
             file.read(1)
+        with zipfile.ZipFile(path) as archive:
+            # Torch does not look at the sums of the archive, so it would take changed weights.
+            if archive.testzip() is not None:
+                return None
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except OSError as error:
         raise PoseActError(
             f"The state {path} could not be read ({error.strerror or error}); check your "
             "permissions and the disk, or remove the file to begin anew."
         ) from error
-    except (RuntimeError, EOFError, LookupError, TypeError, ValueError, pickle.PickleError):
+    except _DAMAGED:
         return None
     whole = isinstance(state, dict) and all(part in state for part in parts)
     return cast(dict[str, Any], state) if whole else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
+import tempfile
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -90,9 +91,18 @@ def published_file(preset: str) -> PublishedFile | None:
 
 
 def cache_folder() -> Path:
-    """Where fetched files are kept: ``$POSEACT_CACHE``, else ``~/.cache/poseact``."""
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "poseact"
-    return Path(os.environ.get("POSEACT_CACHE", default))
+    """Where fetched files are kept: ``$POSEACT_CACHE``, else ``~/.cache/poseact``.
+
+    Users without a home have it in the folder for temporary files.
+    """
+    if chosen := os.environ.get("POSEACT_CACHE"):
+        return Path(chosen)
+    if caches := os.environ.get("XDG_CACHE_HOME"):
+        return Path(caches) / "poseact"
+    try:
+        return Path.home() / ".cache" / "poseact"
+    except RuntimeError:  # neither HOME nor an entry in the list of users
+        return Path(tempfile.gettempdir()) / f"poseact-{os.getuid()}"
 
 
 def cached_file(preset: str) -> Path | None:

@@ -1,0 +1,57 @@
+"""CSV as people type it and spreadsheets save it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from typing import TextIO
+
+_SEPARATORS = ",;\t"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def rows_of(file: TextIO) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
+    """The columns of a table, and its rows with the numbers of their lines.
+
+    The separator is the one of ``,``, ``;`` and the tab that the first line has most of. Blanks
+    around cells are left out; cells that are missing are empty, and further ones are not read.
+
+    Args:
+        file: At its start, opened with ``newline=""``.
+
+    Raises:
+        csv.Error: A line is not CSV; the rows raise it too.
+    """
+    first = file.readline()
+    file.seek(0)
+    separator = max(_SEPARATORS, key=first.count)
+    lines = csv.reader(file, delimiter=separator, skipinitialspace=True)
+    columns = [cell.strip() for cell in next(lines, [])]
+
+    def rows() -> Iterator[tuple[int, dict[str, str]]]:
+        for cells in lines:
+            if cells:
+                filled = [*cells, *[""] * len(columns)]
+                row = {name: cell.strip() for name, cell in zip(columns, filled, strict=False)}
+                yield lines.line_num, row
+
+    return columns, rows()
+
+
+def number_of(cell: str) -> float:
+    """A number, with a decimal comma too, as spreadsheets of many countries write it.
+
+    Raises:
+        ValueError: It is none.
+    """
+    return float(cell.replace(",", "."))
+
+
+def escaped(cell: str) -> str:
+    """Text that no spreadsheet takes for a formula."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
+def unescaped(cell: str) -> str:
+    """The text that :func:`escaped` was given."""
+    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA) else cell
