@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Literal
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.data.sequences.common import behind, files_below, read_each
@@ -19,6 +21,8 @@ LEG_MM = 835.0
 """Thigh and shin of an adult of 1.7 m (Winter, 2009: 0.491 of the height)."""
 
 _CENTIMETRE = 10.0
+_MOST_JOINTS = 2000
+_LEAST_PLACES = 10_000
 _WHAT = "a BVH file"
 
 # What rigs call the joints, without the side, in lower case; the first that a rig has is taken.
@@ -70,15 +74,13 @@ def read_bvh(
 
 
 def _read(name: str, file: Path, up: str | None, unit_mm: float | None) -> PoseSequence:
-    try:
+    with one_sentence(
+        f"{file} is cut short or not BVH ({{error}}); give {_WHAT} with HIERARCHY and MOTION."
+    ):
         hierarchy, motion = file.read_text(encoding="utf-8").split("MOTION")
         rig = _hierarchy(hierarchy)
         step, values = _motion(motion, sum(len(joint.channels) for joint in rig))
         places = _places(rig, values)
-    except (ValueError, IndexError) as error:
-        raise PoseActError(
-            f"{file} is cut short or not BVH ({error}); give {_WHAT} with HIERARCHY and MOTION."
-        ) from error
     named = _named_joints(rig)
     if (up or _upwards(_rest(rig), named)) == "z":
         places = places[..., [0, 2, 1]] * (1, 1, -1)
@@ -115,6 +117,8 @@ def _hierarchy(text: str) -> list[_Joint]:
             parent = open_joints[-1] if open_joints else -1
             # The rest of "End Site" names nothing.
             name = f"{rig[parent].name} end" if word == "End" else " ".join(rest)
+            if len(rig) == _MOST_JOINTS:
+                raise ValueError(f"it has more than {_MOST_JOINTS} joints")
             rig.append(_Joint(name, parent, np.zeros(3)))
             open_joints.append(len(rig) - 1)
         elif word == "OFFSET":
@@ -139,12 +143,23 @@ def _motion(text: str, channels: int) -> tuple[float, np.ndarray]:
         raise ValueError("its motion has no 'Frames:' and 'Frame Time:'")
     frames, step = int(match[1]), float(match[2])
     values = np.array(text[match.end() :].split(), np.float64)
-    if not (frames > 0 and step > 0 and values.size == frames * channels):
+    if not (frames > 0 and 0 < step < math.inf and values.size == frames * channels):
         raise ValueError(
             f"{values.size} numbers for {frames} frames of {channels} channels, "
             f"{step} seconds from each to the next"
         )
     return step, values.reshape(frames, channels)
+
+
+def _require_place(rig: list[_Joint], values: np.ndarray) -> None:
+    """Refuse joints and frames of which the file says next to nothing.
+
+    Raises:
+        ValueError: There are more places than numbers.
+    """
+    places = len(rig) * len(values)
+    if places > _LEAST_PLACES + 2 * values.size:
+        raise ValueError(f"it claims {len(rig)} joints in {len(values)} frames")
 
 
 def _rest(rig: list[_Joint]) -> np.ndarray:
@@ -164,6 +179,7 @@ def _places(rig: list[_Joint], values: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: A channel is not one of the format.
     """
+    _require_place(rig, values)
     places = np.zeros((len(values), len(rig), 3))
     turns: list[Rotation] = []
     column = 0
