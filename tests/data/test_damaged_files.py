@@ -21,16 +21,16 @@ from helpers.ntu_jhmdb_files import ntu_body, write_skeletons
 from poseact import PoseActError
 from poseact._utils.boundary import inside, one_sentence, parse_json, require_bounded
 from poseact.data.coco import read_coco
-from poseact.data.label_files import read_json, read_mat, read_npz
-from poseact.data.mat_file import load_variables
+from poseact.data.formats.label_files import read_json, read_mat, read_npz
+from poseact.data.formats.mat_file import load_variables
+from poseact.data.formats.tar_file import members_of
 from poseact.data.mmpose_files import read_cameras
 from poseact.data.mpii import read_mpii
-from poseact.data.pack import pack
+from poseact.data.packed.pack import pack
+from poseact.data.packed.shards import read_packed
 from poseact.data.pose_table import PoseTable
 from poseact.data.sequences import read_sequences
-from poseact.data.shards import read_packed
 from poseact.data.sources import SourceSpec
-from poseact.data.tar_file import members_of
 from poseact.data.video_labels import converted_poses
 from poseact.skeleton import COCO17, PA16
 from poseact.weights.keras_import import read_arrays
@@ -52,9 +52,9 @@ def coco(root, annotations=None, images=None):
 class TestBoundary:
     def test_any_exception_becomes_one_sentence(self):
         for error in (RecursionError(), MemoryError(), SystemError("a\nb"), KeyError("c")):
-            with pytest.raises(PoseActError, match=r"^The file \(\S.*\) is bad\.$"):
-                with one_sentence("The file ({error}) is bad."):
-                    raise error
+            told = pytest.raises(PoseActError, match=r"^The file \(\S.*\) is bad\.$")
+            with told, one_sentence("The file ({error}) is bad."):
+                raise error
 
     def test_an_error_from_within_stays(self):
         with pytest.raises(PoseActError, match=r"^inner$"), one_sentence("outer {error}"):

@@ -27,18 +27,18 @@ from poseact.clips.features import ClipFeatures, read_kept, write_features
 from poseact.clips.folder import find_clips
 from poseact.data.blazepose import read_blazepose
 from poseact.data.coco import read_coco
-from poseact.data.human36m_npz import read_positions
 from poseact.data.lsp import read_lsp
 from poseact.data.mmpose_files import read_cameras, read_labels
-from poseact.data.mpi_inf_3dhp_official import read_mpi_inf_3dhp_official
 from poseact.data.mpii import read_mpii
-from poseact.data.ntu import read_ntu_videos
-from poseact.data.pack import pack
+from poseact.data.official.human36m_npz import read_positions
+from poseact.data.official.mpi_inf_3dhp_official import read_mpi_inf_3dhp_official
+from poseact.data.packed.pack import pack
+from poseact.data.packed.shards import read_packed, read_packed_videos
 from poseact.data.pose_table import PoseTable
 from poseact.data.sequences import read_sequences
-from poseact.data.shards import read_packed, read_packed_videos
 from poseact.data.sources import SourceSpec
 from poseact.data.synthetic import read_synthetic
+from poseact.data.video_sources import VIDEO_ADAPTERS
 from poseact.inference.boxes import read_boxes
 from poseact.inference.records import FileRecord, JobFolder
 from poseact.media import VideoReader, read_image
@@ -325,7 +325,7 @@ def csv(root: Path) -> list[Seed]:
 
 def _kinect(path: Path) -> None:
     read_sequences(path)
-    for video in read_ntu_videos(path.parent.parent):
+    for video in VIDEO_ADAPTERS["ntu"](path.parent.parent):
         video.poses.load()
 
 
