@@ -315,3 +315,52 @@ def test_spnet_checkpoints_with_all_levels_in_one_row_still_load(tmp_path):
     assert loaded.keys() == network.state_dict().keys()
     for name, tensor in network.state_dict().items():
         assert torch.equal(loaded[name], tensor), name
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("num_blocks", 10**6),
+        ("num_blocks", 64),
+        ("channels", 10**12),
+        ("depth_maps", 10**9),
+        ("depth_maps", 2**14),
+        ("image_size", 10**6),
+        ("frames", 10**9),
+        ("labels", [[]]),
+        ("skeleton", {"name": "a", "joints": [1, [2]], "limbs": []}),
+    ],
+)
+def test_a_header_that_asks_for_a_giant(tmp_path, field, value):
+    path = poseact.save(randomised(), tmp_path / "w.safetensors")
+    changed(path, lambda header, _: header["config"].update({field: value}))
+    with pytest.raises(poseact.PoseActError, match=r"w\.safetensors"):
+        poseact.load(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"temperature": 0}, {"temperature": "1"}, {"fps": -1}, {"licence": 5}, {"provenance": [1]}],
+)
+def test_a_header_with_facts_of_wrong_types(tmp_path, change):
+    path = poseact.save(randomised(), tmp_path / "w.safetensors")
+    changed(path, lambda header, _: header.update(change))
+    with pytest.raises(poseact.PoseActError, match="does not describe a network"):
+        poseact.load(path)
+
+
+@pytest.mark.parametrize("text", ["[" * 10**5, '{"a":' * 500 + "1" + "}" * 500, "9" * 5000])
+def test_a_header_that_is_nested_or_long(tmp_path, text):
+    save_file({"weight": torch.zeros(3)}, tmp_path / "w.safetensors", {"poseact": text})
+    with pytest.raises(poseact.PoseActError, match="no PoseAct header"):
+        poseact.load(tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite(tmp_path, number):
+    network = randomised()
+    with torch.no_grad():
+        next(network.parameters()).view(-1)[0] = number
+    path = poseact.save(network, tmp_path / "w.safetensors")
+    with pytest.raises(poseact.PoseActError, match="not finite"):
+        poseact.load(path)

@@ -49,9 +49,9 @@ def number_of(cell: str) -> float:
 
 def escaped(cell: str) -> str:
     """Text that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    return f"'{cell}" if cell.lstrip("'").startswith(_FORMULA) else cell
 
 
 def unescaped(cell: str) -> str:
     """The text that :func:`escaped` was given."""
-    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA) else cell
+    return cell[1:] if cell[:1] == "'" and cell.lstrip("'").startswith(_FORMULA) else cell

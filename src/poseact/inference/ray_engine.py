@@ -16,6 +16,11 @@ from typing import Any, TypeVar
 from poseact._utils.errors import PoseActError
 from poseact._utils.interrupt import StopRequest
 
+# Whoever reaches Ray can run anything. Ray reads this as it is imported, and then listens on this
+# machine alone, on every system. A cluster has an address.
+if "RAY_ADDRESS" not in os.environ:
+    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+
 try:
     import ray
     from ray.data import ActorPoolStrategy, from_items
@@ -58,8 +63,6 @@ def ray_session(cpus: int | None) -> Iterator[None]:
         # No usage statistics are sent unless the user wants it.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         options |= {"num_cpus": cpus, "include_dashboard": False}
-        # Whoever reaches Ray may run anything, so nobody else does.
-        options |= {"_node_ip_address": "127.0.0.1"}
         options |= {"object_store_memory": _OBJECT_STORE_BYTES}
     try:
         ray.init(address, **options)
