@@ -878,7 +878,7 @@ def test_folders_whose_names_clash(tmp_path):
     for name in ("Push-Ups", "push ups"):
         (tmp_path / name).mkdir()
         np.savez(tmp_path / name / "a.npz", joints=np.ones((3, 4, 2)), fps=30)
-    with pytest.raises(PoseActError, match="Push-Ups, push ups"):
+    with pytest.raises(PoseActError, match="'Push-Ups' and 'push ups'"):
         read_sequences(tmp_path)
 
 

@@ -176,7 +176,7 @@ def test_a_stopped_command_goes_on_and_ends_doing_nothing(weights, tmp_path, req
 def make_worker(tmp_path, weights, run="this run"):
     folder = JobFolder(tmp_path / "out")
     root = tmp_path / "videos"
-    job = worker.WorkerJob(run, root, folder, str(weights), None, "cpu", 1)
+    job = worker.WorkerJob(run, root, folder, str(weights), None, None, "cpu", 1)
     return worker.FileWorker(job), folder
 
 
