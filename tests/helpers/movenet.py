@@ -17,6 +17,7 @@ class PublishedMoveNet(nn.Module):
 
     def __init__(self, width: float, heads: dict[str, int]) -> None:
         super().__init__()
+        self.width = width
         self.trunk = PyramidStem(width)
         self.heads = nn.ModuleDict({name: PyramidHead(maps) for name, maps in heads.items()})
 
