@@ -20,10 +20,12 @@ from scipy.io import savemat
 from helpers.ntu_jhmdb_files import ntu_body, write_skeletons
 from poseact import PoseActError
 from poseact._utils.boundary import inside, one_sentence, parse_json, require_bounded
+from poseact.data.blazepose import read_blazepose
 from poseact.data.coco import read_coco
 from poseact.data.formats.label_files import read_json, read_mat, read_npz
 from poseact.data.formats.mat_file import load_variables
 from poseact.data.formats.tar_file import members_of
+from poseact.data.lsp import read_lsp
 from poseact.data.mmpose_files import read_cameras
 from poseact.data.mpii import read_mpii
 from poseact.data.packed.pack import pack
@@ -139,6 +141,18 @@ class TestMatlab:
         with pytest.raises(PoseActError, match=r"claims|bytes"):
             read_mat(tmp_path / "a.mat", "x", "labels")
 
+    def test_cells_in_the_place_of_numbers(self, tmp_path):
+        cells = np.full((3, 14, 2), "text", object)
+        savemat(tmp_path / "joints.mat", {"joints": cells})
+        with pytest.raises(PoseActError, match="not numbers"):
+            read_lsp(tmp_path)
+        x = np.ones((2, 13))
+        facts = {"x": x, "y": x, "visibility": x, "action": "jump"}
+        for train in (np.nan, "1", np.array([["a"]], object)):
+            savemat(tmp_path / "0001.mat", {**facts, "train": train})
+            with pytest.raises(PoseActError, match=r"0001\.mat"):
+                read_sequences(tmp_path / "0001.mat", "penn")
+
     def test_a_packed_element_cannot_grow_without_end(self, tmp_path):
         head = self.content(tmp_path)[:128]
         element = zlib.compress(struct.pack("<II", 14, 2**30) + bytes(2**27), 9)
@@ -177,6 +191,17 @@ class TestArchives:
         self.archive(tmp_path / "a.npz", header, bytes(200_000_000))
         with pytest.raises(PoseActError, match="claims"):
             read_npz(tmp_path / "a.npz", ("x",), "labels")
+
+    def test_texts_in_the_place_of_numbers(self, tmp_path):
+        texts = np.full((1, 33, 4), "x")
+        np.savez(
+            tmp_path / "blazepose.npz", names=["a"], landmarks=texts, world=np.ones((1, 33, 3))
+        )
+        with pytest.raises(PoseActError, match="not numbers"):
+            read_blazepose(tmp_path)
+        np.savez(tmp_path / "blazepose.npz", names="a", landmarks=texts, world=texts)
+        with pytest.raises(PoseActError, match="row of texts"):
+            read_blazepose(tmp_path)
 
     def test_members_that_are_no_arrays(self, tmp_path):
         with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Sequence
 from itertools import groupby, pairwise
@@ -14,7 +13,7 @@ from poseact.actions.action_names import BACKGROUND
 from poseact.actions.clip_inputs import ActionNetwork, window_answers, window_fps
 from poseact.actions.frame_pose import PersonReading
 from poseact.actions.pose_sequence import PoseSequence
-from poseact.actions.windows import window_ends
+from poseact.actions.windows import MAX_IN_GAP, window_ends, windows_before
 from poseact.skeleton import Skeleton
 
 UNKNOWN = "unknown"
@@ -130,7 +129,7 @@ class WindowReader:
         self._span = window_span(network)
         self._step = max(frames // 2, 1) / fps
         self._recent = recent_frames(network)
-        self._count = 0
+        self._count = self._passed = 0
         self._answers: list[WindowAnswer] = []
 
     @property
@@ -150,8 +149,10 @@ class WindowReader:
         if self._recent:
             first = self._recent.first + self._span
             # As in window_ends: the last window ends with the clip, and none just before it.
-            count = math.ceil((time - first) / self._step - 1e-9)
-            self._answer(first + self._step * np.arange(len(self._answers), count))
+            (count,) = windows_before(np.array([time]), first, self._step).tolist()
+            numbers = np.arange(self._passed, min(count, self._passed + MAX_IN_GAP))
+            self._answer(first + self._step * numbers)
+            self._passed = max(count, self._passed)
         self._recent.add(time, reading)
         self._count += 1
 

@@ -7,6 +7,10 @@ import numpy as np
 TOLERANCE = 1e-6
 """Tolerance in s, so that rounding does not decide between two frames."""
 
+MAX_IN_GAP = 1000
+"""Windows between two frames in a row. They all hold the same frames, and the times of a damaged or
+sparse clip may lie years apart."""
+
 
 def window_indices(times: np.ndarray, end: float, frames: int, fps: float) -> np.ndarray:
     """Indices of the frames of the window that ends at a time.
@@ -44,7 +48,7 @@ def nearest(times: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 def window_ends(times: np.ndarray, frames: int, fps: float, hop: int | None = None) -> np.ndarray:
-    """End times of overlapping windows that cover a clip.
+    """End times of overlapping windows that cover a clip, at most ``MAX_IN_GAP`` between frames.
 
     Args:
         times: ``(N,)`` rising seconds of the frames.
@@ -57,8 +61,18 @@ def window_ends(times: np.ndarray, frames: int, fps: float, hop: int | None = No
     """
     first = min(times[0] + (frames - 1) / fps, times[-1])
     step = (max(frames // 2, 1) if hop is None else hop) / fps
-    count = int(np.ceil((times[-1] - first) / step - 1e-9))
-    return np.append(first + step * np.arange(count), times[-1])
+    counts = windows_before(times, first, step)
+    new = np.diff(counts, prepend=0)
+    numbers = [
+        np.arange(count - more, count - more + min(more, MAX_IN_GAP))
+        for count, more in zip(counts[new > 0].tolist(), new[new > 0].tolist(), strict=True)
+    ]
+    return np.concatenate([*(first + step * part for part in numbers), times[-1:]])
+
+
+def windows_before(times: np.ndarray, first: float, step: float) -> np.ndarray:
+    """How many windows end before each time, the first at ``first`` and then at every ``step``."""
+    return np.ceil((times - first) / step - 1e-9).clip(0).astype(np.int64)
 
 
 def centre_end(times: np.ndarray, frames: int, fps: float) -> float:

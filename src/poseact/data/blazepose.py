@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from poseact._utils.boundary import inside, one_sentence
-from poseact.data.formats.label_files import read_npz, require_shape
+from poseact.data.formats.label_files import names_in, read_npz, require_shape
 from poseact.data.images import ImageFile
 from poseact.data.sample import PoseSample, labelled_box
 from poseact.skeleton import BLAZEPOSE33, PA16, Skeleton
@@ -73,7 +73,7 @@ def read_blazepose(
 def _read_archive(file: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Names, (N, 33, 4) landmarks and (N, 33, 3) world landmarks."""
     arrays = read_npz(file, ("names", "landmarks", "world"), "blazepose.npz")
-    names = [str(name) for name in arrays["names"]]
+    names = names_in(file, arrays, "names", "blazepose.npz")
     for key, width in (("landmarks", 4), ("world", 3)):
         expected = (len(names), len(BLAZEPOSE33), width)
         remedy = "write it with MediaPipe's 33 landmarks"

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from poseact._utils.errors import PoseActError
-from poseact.data.formats.label_files import MATLAB_PIXEL_ORIGIN, read_mat
+from poseact.data.formats.label_files import MATLAB_PIXEL_ORIGIN, read_mat_numbers
 from poseact.data.images import ImageFile
 from poseact.data.sequences.common import files_below
 from poseact.data.video import FrameImages, LabelledVideo
@@ -67,7 +67,7 @@ def _video(
     file: Path, images: Path, skeleton: Skeleton, parts: dict[tuple[str, str], str]
 ) -> LabelledVideo:
     action, name = file.parts[-3:-1]
-    pixels = read_mat(file, "pos_img", _WHAT)
+    pixels = read_mat_numbers(file, "pos_img", _WHAT)
     if pixels.ndim != 3 or pixels.shape[:2] != (2, len(JHMDB15)):
         raise PoseActError(
             f"{file} holds pos_img of shape {pixels.shape}, but (2, {len(JHMDB15)}, frames) was "
@@ -102,7 +102,7 @@ def _parts(folder: Path, split: int) -> dict[tuple[str, str], str]:
     parts = {}
     for file in sorted(folder.glob(f"*{ending}.txt")):
         action = file.stem.removesuffix(ending)
-        for line in file.read_text("utf-8").splitlines():
+        for line in file.read_text("utf-8", errors="replace").splitlines():
             video, _, flag = line.strip().rpartition(" ")
             if flag in _PARTS:
                 parts[action, video.strip().removesuffix(".avi")] = _PARTS[flag]

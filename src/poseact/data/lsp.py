@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from poseact._utils.errors import PoseActError
-from poseact.data.formats.label_files import read_mat
+from poseact.data.formats.label_files import read_mat_numbers
 from poseact.data.images import ImageFile
 from poseact.data.sample import PoseSample, labelled_box
 from poseact.skeleton import LSP14, PA16, Skeleton
@@ -38,7 +38,7 @@ def read_lsp(
             images.
     """
     file = root / "joints.mat"
-    labels = read_mat(file, "joints", "the joints.mat of LSP")
+    labels = read_mat_numbers(file, "joints", "the joints.mat of LSP")
     if labels.ndim != 3 or labels.shape[:2] != (3, len(LSP14)):
         raise PoseActError(
             f"{file} holds 'joints' of shape {labels.shape}, but LSP has 'joints' of shape "
@@ -72,7 +72,7 @@ def read_lsp_extended(
             images.
     """
     file = root / "joints.mat"
-    labels = read_mat(file, "joints", "the joints.mat of LSP extended")
+    labels = read_mat_numbers(file, "joints", "the joints.mat of LSP extended")
     if labels.ndim != 3 or labels.shape[:2] != (len(LSP14), 3):
         raise PoseActError(
             f"{file} holds 'joints' of shape {labels.shape}, but LSP extended has 'joints' of "

@@ -17,7 +17,7 @@ from pydantic import PositiveInt
 from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
 from poseact.data.camera import Camera
-from poseact.data.formats.label_files import read_npz, require_file, require_shape
+from poseact.data.formats.label_files import names_in, read_npz, require_file, require_shape
 from poseact.data.formats.plain_pickle import plain_pickle
 from poseact.data.labels_3d import Labels3D, camera_of, samples_3d
 from poseact.data.sample import PoseSample
@@ -159,7 +159,7 @@ def read_labels(path: Path, skeleton: Skeleton) -> Labels3D:
     """
     what = f"a label archive of {len(skeleton)} joints with imgname, part and S"
     arrays = read_npz(path, _LABEL_KEYS, what)
-    images = [str(name) for name in arrays["imgname"]]
+    images = names_in(path, arrays, "imgname", what)
     for key, width in (("part", 3), ("S", 4)):
         expected = (len(images), len(skeleton), width)
         require_shape(path, arrays, key, expected, f"{len(images)} images; give {what}")

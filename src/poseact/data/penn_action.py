@@ -12,7 +12,11 @@ import numpy as np
 
 from poseact._utils.errors import PoseActError
 from poseact.actions.pose_sequence import PoseSequence
-from poseact.data.formats.label_files import MATLAB_PIXEL_ORIGIN, read_mat_variables
+from poseact.data.formats.label_files import (
+    MATLAB_PIXEL_ORIGIN,
+    read_mat_variables,
+    require_numbers,
+)
 from poseact.data.images import ImageFile
 from poseact.data.sequences.common import files_below, only_known, read_each, regular_times
 from poseact.data.video import FrameImages, LabelledVideo
@@ -95,12 +99,13 @@ def read_penn_action(
 
 def _read(name: str, file: Path, fps: float) -> PoseSequence:
     x, y, seen, action, train = read_mat_variables(file, _VARIABLES, _WHAT)
+    require_numbers(file, {"x": x, "y": y, "visibility": seen, "train": train}, _WHAT)
     if not x.shape == y.shape == seen.shape == (len(x), len(PENN13)) or not len(x):
         raise PoseActError(
             f"{file} holds x, y and visibility of shapes {x.shape}, {y.shape} and {seen.shape}, "
             f"but (frames, {len(PENN13)}) was expected of each; give {_WHAT}."
         )
-    if action.size != 1 or train.size != 1 or int(train.flat[0]) not in _PARTS:
+    if action.size != 1 or train.size != 1 or train.flat[0] not in _PARTS:
         raise PoseActError(
             f"{file} holds the action {action.tolist()} and the flag train {train.tolist()}, but "
             f"one name and 1 or -1 were expected; give {_WHAT}."

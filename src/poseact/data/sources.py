@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
 from poseact.data.blazepose import read_blazepose
 from poseact.data.coco import read_coco
@@ -118,6 +119,13 @@ class SourceSpec(BaseModel):
     scoring, the middle one."""
 
     @property
+    def _unreadable(self) -> str:
+        return (
+            f"{self.folder} cannot be read as {self.adapter} ({{error}}); check the files and the "
+            "adapter."
+        )
+
+    @property
     def filmed(self) -> bool:
         """Whether videos with actions are read."""
         return self.clips and self.adapter in VIDEO_ADAPTERS
@@ -175,9 +183,9 @@ class SourceSpec(BaseModel):
                 f"{', '.join(sorted(VIDEO_ADAPTERS))} with clips: true."
             )
         reader = VIDEO_ADAPTERS[self.adapter]
-        videos = reader(
-            self.folder, skeleton, **_checked_options(reader, self.adapter, self.options)
-        )
+        options = _checked_options(reader, self.adapter, self.options)
+        with one_sentence(self._unreadable):
+            videos = reader(self.folder, skeleton, **options)
         chosen = [video for video in videos if video.name not in self.leave_out]
         if not chosen:
             raise PoseActError(
@@ -193,9 +201,9 @@ class SourceSpec(BaseModel):
             PoseActError: The label files are missing or wrong, or no person is left.
         """
         reader = ADAPTERS[self.adapter]
-        samples = reader(
-            self.folder, skeleton, **_checked_options(reader, self.adapter, self.options)
-        )
+        options = _checked_options(reader, self.adapter, self.options)
+        with one_sentence(self._unreadable):
+            samples = reader(self.folder, skeleton, **options)
         unknown = set(self.leave_out) - {sample.name for sample in samples}
         if unknown:
             raise PoseActError(

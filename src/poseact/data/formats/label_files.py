@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,24 @@ def read_mat(path: Path, variable: str, what: str) -> np.ndarray:
     """One variable of a MATLAB file, see :func:`read_mat_variables`."""
     (array,) = read_mat_variables(path, (variable,), what)
     return array
+
+
+def read_mat_numbers(path: Path, variable: str, what: str) -> np.ndarray:
+    """One variable of a MATLAB file, see :func:`read_mat_variables`, which has to be of numbers."""
+    array = read_mat(path, variable, what)
+    require_numbers(path, {variable: array}, what)
+    return array
+
+
+def require_numbers(path: Path, arrays: Mapping[str, np.ndarray], what: str) -> None:
+    """Refuse arrays of texts, cells and the like.
+
+    Raises:
+        PoseActError: An array is not of real numbers or truth values.
+    """
+    for name, array in arrays.items():
+        if array.dtype.kind not in "biuf":
+            raise PoseActError(f"{path} holds {name!r} as {array.dtype}, not numbers; give {what}.")
 
 
 def read_mat_variables(path: Path, variables: Sequence[str], what: str) -> list[np.ndarray]:
@@ -120,6 +138,7 @@ def require_shape(
     Raises:
         PoseActError: The shape is another.
     """
+    require_numbers(path, {key: arrays[key]}, f"numbers of shape {expected}")
     shape = arrays[key].shape
     if shape != expected:
         raise PoseActError(
@@ -155,3 +174,17 @@ def _is_hdf5(path: Path) -> bool:
     with path.open("rb") as file:
         start = file.read(512 + len(_HDF5_SIGNATURE))
     return _HDF5_SIGNATURE in (start[: len(_HDF5_SIGNATURE)], start[512:])
+
+
+def names_in(path: Path, arrays: Mapping[str, np.ndarray], key: str, what: str) -> list[str]:
+    """The texts of an array.
+
+    Raises:
+        PoseActError: It is not a row of texts.
+    """
+    if arrays[key].ndim != 1:
+        raise PoseActError(
+            f"{path} holds {key!r} of shape {arrays[key].shape}, but a row of texts was expected; "
+            f"give {what}."
+        )
+    return [str(name) for name in arrays[key].tolist()]

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import walk_files
 from poseact._utils.left_out import LeftOut
@@ -59,7 +60,7 @@ def read_each(place: Path, files: Mapping[str, Path], read: Callable[[str, Path]
     """
     left, found = LeftOut(place, "files"), []
     for name, file in files.items():
-        with left.entry():
+        with left.entry(), one_sentence(f"{file} cannot be read ({{error}}); fetch it again."):
             found.append(read(name, file))
     left.finish(found)
     return found

@@ -9,7 +9,7 @@ import numpy as np
 
 from poseact._utils.errors import PoseActError
 from poseact.actions.pose_sequence import PoseSequence
-from poseact.data.formats.label_files import read_mat
+from poseact.data.formats.label_files import read_mat_numbers
 from poseact.data.sequences.common import (
     files_below,
     from_kinect,
@@ -80,7 +80,7 @@ def _read(name: str, file: Path) -> PoseSequence:
             f"{file} is not named by action 1 to {len(UTD_MHAD)}, subject and trial; give {_WHAT}."
         )
     action, subject = int(match[1]), int(match[2])
-    metres = read_mat(file, "d_skel", _WHAT)
+    metres = read_mat_numbers(file, "d_skel", _WHAT)
     if metres.ndim != 3 or metres.shape[:2] != (len(KINECT20), 3) or not metres.shape[2]:
         raise PoseActError(
             f"{file} holds 'd_skel' of shape {metres.shape}, but ({len(KINECT20)}, 3, frames) was "
