@@ -17,7 +17,14 @@ RECORD = FileRecord("a.mp4", "done", "x", 1, 10, "host:1", 3, 0.5, True)
     [
         *({"source": "b.mp4"}, {"status": "x"}, {"attempts": "1"}, {"attempts": 2**40}),
         *({"bytes": 10**400}, {"frames": -1}, {"seconds": float("nan")}, {"actions": 1}),
-        *({"worker": None}, {"reason": [1]}, {"surprise": 1}, {"run": {}}),
+        *(
+            {"seconds": 10**40},
+            {"worker": "\ud800"},
+            {"worker": None},
+            {"reason": [1]},
+            {"surprise": 1},
+            {"run": {}},
+        ),
     ],
 )
 def test_what_a_record_of_wrong_content_tells_of_is_done_again(tmp_path, change, caplog):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -247,10 +246,12 @@ def _record_of(name: str, found: dict[str, Any]) -> FileRecord:
             or not all(type(number) is int and 0 <= number < 2**53 for number in whole)
             or record.attempts >= 2**31
             or type(record.seconds) not in (int, float)
-            or not 0 <= record.seconds < math.inf
+            or not 0 <= record.seconds < 2**53
             or type(record.actions) is not bool
         ):
             raise ValueError("a fact is of another file or type")
+        # The index holds no text that cannot be written.
+        "".join(texts).encode()
     return record
 
 
