@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from poseact._utils.boundary import one_sentence
 from poseact._utils.files import atomic_write
 
 Row = dict[str, float]
@@ -24,7 +25,8 @@ class RunTable:
         """All rows, without the empty cells."""
         if not self.path.exists():
             return []
-        with self.path.open(newline="") as file:
+        told = f"The record {self.path} is damaged ({{error}}); remove it, or mend its numbers."
+        with one_sentence(told), self.path.open(newline="") as file:
             return [
                 {name: float(value) for name, value in row.items() if value}
                 for row in csv.DictReader(file)

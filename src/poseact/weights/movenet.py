@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
+from poseact._utils.boundary import one_sentence, parse_json
 from poseact._utils.errors import PoseActError
 from poseact.models.base import Network
 from poseact.models.pyramid_stem import PyramidEntry
@@ -74,16 +74,14 @@ def read_stem(path: str | Path) -> StemFile:
         PoseActError: It is missing, cut off, no converted MoveNet, or its tensors are not the
             published ones.
     """
-    try:
+    with one_sentence(
+        f"{path} is no converted MoveNet or is cut off ({{error}}); write it with "
+        "tools/convert_movenet.py."
+    ):
         with safe_open(path, "pt") as file:
-            header = json.loads((file.metadata() or {})[HEADER_KEY])
+            header = parse_json((file.metadata() or {})[HEADER_KEY])
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
         stem = StemFile(header["name"], float(header["width"]), header["provenance"], tensors)
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
-        raise PoseActError(
-            f"{path} is no converted MoveNet or is cut off ({error}); write it with "
-            "tools/convert_movenet.py."
-        ) from error
     if digest(tensors) != CHECKSUMS.get(stem.name):
         raise PoseActError(
             f"{path} does not hold the published MoveNet {stem.name}: its checksum differs; write "

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from poseact._utils.boundary import one_sentence, parse_json
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
 from poseact.data.packed.shard_members import members_of_items
@@ -102,8 +103,10 @@ class _Shards:
         reasons: dict[str, str] = {}
         for shard in range(self.plan.shards):
             complete = (self.out / self.plan.file_name(shard)).is_file()
-            if complete and self._skipped(shard).is_file():
-                reasons |= json.loads(self._skipped(shard).read_text("utf-8"))
+            file = self._skipped(shard)
+            if complete and file.is_file():
+                with one_sentence(f"{file} is damaged ({{error}}); remove it."):
+                    reasons |= parse_json(file.read_bytes())
         return reasons
 
     def _skipped(self, shard: int) -> Path:
