@@ -29,7 +29,7 @@ from rich.table import Table
 from poseact._utils.files import replacing
 from poseact._utils.interrupt import StopRequest
 from poseact.actions.pose_sequence import PoseSequence
-from poseact.data.sequences import read_sequences
+from poseact.data.sequences.registry import read_sequences
 from poseact.evaluation.action_evaluation import ActionProtocol, evaluate
 from poseact.models.presets import num_parameters
 from poseact.training.clip_augment import ClipAugment

@@ -91,3 +91,8 @@ def test_documents_name_every_column_and_preset():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for preset in PRESETS:
         assert f"`{preset}`" in readme
+
+
+@pytest.mark.parametrize("module", ["poseact.data.ntu", "poseact.data.penn_action"])
+def test_readers_can_be_imported_first(module):
+    subprocess.run([sys.executable, "-c", f"import {module}"], check=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from poseact._utils.errors import PoseActError
     from poseact.clips.train_actions import train_actions
     from poseact.clips.train_plan import TrainPlan
-    from poseact.data.sequences import read_sequences
+    from poseact.data.sequences.registry import read_sequences
     from poseact.inference.predictor import Predictor
     from poseact.inference.stream import Stream
     from poseact.models.base import Network
@@ -64,7 +64,7 @@ _MODULES = {
     "fused": "models.bn_folding",
     "import_keras": "weights.keras_import",
     "load": "weights.checkpoint",
-    "read_sequences": "data.sequences",
+    "read_sequences": "data.sequences.registry",
     "save": "weights.checkpoint",
     "train_actions": "clips.train_actions",
 }

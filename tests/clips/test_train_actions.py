@@ -23,7 +23,7 @@ from poseact.cli import app
 from poseact.clips.action_data import only_part
 from poseact.clips.eval_actions import eval_actions
 from poseact.clips.train_actions import TrainPlan, train_actions
-from poseact.data.sequences import read_sequences
+from poseact.data.sequences.registry import read_sequences
 from poseact.evaluation.action_evaluation import ActionProtocol
 from poseact.evaluation.action_figures import STRIP_FRAMES, TILE_PX, filmstrip
 from poseact.media import read_image, write_image

@@ -31,7 +31,7 @@ from poseact.data.mpii import read_mpii
 from poseact.data.packed.pack import pack
 from poseact.data.packed.shards import read_packed
 from poseact.data.pose_table import PoseTable
-from poseact.data.sequences import read_sequences
+from poseact.data.sequences.registry import read_sequences
 from poseact.data.sources import SourceSpec
 from poseact.data.video_labels import converted_poses
 from poseact.skeleton import COCO17, PA16

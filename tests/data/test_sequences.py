@@ -14,8 +14,8 @@ from scipy.io import savemat
 from poseact._utils.errors import PoseActError
 from poseact.actions.frame_pose import FramePose
 from poseact.data.pose_table import PoseTable
-from poseact.data.sequences import read_sequences
 from poseact.data.sequences.bvh import LEG_MM
+from poseact.data.sequences.registry import read_sequences
 from poseact.data.sequences.utd_mhad import UTD_MHAD
 from poseact.models.labels import NTU60, PENN_ACTION
 from poseact.skeleton import COCO17, KINECT20, NTU25, PA16, PA17, PENN13, SKELETONS

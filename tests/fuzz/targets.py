@@ -35,7 +35,7 @@ from poseact.data.official.mpi_inf_3dhp_official import read_mpi_inf_3dhp_offici
 from poseact.data.packed.pack import pack
 from poseact.data.packed.shards import read_packed, read_packed_videos
 from poseact.data.pose_table import PoseTable
-from poseact.data.sequences import read_sequences
+from poseact.data.sequences.registry import read_sequences
 from poseact.data.sources import SourceSpec
 from poseact.data.synthetic import read_synthetic
 from poseact.data.video_sources import VIDEO_ADAPTERS

@@ -17,7 +17,7 @@ from poseact.clips.check_clips import check_clips, require_trainable
 from poseact.clips.copies import Copy
 from poseact.clips.extract import Finding, extract
 from poseact.clips.folder import CLIPS_TABLE, Clip, find_clips
-from poseact.data.sequences import read_sequences
+from poseact.data.sequences.registry import read_sequences
 from poseact.data.split import Item
 from poseact.media import VIDEO_SUFFIXES
 from poseact.models.base import Network

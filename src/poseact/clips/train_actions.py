@@ -87,7 +87,7 @@ def train_actions(
 
     Args:
         source: Folder of videos, see :func:`~poseact.clips.folder.find_clips`, or sequences of
-            poses, see :func:`~poseact.data.sequences.read_sequences`.
+            poses, see :func:`~poseact.data.sequences.registry.read_sequences`.
         out: Folder for the results; an interrupted run in it is resumed.
         plan: Settings; None for the defaults.
         cache: Folder for the features of videos; by default ``cache`` in ``out``.
