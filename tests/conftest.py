@@ -16,6 +16,12 @@ def _seeded():
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def _in_torch(monkeypatch):
+    """Tests of other things do not measure which runtime is the fastest."""
+    monkeypatch.setenv("POSEACT_RUNTIME", "torch")
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The reference material that users do not have."""

@@ -13,7 +13,7 @@ from helpers.paths import ROOT
 from poseact.data.pose_table import COLUMNS
 from poseact.inference.predictor import DEFAULT_WEIGHTS
 from poseact.models.presets import PRESETS
-from poseact.weights.checkpoint import shipped_weights
+from poseact.weights.weight_files import shipped_weights
 
 NO_NETWORK = """
 import socket

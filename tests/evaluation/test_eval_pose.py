@@ -23,7 +23,7 @@ from poseact.evaluation.pose_evaluation import describe_source, evaluate, predic
 from poseact.evaluation.pose_results import PoseScores
 from poseact.evaluation.pose_scores import person_errors, score_poses
 from poseact.media import write_image
-from poseact.models.base import Card
+from poseact.models.card import Card
 from poseact.skeleton import LSP14, PA16
 
 TORSO = ("pck", "pck_auc", "pck_limbs", "confidence_ece", "confidence_auroc")

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 import poseact
 from helpers.networks import KINDS, clip, small
-from poseact.models.base import Card
+from poseact.models.card import Card
 from poseact.skeleton import PA16, Skeleton
 from poseact.weights.checkpoint import describe
 from poseact.weights.hub import CHECKPOINT_NAME, HubNetwork

@@ -39,7 +39,8 @@ def import_keras_command(
 def weights_list_command() -> None:
     """List the shipped weights and the authors' published files."""
     from poseact.weights.catalogue import PUBLISHED
-    from poseact.weights.checkpoint import describe, shipped_weights
+    from poseact.weights.checkpoint import describe
+    from poseact.weights.weight_files import shipped_weights
 
     console = make_console()
     shipped = Table("name", "preset", "licence", title="Shipped with the package")

@@ -12,7 +12,7 @@ from poseact.actions.clip_inputs import ActionNetwork
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.evaluation.action_evaluation import ActionProtocol, clip_windows, targets_of
 from poseact.evaluation.action_scores import expected_calibration_error
-from poseact.models.base import Card
+from poseact.models.card import Card
 
 KEPT = 0.95
 """Share of the known motions that shall be named rather than called unknown."""

@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 
-from poseact._utils.device import on_device
 from poseact._utils.errors import PoseActError
 from poseact.actions.frame_pose import FramePose, PersonReading
 from poseact.inference.boxes import require_inside, window_of
 from poseact.inference.detect import PersonDetector
 from poseact.inference.everyone import EveryoneFollower
 from poseact.inference.follow import LIKELY, SURE, PersonFollower, closer_window
-from poseact.layers.softargmax import gather_at_joints, marginals, spread_2d, window_confidence
-from poseact.losses import judged_joints
 from poseact.media import Frame, require_picture
 from poseact.media.crop import (
-    DEPTH_RANGE_MM,
     Box,
     Window,
     crop_matrix,
-    to_frames,
     transform_points,
     warp_image,
     whole_window,
 )
-from poseact.models.base import Network
-from poseact.models.bn_folding import fold_batch_norm
-from poseact.models.config import checked_blocks
-from poseact.models.multitask import MultitaskNetwork
-from poseact.models.sequence import SequenceNetwork
-from poseact.weights.checkpoint import load
+from poseact.runtime.pose import DEFAULT_PRECISION, CropReading, open_pose
+
+if TYPE_CHECKING:
+    import torch
+
+    from poseact.models.base import Network
 
 DEFAULT_WEIGHTS = "small-open"
 
@@ -44,27 +37,6 @@ People = int | Literal["all"]
 
 # A person who is small in the whole picture fills every further crop better.
 _SEARCH_STEPS = 3
-
-
-class CropReading(NamedTuple):
-    """What one forward pass reads from N crops.
-
-    Attributes:
-        joints: ``(N, J, D)``, x and y in [0, 1] of the crop and z in mm relative to the pelvis (to
-            the network's root where there is no pelvis).
-        confidence: ``(N, J)``.
-        sharpness: ``(N, J)`` in (0, 1], the confidence where that is the probability of being
-            right, else the share of a joint's heat map in its densest 2 x 2 cells.
-        spread: ``(N, J, 2)`` standard deviation of a joint's place along x and y, in [0, 1] of the
-            crop.
-        appearance: ``(N, J, C)`` visual features gathered at the joints by their heat maps.
-    """
-
-    joints: np.ndarray
-    confidence: np.ndarray
-    sharpness: np.ndarray
-    spread: np.ndarray
-    appearance: np.ndarray
 
 
 class Predictor:
@@ -82,10 +54,16 @@ class Predictor:
         device: Where to run, such as ``"cpu"`` or ``"cuda"``; by default CUDA where there is one.
         people: ``"all"`` for everyone whom the detector finds, or a number for that many, the
             largest; None takes it for granted that there is one person, and searches for it.
+        runtime: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
+            :func:`~poseact.runtime.pose.open_pose`.
+        precision: ``fp32``, ``bf16``, ``int8`` or ``auto``, see there.
+
+    Attributes:
+        judges: Whether the confidence is the probability that a joint is right.
 
     Raises:
-        PoseActError: The weights cannot be read or give no poses, ``num_blocks`` or the device do
-            not exist, or ``people`` is no number from 1.
+        PoseActError: The weights cannot be read or give no poses, ``num_blocks``, the device, the
+            runtime or the precision do not exist, or ``people`` is no number from 1.
     """
 
     def __init__(
@@ -94,27 +72,17 @@ class Predictor:
         num_blocks: int | None = None,
         device: str | torch.device | None = None,
         people: People | None = None,
+        runtime: str | None = None,
+        precision: str = DEFAULT_PRECISION,
     ) -> None:
         self.people_limit = _checked_people(people)
-        network = _pose_network(weights if isinstance(weights, Network) else load(weights))
-        self.num_blocks = checked_blocks(num_blocks, network.num_blocks)
-        self.card = network.card
-        self.skeleton = network.config.skeleton
-        self.image_size = network.config.image_size
-        self.has_depth = network.config.dims == 3
-
-        def start(device: torch.device) -> tuple[torch.device, Network]:
-            self.device, self.network = device, fold_batch_norm(network).float().to(device)
-            self.crops(np.zeros((1, self.image_size, self.image_size, 3), np.uint8))
-            return self.device, self.network
-
-        self.device, self.network = on_device(device, start)
+        self.reader = open_pose(weights, num_blocks, device, runtime, precision)
+        facts = self.reader.facts
+        self.num_blocks, self.card, self.skeleton = facts.num_blocks, facts.card, facts.skeleton
+        self.image_size, self.has_depth = facts.image_size, facts.has_depth
+        self.judges = facts.judges
+        self.device = getattr(self.reader.runtime, "device", "cpu")
         self.detector = None if people is None else PersonDetector(self.device)
-
-    @property
-    def judges(self) -> bool:
-        """Whether the confidence is the probability that a joint is right."""
-        return judged_joints(self.network) is not None
 
     @property
     def sure(self) -> float:
@@ -277,47 +245,13 @@ class Predictor:
             )
         return readings
 
-    @torch.inference_mode()
     def crops(self, crops: np.ndarray) -> CropReading:
         """Poses in crops that are already cut.
 
         Args:
             crops: ``(N, S, S, 3)`` uint8 RGB of the network's size.
         """
-        frames = to_frames(torch.from_numpy(crops).to(self.device))
-        prediction = self.network(frames, num_blocks=self.num_blocks)
-        joints, confidence, heatmaps = (part.squeeze(1) for part in prediction.pose)
-        appearance = gather_at_joints(heatmaps, prediction.features.squeeze(1))
-        sharpness = confidence if self.judges else window_confidence(heatmaps)
-        spread = spread_2d(marginals(heatmaps))
-        points = joints.cpu().numpy()
-        if self.has_depth:
-            root = 0.5
-            if "pelvis" in self.skeleton.joints:
-                root = points[:, [self.skeleton.index("pelvis")], 2]
-            points[..., 2] = (points[..., 2] - root) * DEPTH_RANGE_MM
-        others = (part.cpu().numpy() for part in (confidence, sharpness, spread, appearance))
-        return CropReading(points, *others)
-
-
-def _pose_network(network: Network) -> Network:
-    """The network without what comes after the poses, which would be run for every picture.
-
-    Raises:
-        PoseActError: It reads no pictures.
-    """
-    if isinstance(network, SequenceNetwork):
-        raise PoseActError(
-            "The weights recognise actions from poses and read no pictures; give those of a pose "
-            f"network, such as {DEFAULT_WEIGHTS}."
-        )
-    if not isinstance(network, MultitaskNetwork) or not network.config.labels or network.folded:
-        return network
-    alone = replace(network.config, labels=()).build()
-    state = network.state_dict()
-    alone.load_state_dict({name: state[name] for name in alone.state_dict()})
-    alone.card = network.card
-    return alone.eval()
+        return self.reader(crops)
 
 
 def _checked_people(people: People | None) -> int | None:

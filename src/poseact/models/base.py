@@ -1,40 +1,16 @@
-"""Base class of the networks, and what a checkpoint says about one."""
+"""Base class of the networks."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
+
+from poseact.models.card import Card
 
 if TYPE_CHECKING:
     from poseact.models.config import NetworkConfig
     from poseact.models.outputs import Prediction
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a checkpoint says about its weights besides the numbers.
-
-    Attributes:
-        preset: Name of the preset that the configuration started from.
-        fps: Frames per second of the clips it was trained on; None for pose networks.
-        provenance: Where the weights come from: data, code, scores.
-        licence: Terms of use of the weights.
-        temperature: What the action logits are divided by, so that the probabilities are
-            calibrated.
-        unknown_below: Calibrated probability of the best action under which a motion is called
-            unknown; None to name every motion.
-        pose_weights: For actions read from poses alone, the weights that give the poses.
-    """
-
-    preset: str = "custom"
-    fps: float | None = None
-    provenance: dict[str, Any] = field(default_factory=lambda: {"weights": "untrained"})
-    licence: str = "MIT"
-    temperature: float = 1.0
-    unknown_below: float | None = None
-    pose_weights: str | None = None
 
 
 class Network(nn.Module):

@@ -9,7 +9,8 @@ from typing import Any
 from torch import nn
 
 from poseact._utils.errors import PoseActError
-from poseact.models.base import Card, Network
+from poseact.models.base import Network
+from poseact.models.card import Card
 from poseact.models.labels import NTU60, PENN_ACTION
 from poseact.models.multitask import MultitaskConfig
 from poseact.models.pyramid import SPNetConfig

@@ -20,7 +20,7 @@ from poseact.actions.pose_sequence import PoseSequence
 from poseact.evaluation.action_evaluation import ActionProtocol, evaluate
 from poseact.losses import ActionCriterion
 from poseact.models.action import STREAMS
-from poseact.models.base import Card
+from poseact.models.card import Card
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.sequence import SequenceConfig
 from poseact.recipe import OptimiserSpec, ScheduleSpec

@@ -15,7 +15,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import open_folder
 from poseact.layers.synced import sync_norms
-from poseact.models.base import Card, Network
+from poseact.models.base import Network
+from poseact.models.card import Card
 from poseact.models.pyramid import SPNet
 from poseact.recipe import Recipe, differences, load_stages
 from poseact.training.callbacks import Averaging

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, fields
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,15 @@ from safetensors.torch import save as serialise
 from poseact._utils.boundary import one_sentence, parse_json, require_bounded
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
-from poseact.models.base import Card, Network
+from poseact.models.base import Network
+from poseact.models.card import Card
 from poseact.models.multitask import MultitaskConfig
 from poseact.models.pyramid import SPNetConfig
 from poseact.models.sequence import SequenceConfig
 from poseact.skeleton import Skeleton
-from poseact.weights.catalogue import cached_file
+from poseact.weights.weight_files import find_weights, published_weights
 
 HEADER_KEY = "poseact"
-RETIRED = {"tiny-open": "small-open", "tiny-research": "small-open"}
-"""Weights of earlier versions, and those that replace them."""
-
 HALF = "float16"
 FORMAT = 1
 CONFIGS = {config.__name__: config for config in (MultitaskConfig, SPNetConfig, SequenceConfig)}
@@ -87,13 +84,13 @@ def load(path_or_name: str | Path) -> Network:
         PoseActError: There is no such file or name, or it is no PoseAct checkpoint, or its tensors
             do not fit its own header.
     """
-    published = _published(path_or_name)
+    published = published_weights(path_or_name)
     if published is not None:
         # h5py is needed for the authors' files alone.
         from poseact.weights.keras_import import import_keras  # noqa: PLC0415
 
         return import_keras(published, str(path_or_name))
-    path = _find(path_or_name)
+    path = find_weights(path_or_name)
     header = _header(path)
     # Without memory for its numbers, until the file is known to hold them.
     with torch.device("meta"):
@@ -129,47 +126,9 @@ def describe(path_or_name: str | Path) -> dict[str, Any]:
     Raises:
         PoseActError: As :func:`load`.
     """
-    if _published(path_or_name) is not None:
+    if published_weights(path_or_name) is not None:
         return header_of(load(path_or_name))
-    return _header(_find(path_or_name))
-
-
-def shipped_weights() -> dict[str, Path]:
-    """Weights inside the package, by name."""
-    folder = Path(str(files("poseact.assets")))
-    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
-
-
-def _published(path_or_name: str | Path) -> Path | None:
-    """The fetched file of a preset; files on disk and shipped names come first."""
-    name = str(path_or_name)
-    return None if _is_file(Path(name)) or name in shipped_weights() else cached_file(name)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that is too long for a file is no file
-        return False
-
-
-def _find(path_or_name: str | Path) -> Path:
-    path = Path(path_or_name)
-    if _is_file(path):
-        return path
-    known = shipped_weights()
-    if str(path_or_name) in known:
-        return known[str(path_or_name)]
-    if str(path_or_name) in RETIRED:
-        raise PoseActError(
-            f"The weights {path_or_name} left the package with the network `small`; give "
-            f"{RETIRED[str(path_or_name)]}, and train actions on top of it again."
-        )
-    raise PoseActError(
-        f"There are no weights {str(path_or_name)!r}: neither a file nor a shipped name "
-        f"({', '.join(known) or 'none'}); give a .safetensors file, or get published ones by "
-        "'poseact weights fetch PRESET'."
-    )
+    return _header(find_weights(path_or_name))
 
 
 def _header(path: Path) -> dict[str, Any]:

@@ -14,7 +14,8 @@ import torch
 from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
 from poseact._utils.hdf5 import Hdf5File
-from poseact.models.base import Card, Network
+from poseact.models.base import Network
+from poseact.models.card import Card
 from poseact.models.presets import PRESETS, create_model
 from poseact.models.pyramid import SPNet
 from poseact.weights.catalogue import published_file

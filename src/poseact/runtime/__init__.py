@@ -1,0 +1,1 @@
+"""Runtimes that networks run in: PyTorch, ONNX Runtime and OpenVINO behind one protocol."""

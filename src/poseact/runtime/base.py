@@ -1,0 +1,140 @@
+"""What every runtime has in common; nothing here needs PyTorch."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, Protocol, get_args
+
+import numpy as np
+
+from poseact._utils.errors import PoseActError
+
+RuntimeName = Literal["torch", "onnx", "openvino"]
+Precision = Literal["fp32", "bf16", "int8"]
+
+AUTO = "auto"
+"""Take the fastest runtime, or the fastest precision that is accurate enough."""
+
+RUNTIME_VARIABLE = "POSEACT_RUNTIME"
+"""Environment variable that names the runtime where none is asked for."""
+
+_MODULES: dict[RuntimeName, tuple[str, ...]] = {
+    "torch": ("torch",),
+    "onnx": ("onnxruntime", "onnx", "onnxscript"),
+    "openvino": ("openvino", "onnx", "onnxscript"),
+}
+
+_PRECISIONS: dict[RuntimeName, tuple[Precision, ...]] = {
+    "torch": ("fp32", "bf16"),
+    "onnx": ("fp32",),
+    "openvino": ("fp32", "bf16", "int8"),
+}
+
+
+class Runtime(Protocol):
+    """Runs one graph.
+
+    Attributes:
+        name: The runtime.
+        precision: In which it computes.
+    """
+
+    name: RuntimeName
+    precision: Precision
+
+    def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
+        """Outputs of the graph, in its order, for inputs in its order.
+
+        The outputs are float32 and stay valid when the graph runs again.
+        """
+        ...
+
+
+def installed() -> list[RuntimeName]:
+    """The runtimes that this environment has."""
+    return [name for name in _MODULES if not _missing(name)]
+
+
+def checked_runtime(runtime: str | None, precision: str) -> tuple[str, str]:
+    """Runtime and precision as they were asked for.
+
+    Args:
+        runtime: A name or ``auto``; None for that of the environment variable
+            ``POSEACT_RUNTIME``, by default ``auto``.
+        precision: A name or ``auto``.
+
+    Raises:
+        PoseActError: There is no such runtime or precision, the runtime is not installed, or it
+            does not compute in this precision.
+    """
+    runtime = runtime or os.environ.get(RUNTIME_VARIABLE) or AUTO
+    if runtime not in (*_MODULES, AUTO):
+        raise PoseActError(
+            f"runtime={runtime!r} was given; give one of {', '.join(_MODULES)} or {AUTO}."
+        )
+    if precision not in (*get_args(Precision), AUTO):
+        raise PoseActError(
+            f"precision={precision!r} was given; give one of {', '.join(get_args(Precision))} or "
+            f"{AUTO}."
+        )
+    if runtime != AUTO:
+        require_installed(runtime)
+    computing = [name for name, known in _PRECISIONS.items() if precision in (*known, AUTO)]
+    if runtime not in (*computing, AUTO):
+        raise PoseActError(
+            f"precision={precision!r} was given for the runtime {runtime}, which computes in "
+            f"{' or '.join(_PRECISIONS[runtime])}; take one of these, or the runtime "
+            f"{' or '.join(computing)}."
+        )
+    return runtime, precision
+
+
+def computes_in(runtime: RuntimeName, precision: Precision) -> bool:
+    """Whether a runtime offers a precision."""
+    return precision in _PRECISIONS[runtime]
+
+
+def require_installed(runtime: str) -> None:
+    """Refuse a runtime that is not installed.
+
+    Raises:
+        PoseActError: It is not.
+    """
+    missing = _missing(runtime)
+    if missing:
+        raise PoseActError(
+            f"The runtime {runtime} needs {', '.join(missing)}, which this environment lacks; "
+            f"install it with: pip install 'poseact[{runtime}]'."
+        )
+
+
+def has_bf16() -> bool:
+    """Whether this CPU multiplies bfloat16 numbers in hardware; known on Linux alone."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text("utf-8", errors="replace")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def threads_here() -> int:
+    """Threads that a network may use: PyTorch's where it is loaded, else ``OMP_NUM_THREADS``.
+
+    Without either, the processors that this process may use.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        return torch.get_num_threads()
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdecimal() and int(wanted) > 0:
+        return int(wanted)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _missing(runtime: str) -> list[str]:
+    return [module for module in _MODULES[runtime] if find_spec(module) is None]

@@ -1,0 +1,116 @@
+"""The fastest runtime on this machine, measured once for each network and remembered."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+
+from poseact.runtime.base import (
+    AUTO,
+    Precision,
+    Runtime,
+    RuntimeName,
+    computes_in,
+    has_bf16,
+    installed,
+)
+from poseact.runtime.cache import ModelCache, machine
+from poseact.runtime.int8_photos import shipped_photos
+
+_log = logging.getLogger(__name__)
+
+_FILE = "fastest.json"
+_PHOTOS = 8
+_ROUNDS = 15
+_MOST_S = 3.0
+# Farthest that a joint may lie from where PyTorch puts it in 32 bit, in shares of the crop: in the
+# same precision anywhere, else on average.
+_SAME = 1e-3
+_CLOSE = 5e-3
+
+
+class Choice(NamedTuple):
+    """A runtime and the precision in which it computes."""
+
+    runtime: RuntimeName
+    precision: Precision
+
+
+def has_gpu() -> bool:
+    """Whether there is a GPU of the kind that PyTorch takes by default; found without PyTorch."""
+    return Path("/dev/nvidiactl").exists()
+
+
+def choices(runtime: str, precision: str, on_cpu: bool) -> list[Choice]:
+    """What ``auto`` may choose from, PyTorch in 32 bit first where it is among them.
+
+    Args:
+        runtime: A name or ``auto``.
+        precision: A name or ``auto``.
+        on_cpu: Whether the network is to run on the CPU.
+    """
+    names = installed() if runtime == AUTO else [name for name in installed() if name == runtime]
+    bits: list[Precision] = ["fp32", "bf16", "int8"]
+    if precision == AUTO:
+        bits = ["fp32", "bf16"] if has_bf16() or not on_cpu else ["fp32"]
+    else:
+        bits = [one for one in bits if one == precision]
+    return [Choice(name, one) for name in names for one in bits if computes_in(name, one)]
+
+
+def fastest(
+    possible: Sequence[Choice], start: Callable[[Choice], Runtime], size: int, cache: ModelCache
+) -> Choice:
+    """The fastest of several choices for pictures that come one by one.
+
+    It is remembered in the cache. Choices whose poses are not those of PyTorch in 32 bit are out.
+
+    Args:
+        possible: To choose from; the first is taken where no other does.
+        start: Starts one.
+        size: Side of a crop in px.
+        cache: Of the network.
+    """
+    key = f"{machine()}: " + ", ".join(f"{name} {bits}" for name, bits in possible)
+    remembered = cache.read(_FILE) or {}
+    for choice in possible:
+        if remembered.get(key) == list(choice):
+            return choice
+    _log.warning("The network is prepared once for this machine; this takes a while.")
+    crops = shipped_photos(size).crops[:_PHOTOS]
+    wanted = start(Choice("torch", "fp32"))(crops)[0]
+    running = {}
+    for choice in possible:
+        try:
+            runtime = start(choice)
+            away = np.linalg.norm((runtime(crops)[0] - wanted)[..., :2], axis=-1)
+        except Exception as error:  # noqa: BLE001 - a network that does not convert runs in others
+            _log.warning("%s in %s is left out: %s", *choice, error)
+            continue
+        if away.max() <= _SAME or (choice.precision != "fp32" and away.mean() <= _CLOSE):
+            running[choice] = runtime
+    if not running:
+        return possible[0]
+    times = _medians(running, crops[:1])
+    best = min(times, key=times.__getitem__)
+    cache.write(_FILE, {**remembered, key: list(best)})
+    return best
+
+
+def _medians(running: dict[Choice, Runtime], crop: np.ndarray) -> dict[Choice, float]:
+    """Median seconds of a picture, in rounds so that other load is shared."""
+    times: dict[Choice, list[float]] = {choice: [] for choice in running}
+    begun = perf_counter()
+    for number in range(_ROUNDS):
+        for choice, runtime in running.items():
+            before = perf_counter()
+            runtime(crop)
+            times[choice].append(perf_counter() - before)
+        if number and perf_counter() - begun > _MOST_S:
+            break
+    return {choice: float(np.median(own)) for choice, own in times.items()}

@@ -1,0 +1,74 @@
+"""Graphs written as ONNX, OpenVINO and ``torch.export`` files."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch.export import Dim, ExportedProgram
+
+from poseact._utils.files import replacing
+from poseact.runtime.graphs import Graph
+
+_OPSET = 20
+
+
+def exported(graph: Graph) -> ExportedProgram:
+    """The graph's arithmetic as PyTorch records it, without the code of this package."""
+    names = {name for axes in graph.dynamic.values() for name in axes.values()}
+    sizes = {name: Dim(name, min=1, max=2**15) for name in sorted(names)}
+    shapes = {
+        name: {axis: sizes[size] for axis, size in graph.dynamic.get(name, {}).items()}
+        for name in graph.inputs
+    }
+    with torch.no_grad(), _quiet():
+        return torch.export.export(
+            graph.module, tuple(graph.inputs.values()), dynamic_shapes=shapes
+        )
+
+
+def write_pt2(graph: Graph, path: Path, facts: Mapping[str, str] | None = None) -> None:
+    """Write a graph for ``torch.export.load``; the facts become files inside it."""
+    with replacing(path) as partial:
+        torch.export.save(exported(graph), partial, extra_files=dict(facts or {}))
+
+
+def write_onnx(graph: Graph, path: Path, facts: Mapping[str, str] | None = None) -> None:
+    """Write a graph as ONNX, with the facts as the model's metadata."""
+    import onnx
+
+    with torch.no_grad(), _quiet():
+        program = torch.onnx.export(
+            exported(graph),
+            input_names=list(graph.inputs),
+            output_names=list(graph.outputs),
+            opset_version=_OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    if program is None:
+        raise RuntimeError("torch.onnx.export returned no program")
+    model = program.model_proto
+    onnx.helper.set_model_props(model, dict(facts or {}))
+    with replacing(path) as partial:
+        onnx.save(model, partial)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """A block in which the exporter does not report on itself."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

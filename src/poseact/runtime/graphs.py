@@ -1,0 +1,114 @@
+"""Networks with the steps before and after them, as graphs that every runtime can run.
+
+A graph takes arrays as the program has them, 8-bit pictures for instance, and returns a tuple of
+arrays. What is converted to another format is a graph, so that whoever runs the file needs no other
+code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from poseact._utils.errors import PoseActError
+from poseact.layers.softargmax import gather_at_joints, marginals, spread_2d, window_confidence
+from poseact.losses import judged_joints
+from poseact.media.crop import DEPTH_RANGE_MM, to_frames
+from poseact.models.base import Network
+from poseact.models.bn_folding import fold_batch_norm
+from poseact.models.multitask import MultitaskNetwork
+from poseact.models.sequence import SequenceNetwork
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What is run or converted.
+
+    Attributes:
+        module: In eval mode; takes the inputs in their order.
+        inputs: An example of each input by its name, with 2 along every dynamic axis or more.
+        outputs: Names of the outputs.
+        dynamic: Axes that may have another size, by input and then by axis, with their names.
+    """
+
+    module: PoseGraph
+    inputs: Mapping[str, Tensor]
+    outputs: tuple[str, ...]
+    dynamic: Mapping[str, Mapping[int, str]]
+
+
+class CropOutputs(NamedTuple):
+    """Outputs of a :class:`PoseGraph`; :class:`~poseact.runtime.pose.CropReading` explains them."""
+
+    joints: Tensor
+    confidence: Tensor
+    sharpness: Tensor
+    spread: Tensor
+    appearance: Tensor
+
+
+class PoseGraph(nn.Module):
+    """``(N, S, S, 3)`` uint8 RGB crops to :class:`CropOutputs`.
+
+    Args:
+        network: Reads poses in pictures.
+        num_blocks: Prediction blocks to run.
+    """
+
+    def __init__(self, network: Network, num_blocks: int) -> None:
+        super().__init__()
+        self.network = fold_batch_norm(network).float()
+        self.num_blocks = num_blocks
+        self.judges = judged_joints(network) is not None
+        self.has_depth = network.config.dims == 3
+        joints = network.config.skeleton.joints
+        self.pelvis = joints.index("pelvis") if "pelvis" in joints else None
+
+    def forward(self, crops: Tensor) -> CropOutputs:
+        prediction = self.network(to_frames(crops), num_blocks=self.num_blocks)
+        joints, confidence, heatmaps = (part.squeeze(1) for part in prediction.pose)
+        appearance = gather_at_joints(heatmaps, prediction.features.squeeze(1))
+        # An output of its own, even where it is the confidence.
+        sharpness = confidence.clone() if self.judges else window_confidence(heatmaps)
+        spread = spread_2d(marginals(heatmaps))
+        if self.has_depth:
+            depth = joints[..., 2:]
+            root = 0.5 if self.pelvis is None else depth[:, self.pelvis : self.pelvis + 1]
+            joints = torch.cat((joints[..., :2], (depth - root) * DEPTH_RANGE_MM), -1)
+        return CropOutputs(joints, confidence, sharpness, spread, appearance)
+
+
+def pose_graph(network: Network, num_blocks: int) -> Graph:
+    """The graph that reads poses in crops.
+
+    Raises:
+        PoseActError: The network reads no pictures.
+    """
+    size = network.config.image_size
+    crops = torch.zeros((2, size, size, 3), dtype=torch.uint8)
+    module = PoseGraph(without_actions(network), num_blocks).eval()
+    return Graph(module, {"crops": crops}, CropOutputs._fields, {"crops": {0: "N"}})
+
+
+def without_actions(network: Network) -> Network:
+    """The network without what comes after the poses, which would be run for every picture.
+
+    Raises:
+        PoseActError: It reads no pictures.
+    """
+    if isinstance(network, SequenceNetwork):
+        raise PoseActError(
+            "The weights recognise actions from poses and read no pictures; give those of a pose "
+            "network, such as small-open."
+        )
+    if not isinstance(network, MultitaskNetwork) or not network.config.labels or network.folded:
+        return network
+    alone = replace(network.config, labels=()).build()
+    state = network.state_dict()
+    alone.load_state_dict({name: state[name] for name in alone.state_dict()})
+    alone.card = network.card
+    return alone.eval()
