@@ -168,7 +168,7 @@ def test_video_follows_a_moving_person(predictor):
     sides = [pose.box[2] - pose.box[0] for _, (pose,) in results]
     assert max(sides) < 80
     # The first frame is searched, every other one costs a single crop.
-    assert len(predictor.reader.runtime.graph.module.network.calls) <= 40 + 3
+    assert len(predictor.reader.runtime.module.network.calls) <= 40 + 3
 
 
 def test_video_finds_the_person_again_after_a_cut(predictor):

@@ -21,13 +21,15 @@ AUTO = "auto"
 RUNTIME_VARIABLE = "POSEACT_RUNTIME"
 """Environment variable that names the runtime where none is asked for."""
 
-_MODULES: dict[RuntimeName, tuple[str, ...]] = {
+RUNTIMES: tuple[RuntimeName, ...] = get_args(RuntimeName)
+
+_MODULES: dict[str, tuple[str, ...]] = {
     "torch": ("torch",),
     "onnx": ("onnxruntime", "onnx", "onnxscript"),
     "openvino": ("openvino", "onnx", "onnxscript"),
 }
 
-_PRECISIONS: dict[RuntimeName, tuple[Precision, ...]] = {
+_PRECISIONS: dict[str, tuple[Precision, ...]] = {
     "torch": ("fp32", "bf16"),
     "onnx": ("fp32",),
     "openvino": ("fp32", "bf16", "int8"),
@@ -55,7 +57,7 @@ class Runtime(Protocol):
 
 def installed() -> list[RuntimeName]:
     """The runtimes that this environment has."""
-    return [name for name in _MODULES if not _missing(name)]
+    return [name for name in RUNTIMES if not _missing(name)]
 
 
 def checked_runtime(runtime: str | None, precision: str) -> tuple[str, str]:
@@ -71,9 +73,9 @@ def checked_runtime(runtime: str | None, precision: str) -> tuple[str, str]:
             does not compute in this precision.
     """
     runtime = runtime or os.environ.get(RUNTIME_VARIABLE) or AUTO
-    if runtime not in (*_MODULES, AUTO):
+    if runtime not in (*RUNTIMES, AUTO):
         raise PoseActError(
-            f"runtime={runtime!r} was given; give one of {', '.join(_MODULES)} or {AUTO}."
+            f"runtime={runtime!r} was given; give one of {', '.join(RUNTIMES)} or {AUTO}."
         )
     if precision not in (*get_args(Precision), AUTO):
         raise PoseActError(

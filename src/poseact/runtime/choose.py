@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -54,12 +54,9 @@ def choices(runtime: str, precision: str, on_cpu: bool) -> list[Choice]:
         precision: A name or ``auto``.
         on_cpu: Whether the network is to run on the CPU.
     """
-    names = installed() if runtime == AUTO else [name for name in installed() if name == runtime]
-    bits: list[Precision] = ["fp32", "bf16", "int8"]
-    if precision == AUTO:
-        bits = ["fp32", "bf16"] if has_bf16() or not on_cpu else ["fp32"]
-    else:
-        bits = [one for one in bits if one == precision]
+    names = [name for name in installed() if runtime in (name, AUTO)]
+    faster: list[Precision] = ["fp32", "bf16"] if has_bf16() or not on_cpu else ["fp32"]
+    bits = faster if precision == AUTO else [cast(Precision, precision)]
     return [Choice(name, one) for name in names for one in bits if computes_in(name, one)]
 
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from poseact.media import decode_image
+
 JOINTS = tuple(
     f"{side}_{joint}"
     for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
@@ -39,10 +41,8 @@ def shipped_photos(size: int) -> Photos:
     with (files("poseact.assets") / _FILE).open("rb") as file, np.load(file) as archive:
         ends = np.cumsum(archive["sizes"])[:-1]
         encoded, joints = np.split(archive["jpeg"], ends), archive["joints"]
-    pictures = [cv2.imdecode(jpeg, cv2.IMREAD_COLOR_RGB) for jpeg in encoded]
-    resized = [
-        cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA) for picture in pictures
-    ]
+    pictures = [decode_image(jpeg.tobytes(), _FILE) for jpeg in encoded]
+    resized = [cv2.resize(one, (size, size), interpolation=cv2.INTER_AREA) for one in pictures]
     return Photos(np.stack(resized), joints)
 
 

@@ -27,7 +27,7 @@ class OpenVinoRuntime:
     def __init__(
         self, file: Path, precision: Precision = "fp32", compiled: Path | None = None
     ) -> None:
-        self.precision = precision
+        self.precision: Precision = precision
         core = openvino.Core()
         if compiled is not None:
             core.set_property({"CACHE_DIR": str(compiled)})

@@ -30,10 +30,11 @@ class TorchRuntime:
         device: str | torch.device | None = None,
         precision: Precision = "fp32",
     ) -> None:
-        self.precision = precision
+        self.precision: Precision = precision
+        self.module = graph.module
 
         def start(device: torch.device) -> torch.device:
-            self.device, self._module = device, graph.module.to(device)
+            self.device, self.module = device, graph.module.to(device)
             self(*(example[:1].numpy() for example in graph.inputs.values()))
             return device
 
@@ -43,5 +44,5 @@ class TorchRuntime:
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
         tensors = [torch.from_numpy(array).to(self.device) for array in inputs]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            outputs = self._module(*tensors)
+            outputs = self.module(*tensors)
         return [output.float().cpu().numpy() for output in outputs]
