@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("photos", type=Path, help="folder of blazepose.npz and images/")
     parser.add_argument("out", type=Path, help="picture to write")
     args = parser.parse_args()
-    predictor = poseact.Predictor(device="cpu")
+    predictor = poseact.Predictor(device="cpu", people="one")
     samples = read_blazepose(args.photos, predictor.skeleton, part="held-out")
     results = [tile(sample, predictor) for sample in samples]
     results = [result for result in results if np.isfinite(result[1])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -38,6 +39,8 @@ from poseact.inference.predict import predict
 from poseact.media import VideoReader, VideoWriter, read_image, write_image
 from poseact.models.sequence import SequenceConfig
 from poseact.skeleton import PA16, PA17
+
+predict_one = partial(predict, people="one")
 
 LABELS = ("sit", "stand up", "_other")
 
@@ -284,7 +287,7 @@ def test_predict_gives_actions(tmp_path):
     write_image(source / "photo.png", np.zeros((48, 64, 3), np.uint8))
     weights = poseact.save(action_network(), tmp_path / "actions.safetensors")
     steps = []
-    report = predict(source, out, weights=weights, on_step=steps.append)
+    report = predict_one(source, out, weights=weights, on_step=steps.append)
     assert not report.failed
     assert (report.actions, report.segments) == (out / "actions.parquet", out / "segments.csv")
     table = pq.read_table(report.actions).to_pylist()
@@ -315,7 +318,7 @@ def test_poses_of_a_network_with_actions_are_those_without(tmp_path):
     bare.load_state_dict({name: state[name] for name in bare.state_dict()})
     with_actions, without = (
         pq.read_table(
-            predict(
+            predict_one(
                 video,
                 tmp_path / name,
                 weights=poseact.save(n, tmp_path / f"{name}.safetensors"),
@@ -333,7 +336,7 @@ def test_boxes_and_no_drawing_leave_the_actions_of_others(tmp_path):
     boxes = tmp_path / "boxes.csv"
     boxes.write_text("source,frame,x0,y0,x1,y1\na.mp4,0,1,2,30,40\n")
     weights = poseact.save(action_network(), tmp_path / "actions.safetensors")
-    report = predict(tmp_path / "in", tmp_path / "o", weights=weights, boxes=boxes, draw=False)
+    report = predict_one(tmp_path / "in", tmp_path / "o", weights=weights, boxes=boxes, draw=False)
     assert set(pq.read_table(report.actions)["source"].to_pylist()) == {"b.mp4"}
     assert report.timelines == report.drawn == []
 
@@ -342,7 +345,7 @@ def test_labels_of_clips_of_pictures_leave_the_poses_alone(tmp_path):
     network = action_network()
     network.card = replace(network.card, fps=None)
     weights = poseact.save(network, tmp_path / "clips.safetensors")
-    report = predict(write_video(tmp_path / "v.mp4", frames=2), tmp_path / "o", weights=weights)
+    report = predict_one(write_video(tmp_path / "v.mp4", frames=2), tmp_path / "o", weights=weights)
     assert report.actions is None
     assert report.frames == 2
 
@@ -364,7 +367,7 @@ def pose_file(tmp_path):
 def test_actions_from_poses_alone(tmp_path, pose_file, coordinates):
     network = sequence_network("pose.safetensors", coordinates=coordinates)
     weights = poseact.save(network, pose_file.parent / "actions.safetensors")
-    report = predict(write_video(tmp_path / "v.mp4", frames=9), tmp_path / "o", weights=weights)
+    report = predict_one(write_video(tmp_path / "v.mp4", frames=9), tmp_path / "o", weights=weights)
     assert len(pq.read_table(report.actions)) == 2 * 3  # windows of 8 frames end at 0.7 and 0.8 s
 
 
@@ -374,7 +377,7 @@ def test_sequence_weights_that_give_no_poses(tmp_path, pose_file):
     def refused(network, match):
         weights = poseact.save(network, pose_file.parent / "actions.safetensors")
         with pytest.raises(poseact.PoseActError, match=match):
-            predict(video, tmp_path / "o", weights=weights)
+            predict_one(video, tmp_path / "o", weights=weights)
 
     refused(sequence_network(None), "do not name weights")
     refused(sequence_network("gone.safetensors"), r"no weights 'gone\.safetensors'")

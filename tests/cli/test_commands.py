@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -28,6 +29,8 @@ from poseact.media import VideoReader, VideoWriter, read_image, write_image
 from poseact.media.drawing import px_per_mm
 from poseact.skeleton import PA16
 from poseact.weights import catalogue
+
+predict_one = partial(predict, people="one")
 
 
 def run(*arguments, cwd=None, **environment):
@@ -86,7 +89,7 @@ def refused(monkeypatch, capsys):
 
 def test_predict_a_folder(folder, weights, tmp_path):
     out = tmp_path / "out"
-    result = run("predict", folder, "--out", out, "--weights", weights)
+    result = run("predict", folder, "--out", out, "--weights", weights, "--people", "one")
     assert result.returncode == 0, result.stderr
     assert "9 frames" in result.stdout
     assert str(out / "poses.parquet") in result.stdout
@@ -110,7 +113,7 @@ def test_predict_a_folder(folder, weights, tmp_path):
 
 
 def test_predict_one_video_has_its_facts(tmp_path, weights):
-    report = predict(
+    report = predict_one(
         write_video(tmp_path / "clip.mp4", fps=Fraction(25)), tmp_path / "o", weights=weights
     )
     facts = json.loads(pq.read_schema(report.parquet).metadata[b"poseact"])
@@ -123,7 +126,8 @@ def test_predict_one_video_has_its_facts(tmp_path, weights):
 def test_unreadable_files_do_not_stop_the_others(folder, weights, tmp_path):
     (folder / "broken.jpg").write_bytes(b"no picture")
     (folder / "broken.mp4").write_bytes(b"no video")
-    result = run("predict", folder, "--out", tmp_path / "out", "--weights", weights)
+    options = ("--out", tmp_path / "out", "--weights", weights, "--people", "one")
+    result = run("predict", folder, *options)
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
     assert "9 frames" in result.stdout
@@ -138,7 +142,7 @@ def test_boxes_from_a_file(folder, weights, tmp_path):
         "source,frame,x0,y0,x1,y1\n"
         "photo.mp4,0,5,5,30,40\nphoto.mp4,0,30,5,60,40\nphoto.mp4,3,5,5,30,40\n"
     )
-    predict(folder, tmp_path / "out", weights=weights, boxes=boxes)
+    predict_one(folder, tmp_path / "out", weights=weights, boxes=boxes)
     table = pq.read_table(tmp_path / "out" / "poses.parquet")
     people = set(zip(*(table[c].to_pylist() for c in ("source", "frame", "person")), strict=True))
     of_video = {row for row in people if row[0] == "photo.mp4"}
@@ -174,7 +178,9 @@ def test_boxes_of_an_unknown_file(tmp_path, weights):
     write_image(tmp_path / "a.png", noise(0))
     (tmp_path / "boxes.csv").write_text("source,frame,x0,y0,x1,y1\nA.png,0,1,2,3,4\n")
     with pytest.raises(poseact.PoseActError, match=r"'A\.png'"):
-        predict(tmp_path / "a.png", tmp_path / "o", weights=weights, boxes=tmp_path / "boxes.csv")
+        predict_one(
+            tmp_path / "a.png", tmp_path / "o", weights=weights, boxes=tmp_path / "boxes.csv"
+        )
     assert not (tmp_path / "o").exists()
 
 
@@ -184,7 +190,7 @@ def test_a_box_outside_its_picture_does_not_stop_the_others(tmp_path, weights, c
     rows[2] = "v.mp4,2,100,5,130,40"
     rows.append("v.mp4,4,-30,5,-3,40")
     (tmp_path / "boxes.csv").write_text("\n".join(["source,frame,x0,y0,x1,y1", *rows]))
-    report = predict(
+    report = predict_one(
         tmp_path / "v.mp4", tmp_path / "o", weights=weights, boxes=tmp_path / "boxes.csv"
     )
     assert report.frames == 5
@@ -197,7 +203,7 @@ def test_a_box_outside_its_picture_does_not_stop_the_others(tmp_path, weights, c
 def test_boxes_that_are_all_outside_are_an_error(tmp_path, weights):
     write_image(tmp_path / "a.png", noise(0))
     (tmp_path / "boxes.csv").write_text("source,frame,x0,y0,x1,y1\na.png,0,100,5,130,40\n")
-    report = predict(
+    report = predict_one(
         tmp_path / "a.png", tmp_path / "o", weights=weights, boxes=tmp_path / "boxes.csv"
     )
     assert "lies outside" in report.failed[tmp_path / "a.png"]
@@ -211,7 +217,7 @@ def test_results_removed_during_the_job_are_an_error(tmp_path, weights):
         if step.file == 3:
             shutil.rmtree(tmp_path / "out")
 
-    report = predict(tmp_path / "in", tmp_path / "out", weights=weights, on_step=remove_once)
+    report = predict_one(tmp_path / "in", tmp_path / "out", weights=weights, on_step=remove_once)
     assert [path.name for path in report.drawn] == ["3_pose.png"]
     assert [path.name for path in report.failed] == ["0_pose.png", "1_pose.png", "2_pose.png"]
     assert all(path.is_file() for path in report.drawn)
@@ -255,7 +261,7 @@ def test_a_closed_pipe_changes_no_exit_code(tmp_path, weights, closed):
 def test_weights_of_actions_that_are_not_told_say_why(tmp_path, caplog):
     write_video(tmp_path / "v.mp4", frames=2)
     network = poseact.create_model("cvpr18-penn", num_blocks=1).eval()
-    report = predict(tmp_path / "v.mp4", tmp_path / "o", weights=network)
+    report = predict_one(tmp_path / "v.mp4", tmp_path / "o", weights=network)
     assert report.actions is None
     assert "cvpr18-penn know 15 actions, but only of clips" in caplog.text
 
@@ -263,7 +269,7 @@ def test_weights_of_actions_that_are_not_told_say_why(tmp_path, caplog):
 def test_boxes_of_frames_that_do_not_exist_are_told(tmp_path, weights, caplog):
     write_video(tmp_path / "v.mp4", frames=3)
     (tmp_path / "boxes.csv").write_text("source,frame,x0,y0,x1,y1\nv.mp4,9,1,2,30,40\n")
-    predict(tmp_path / "v.mp4", tmp_path / "o", weights=weights, boxes=tmp_path / "boxes.csv")
+    predict_one(tmp_path / "v.mp4", tmp_path / "o", weights=weights, boxes=tmp_path / "boxes.csv")
     assert "frames [9] match no frame" in caplog.text
 
 
@@ -276,7 +282,7 @@ def test_interruption_between_photos_keeps_the_table(tmp_path, weights):
         if step.file == 2:
             signal.raise_signal(signal.SIGINT)
 
-    report = predict(tmp_path / "in", tmp_path / "out", weights=weights, on_step=stop_after_two)
+    report = predict_one(tmp_path / "in", tmp_path / "out", weights=weights, on_step=stop_after_two)
     assert report.interrupted
     assert report.frames == 2
     assert len(pq.read_table(report.parquet)) == 2 * 16
@@ -298,14 +304,14 @@ def test_results_never_replace_an_input(tmp_path, weights):
         write_image(tmp_path / name, noise(0))
     before = (tmp_path / "x_pose.png").read_bytes()
     with pytest.raises(poseact.PoseActError, match="would replace"):
-        predict(tmp_path, tmp_path, weights=weights)
+        predict_one(tmp_path, tmp_path, weights=weights)
     assert (tmp_path / "x_pose.png").read_bytes() == before
 
 
 def test_results_are_not_read_as_input(tmp_path, weights):
     write_image(tmp_path / "x.png", noise(0))
     for _ in range(2):
-        report = predict(tmp_path, tmp_path / "res", weights=weights)
+        report = predict_one(tmp_path, tmp_path / "res", weights=weights)
         assert report.frames == 1
 
 
@@ -313,7 +319,7 @@ def test_output_that_is_a_file(tmp_path, weights):
     write_image(tmp_path / "x.png", noise(0))
     (tmp_path / "taken").write_text("mine")
     with pytest.raises(poseact.PoseActError, match="taken is a file"):
-        predict(tmp_path / "x.png", tmp_path / "taken", weights=weights)
+        predict_one(tmp_path / "x.png", tmp_path / "taken", weights=weights)
     assert (tmp_path / "taken").read_text() == "mine"
 
 
@@ -331,8 +337,9 @@ def test_names_with_brackets_are_printed_as_they_are(tmp_path, weights):
 @pytest.mark.slow
 def test_interruption_keeps_what_was_done(tmp_path, weights):
     source, out = write_video(tmp_path / "long.mp4", frames=400), tmp_path / "out"
+    options = ("--out", out, "--weights", weights, "--people", "one")
     process = subprocess.Popen(
-        [sys.executable, "-m", "poseact", "predict", source, "--out", out, "--weights", weights],
+        [sys.executable, "-m", "poseact", "predict", source, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -383,7 +390,7 @@ def test_an_error_leaves_no_traceback(tmp_path):
 
 def test_drawing_can_be_left_out(tmp_path, weights):
     write_image(tmp_path / "a.png", noise(0))
-    report = predict(tmp_path / "a.png", tmp_path / "out", weights=weights, draw=False)
+    report = predict_one(tmp_path / "a.png", tmp_path / "out", weights=weights, draw=False)
     assert report.drawn == []
     assert sorted(p.name for p in report.out.iterdir()) == ["poses.json", "poses.parquet"]
 
@@ -391,7 +398,7 @@ def test_drawing_can_be_left_out(tmp_path, weights):
 def test_colliding_names_are_kept_apart(tmp_path, weights):
     for name in ("a.png", "a.jpg", "A.JPEG", "a_png.jpg"):
         write_image(tmp_path / "in" / name, noise(0))
-    report = predict(tmp_path / "in", tmp_path / "out", weights=weights)
+    report = predict_one(tmp_path / "in", tmp_path / "out", weights=weights)
     names = {path.relative_to(report.out).as_posix().casefold() for path in report.drawn}
     assert len(names) == 4
     assert all(path.is_file() for path in report.drawn)
@@ -401,7 +408,7 @@ def test_side_view_is_an_inset(tmp_path, weights):
     write_image(tmp_path / "a.png", np.full((240, 240, 3), 90, np.uint8))
     write_image(tmp_path / "small.png", np.full((3, 2, 3), 90, np.uint8))
     plain, inset = (
-        predict(tmp_path, tmp_path / str(view), weights=weights, side_view=view)
+        predict_one(tmp_path, tmp_path / str(view), weights=weights, side_view=view)
         for view in (False, True)
     )
     without, with_view = (

@@ -1,7 +1,5 @@
 """People found in whole pictures, by the weights that ship with the package."""
 
-from importlib.resources import as_file, files
-
 import numpy as np
 import pytest
 
@@ -10,19 +8,12 @@ from poseact._utils.errors import PoseActError
 from poseact.data.pose_table import PoseTable
 from poseact.inference.detect import PersonDetector, merged, overlaps
 from poseact.inference.predict import predict
-from poseact.media import VideoReader, VideoWriter, write_image
+from poseact.media import VideoWriter, write_image
 
 
 @pytest.fixture(scope="module")
 def detector():
     return PersonDetector("cpu")
-
-
-@pytest.fixture(scope="module")
-def person():
-    """A photo of one person, from the demo."""
-    with as_file(files("poseact.assets") / "demo.mp4") as path, VideoReader(path) as video:
-        return next(iter(video)).image
 
 
 def boxes_of(people):
@@ -106,7 +97,7 @@ def test_at_most_twenty_people_the_surest():
 
 def test_the_predictor_reads_everyone_whom_the_detector_finds(person):
     picture = np.concatenate((person, person), 1)
-    predictor = Predictor(device="cpu", people="all")
+    predictor = Predictor(device="cpu")
     poses = predictor.image(picture)
     assert [pose.person for pose in poses] == [0, 1]
     assert sorted(np.median(pose.joints[:, 0]) > person.shape[1] for pose in poses) == [False, True]
@@ -118,7 +109,7 @@ def test_predict_finds_everyone_and_nobody(person, tmp_path):
     photos.mkdir()
     write_image(photos / "two.png", np.concatenate((person, person), 1))
     write_image(photos / "none.png", np.zeros((100, 100, 3), np.uint8))
-    report = predict(photos, tmp_path / "out", people="all", device="cpu")
+    report = predict(photos, tmp_path / "out", device="cpu")
     assert (report.frames, report.failed, len(report.drawn)) == (2, {}, 2)
     found = [(name, pose.person) for name, pose in PoseTable.read_parquet(report.parquet).items()]
     assert found == [("two.png", 0), ("two.png", 1)]
@@ -128,7 +119,7 @@ def test_ids_stay_through_a_video(person, tmp_path):
     with VideoWriter(tmp_path / "two.mp4", 10, 2 * person.shape[1], person.shape[0]) as video:
         for k in range(8):
             video.write(np.concatenate((person, person), 1), k / 10)
-    report = predict(tmp_path / "two.mp4", tmp_path / "out", people="all", device="cpu", draw=False)
+    report = predict(tmp_path / "two.mp4", tmp_path / "out", device="cpu", draw=False)
     places = {0: [], 1: []}
     for pose in PoseTable.read_parquet(report.parquet):
         places[pose.person].append(float(np.median(pose.joints[:, 0])))
@@ -138,5 +129,5 @@ def test_ids_stay_through_a_video(person, tmp_path):
 
 @pytest.mark.parametrize("people", [0, -1, 1.5, True, "everyone"])
 def test_a_number_of_people_that_is_none_is_refused(people):
-    with pytest.raises(PoseActError, match="give 'all' or a number from 1"):
+    with pytest.raises(PoseActError, match="give 'all', 'one' or a number from 1"):
         Predictor(people=people)

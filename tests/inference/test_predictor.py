@@ -71,7 +71,7 @@ def picture(dots, width=400, height=300, radius=6):
 
 @pytest.fixture
 def predictor():
-    return poseact.Predictor(DotNetwork(), device="cpu")
+    return poseact.Predictor(DotNetwork(), device="cpu", people="one")
 
 
 DOTS_AT = np.array([[200.0, 150.0], [160.0, 110.0], [240.0, 190.0]])
@@ -122,7 +122,9 @@ def test_joint_beyond_the_edge_is_not_visible():
             return prediction
 
     image = picture(np.array([[10.0, 50.0], [40.0, 20.0], [70.0, 80.0]]), 100, 100)
-    (pose,) = poseact.Predictor(Offset(), device="cpu").image(image, [(0, 0, 100, 100)])
+    (pose,) = poseact.Predictor(Offset(), device="cpu", people="one").image(
+        image, [(0, 0, 100, 100)]
+    )
     assert pose.joints[0, 0] < 0
     assert pose.confidence[0] == 1
     assert pose.visible.tolist() == [False, True, True]
@@ -132,7 +134,7 @@ def test_depth_is_relative_to_the_pelvis_or_else_to_the_root():
     for joints, expected in ((DOTS.joints, [0, 200, 400]), (("a", "b", "c"), [0, 200, 400])):
         network = DotNetwork()
         network.config = DotConfig(Skeleton("s", joints), image_size=96)
-        (pose,) = poseact.Predictor(network, device="cpu").image(picture(DOTS_AT))
+        (pose,) = poseact.Predictor(network, device="cpu", people="one").image(picture(DOTS_AT))
         np.testing.assert_allclose(pose.joints[:, 2], expected, atol=0.01)
 
 

@@ -39,6 +39,10 @@ def action_network(**card):
     return networks.action_network(LABELS, **card)
 
 
+def one_person(network):
+    return poseact.Stream(network, device="cpu", people="one")
+
+
 @pytest.fixture(scope="module")
 def network():
     return action_network()
@@ -84,9 +88,9 @@ def test_answers_are_those_of_the_whole_video(kind, network, video, tmp_path):
         )
         network = config.build().eval()
         network.card = replace(network.card, fps=10.0, pose_weights=str(pose))
-    stream = poseact.Stream(network, device="cpu")
+    stream = one_person(network)
     with VideoReader(video) as frames:
-        answers = [stream.push(frame.image, frame.time) for frame in frames]
+        answers = [stream.push(frame.image, frame.time)[0] for frame in frames]
         readings = [reading for _, reading in stream.predictor.follow(frames)]
         times = [frame.time for frame in frames]
     sequence = offline(stream, readings, times)
@@ -102,37 +106,67 @@ def test_answers_are_those_of_the_whole_video(kind, network, video, tmp_path):
     assert len(stream) < 30
 
 
+def test_everyone_in_view_has_answers_of_their_own(network, person):
+    stream = poseact.Stream(network, device="cpu")
+    two, nobody = np.concatenate((person, person), 1), np.zeros_like(person)
+    assert stream.push(nobody, 0.0) == []
+    for k in range(1, 4):
+        answers = stream.push(two, k / 10)
+        assert [answer.pose.person for answer in answers] == [0, 1]
+        for answer in answers:
+            x0, y0, x1, y1 = answer.box
+            assert 0 <= x0 < x1 <= two.shape[1]
+            assert 0 <= y0 < y1 <= two.shape[0]
+            assert not answer.complete
+    left, right = sorted(answers, key=lambda answer: answer.box[0])
+    assert left.box[2] - person.shape[1] < right.box[0]
+    assert len(stream) == 6
+    stream.push(nobody, 9.0)
+    assert len(stream) == 0  # both are gone for good
+
+
+def test_smoothing_changes_the_poses_and_not_the_answers(network):
+    smooth, raw = (
+        poseact.Stream(network, device="cpu", people="one", smooth=wanted)
+        for wanted in (True, False)
+    )
+    for k in range(4):
+        (calm,), (read,) = (each.push(picture(k), k / 10) for each in (smooth, raw))
+        np.testing.assert_array_equal(calm.probabilities, read.probabilities)
+    assert not np.allclose(calm.pose.joints, read.pose.joints)
+
+
 def test_the_number_of_threads_stays(network):
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(3)
-        poseact.Stream(network, device="cpu").push(picture(0), 0.0)
+        one_person(network).push(picture(0), 0.0)
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(threads)
 
 
 def test_reset_begins_anew(network):
-    stream = poseact.Stream(network, device="cpu")
-    first = [stream.push(picture(k), k / 10).probabilities for k in range(5)]
+    stream = one_person(network)
+    first = [stream.push(picture(k), k / 10)[0].probabilities for k in range(5)]
     stream.reset()
     assert len(stream) == 0
-    again = [stream.push(picture(k), k / 10).probabilities for k in range(5)]
+    again = [stream.push(picture(k), k / 10)[0].probabilities for k in range(5)]
     np.testing.assert_array_equal(first, again)
 
 
 def test_an_unsure_answer_is_unknown():
-    stream = poseact.Stream(action_network(unknown_below=0.999), device="cpu")
-    answer = stream.push(picture(0))
+    stream = one_person(action_network(unknown_below=0.999))
+    (answer,) = stream.push(picture(0))
     assert answer.label == UNKNOWN
     assert 0.5 <= answer.probability < 0.999
 
 
 def test_latency_counts_from_the_arrival(network):
-    stream = poseact.Stream(network, device="cpu")
+    stream = one_person(network)
     assert np.isnan(stream.latency().p50_ms)
     for k in range(4):
-        answer = stream.push(picture(k), k / 10, time.perf_counter() - (2 if k == 3 else 0))
+        (answer,) = stream.push(picture(k), k / 10, time.perf_counter() - (2 if k == 3 else 0))
     assert answer.latency_ms > 2000
     latency = stream.latency()
     assert 0 < latency.p50_ms < 2000 < latency.p95_ms + 400
@@ -140,14 +174,14 @@ def test_latency_counts_from_the_arrival(network):
 
 
 def test_bad_pictures_and_times(network):
-    stream = poseact.Stream(network, device="cpu")
+    stream = one_person(network)
     stream.push(picture(0), 1.0)
     for moment in (1.0, 0.5, float("nan"), float("inf")):
         with pytest.raises(poseact.PoseActError, match="times that rise"):
             stream.push(picture(1), moment)
     with pytest.raises(poseact.PoseActError, match="given as a picture"):
         stream.push(np.zeros((4, 4), np.uint8), 2.0)
-    assert stream.push(picture(1), 2.0).pose.frame == 1  # still usable
+    assert stream.push(picture(1), 2.0)[0].pose.frame == 1  # still usable
 
 
 def test_weights_without_actions(network):
@@ -160,7 +194,7 @@ def test_weights_without_actions(network):
 
 @pytest.mark.slow
 def test_memory_is_bounded_over_a_long_run(network):
-    stream = poseact.Stream(network, device="cpu")
+    stream = one_person(network)
     image = picture(0)
     blocks = {}
     for k in range(1_601):
@@ -359,8 +393,8 @@ def test_sources_that_do_not_exist(tmp_path):
 
 
 def test_recent_segments_are_bounded(network):
-    stream = poseact.Stream(network, device="cpu")
-    answer = stream.push(picture(0), 0.0)
+    stream = one_person(network)
+    (answer,) = stream.push(picture(0), 0.0)
     recent = RecentSegments(span=10)
     for k in range(1000):
         recent.add(k / 10, answer._replace(label=LABELS[k // 30 % 2]))
@@ -372,8 +406,8 @@ def test_recent_segments_are_bounded(network):
 
 def test_live_job_records_what_it_draws(network, video, tmp_path):
     seen = []
-    stream = poseact.Stream(network, device="cpu")
-    report = run_live(stream, live_source(video), out=tmp_path / "live.mp4", on_answer=seen.append)
+    stream = one_person(network)
+    report = run_live(stream, live_source(video), out=tmp_path / "live.mp4", on_answers=seen.extend)
     assert report.frames == len(seen) == 30
     assert not report.interrupted
     assert report.fps > 0
@@ -400,9 +434,9 @@ def coming_back(sizes, count=4):
 
 @pytest.mark.parametrize("sizes", [[(64, 48)], [(64, 48), (64, 48)], [(64, 48), (90, 30), (8, 80)]])
 def test_what_a_lost_source_gave_is_kept(network, tmp_path, sizes):
-    stream, seen = poseact.Stream(network, device="cpu"), []
+    stream, seen = one_person(network), []
     with pytest.raises(poseact.PoseActError, match=r"was lost .* pictures that came are in"):
-        run_live(stream, coming_back(sizes), out=tmp_path / "live.mp4", on_answer=seen.append)
+        run_live(stream, coming_back(sizes), out=tmp_path / "live.mp4", on_answers=seen.extend)
     assert [path.name for path in tmp_path.iterdir()] == ["live.mp4"]
     recorded = VideoReader(tmp_path / "live.mp4")
     assert (recorded.width, recorded.height) == (64, 48 + strip_height(48))
@@ -417,16 +451,16 @@ def test_what_came_before_an_error_is_kept(network, tmp_path):
 
     source = LiveSource(pictures, "camera", policy="all", lasting=False)
     with pytest.raises(ValueError, match="decoder"):
-        run_live(poseact.Stream(network, device="cpu"), source, out=tmp_path / "live.mp4")
+        run_live(one_person(network), source, out=tmp_path / "live.mp4")
     assert len(list(VideoReader(tmp_path / "live.mp4"))) == 1
 
 
 def test_a_picture_of_another_size_begins_a_new_window(network):
-    stream, fresh = (poseact.Stream(network, device="cpu") for _ in range(2))
+    stream, fresh = (one_person(network) for _ in range(2))
     for k in range(5):
         stream.push(picture(k, 300, 200), k / 10)
     for k in range(5, 9):
-        answer, expected = (each.push(picture(k), k / 10) for each in (stream, fresh))
+        (answer,), (expected,) = (each.push(picture(k), k / 10) for each in (stream, fresh))
         np.testing.assert_array_equal(answer.probabilities, expected.probabilities)
         np.testing.assert_array_equal(answer.pose.joints, expected.pose.joints)
     assert len(stream) == 4
@@ -454,14 +488,14 @@ def test_a_device_is_a_camera(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="a window would open")
 def test_no_window_without_a_display(network, video, monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
-    stream = poseact.Stream(network, device="cpu")
+    stream = one_person(network)
     with pytest.raises(poseact.PoseActError, match="leave --show out"):
         run_live(stream, live_source(video), show=True)
 
 
 def test_live_command(weights, video, tmp_path, monkeypatch, capsys):
     def run(*arguments):
-        arguments = ("live", "--weights", weights, *arguments)
+        arguments = ("live", "--weights", weights, "--people", "one", *arguments)
         monkeypatch.setattr(sys, "argv", ["poseact", *map(str, arguments)])
         with pytest.raises(SystemExit) as stop:
             main()

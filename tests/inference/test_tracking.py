@@ -32,7 +32,9 @@ def sighting(x, y=200.0, score=0.9, scale=1.0):
 
 
 def tracker(limit=None):
-    return PeopleTracker(640, 480, 0.3, limit=limit)
+    follower = PeopleTracker(0.3, limit=limit)
+    follower.cut(640, 480)
+    return follower
 
 
 def ids(readings):
@@ -146,14 +148,14 @@ def read(_image, windows, number, time):
 
 def test_people_are_found_now_and_then_and_followed_in_between():
     detector = Detector()
-    follower = EveryoneFollower(detector, 0.5)
-    seen = [ids(follower.readings(frame(k), read)) for k in range(2 * FPS)]
+    follower = EveryoneFollower(detector, read, 0.5)
+    seen = [ids(follower.readings(frame(k))) for k in range(2 * FPS)]
     assert seen == [[0]] * (2 * FPS)
     assert detector.asked == 5
 
 
 def test_ids_start_anew_in_another_scene():
-    follower = EveryoneFollower(Detector(), 0.5)
-    assert ids(follower.readings(frame(0), read)) == [0]
-    assert ids(follower.readings(frame(1), read)) == [0]
-    assert ids(follower.readings(frame(2, grey=200), read)) == [1]
+    follower = EveryoneFollower(Detector(), read, 0.5)
+    assert ids(follower.readings(frame(0))) == [0]
+    assert ids(follower.readings(frame(1))) == [0]
+    assert ids(follower.readings(frame(2, grey=200))) == [1]

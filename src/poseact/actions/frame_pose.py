@@ -22,6 +22,8 @@ class FramePose:
         confidence: ``(J,)`` from 0 to 1.
         visible: ``(J,)`` boolean.
         box: x0, y0, x1, y1 in px of the source, the crop the pose was read from.
+        person_box: The same tightly around the person; None where no detector has found the person.
+        score: How surely the detector took it for a person, from 0 to 1.
     """
 
     frame: int
@@ -31,6 +33,8 @@ class FramePose:
     confidence: np.ndarray
     visible: np.ndarray
     box: tuple[float, float, float, float]
+    person_box: tuple[float, float, float, float] | None = None
+    score: float | None = None
 
 
 class PersonReading(NamedTuple):

@@ -10,6 +10,7 @@ import typer
 
 from poseact.cli.app import INTERRUPTED, app, make_console
 from poseact.cli.explained import explained_by
+from poseact.cli.predict_commands import people_of
 
 if TYPE_CHECKING:
     from poseact.inference.live import LiveReport
@@ -37,17 +38,19 @@ def live_command(
     ] = None,
     num_blocks: int | None = None,
     device: str | None = None,
+    people: str = "all",
+    smooth: bool = True,
 ) -> None:
-    """Recognise the actions of a person live, and print them as they change."""
+    """Recognise the actions of everyone in view live, and print them as they change."""
     from poseact.inference.live import run_live
     from poseact.inference.live_source import BackOff, live_source
     from poseact.inference.stream import Stream
 
     back_off = BackOff() if patience is None else BackOff(patience_s=patience)
     pictures = live_source(spec, policy=policy, realtime=realtime, back_off=back_off)
-    stream = Stream(weights, num_blocks, device)
+    stream = Stream(weights, num_blocks, device, people_of(people), smooth)
     changes = Changes(as_json)
-    report = run_live(stream, pictures, show=show, out=out, on_answer=changes.on_answer)
+    report = run_live(stream, pictures, show=show, out=out, on_answers=changes.on_answers)
     changes.finish()
     typer.echo(json.dumps(_facts(report)) if as_json else _summary(report), err=not as_json)
     if report.interrupted:
@@ -55,30 +58,33 @@ def live_command(
 
 
 class Changes:
-    """Prints an answer where it names another action than the last."""
+    """Prints an answer where it names another action than the last of the same person."""
 
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
-        self._label: str | None = None
-        self._last: StreamAnswer | None = None
+        self._labels: dict[int, str] = {}
+        self._last: list[StreamAnswer] = []
 
-    def on_answer(self, answer: StreamAnswer) -> None:
+    def on_answers(self, answers: list[StreamAnswer]) -> None:
         """Called after every picture."""
-        self._last = answer
-        if answer.complete and answer.label != self._label:
-            self._print(answer)
+        self._last = answers or self._last
+        for answer in answers:
+            if answer.complete and answer.label != self._labels.get(answer.pose.person):
+                self._print(answer)
 
     def finish(self) -> None:
-        """Print the answer of a source that was shorter than a window."""
-        if self._label is None and self._last is not None:
-            self._print(self._last)
+        """Print the answers of a source that was shorter than a window."""
+        if not self._labels:
+            for answer in self._last:
+                self._print(answer)
 
     def _print(self, answer: StreamAnswer) -> None:
-        self._label = answer.label
+        self._labels[answer.pose.person] = answer.label
         if self._as_json:
             facts = {
                 "time": round(answer.pose.time, 3),
                 "frame": answer.pose.frame,
+                "person": answer.pose.person,
                 "label": answer.label,
                 "probability": round(answer.probability, 4),
                 "latency_ms": round(answer.latency_ms, 1),
@@ -86,7 +92,8 @@ class Changes:
             typer.echo(json.dumps(facts, ensure_ascii=False))
         else:
             share = f"{100 * answer.probability:.0f} %"
-            make_console().print(f"{answer.pose.time:8.1f} s  {answer.label}  {share}")
+            who = f"person {answer.pose.person}"
+            make_console().print(f"{answer.pose.time:8.1f} s  {who}  {answer.label}  {share}")
 
 
 def _facts(report: LiveReport) -> dict[str, object]:

@@ -33,9 +33,10 @@ def predict_command(
     boxes: Path | None = None,
     num_blocks: int | None = None,
     device: str | None = None,
-    people: str | None = None,
+    people: str = "all",
     draw: bool | None = None,
     side_view: bool = False,
+    smooth: bool = True,
     engine: Annotated[
         Literal["local", "ray"],
         typer.Option(help="ray uses many processes or machines, and draws nothing."),
@@ -45,8 +46,8 @@ def predict_command(
     gpus_per_worker: float | None = None,
 ) -> None:
     """Predict poses, and actions if the weights know some, in photos and videos."""
-    limit = int(people) if people and people.isdecimal() else people
-    shared = given(weights=weights, boxes=boxes, num_blocks=num_blocks, device=device, people=limit)
+    shared = given(weights=weights, boxes=boxes, num_blocks=num_blocks, device=device)
+    shared["people"] = people_of(people)
     on_ray = given(
         workers=workers, cpus_per_worker=cpus_per_worker, gpus_per_worker=gpus_per_worker
     )
@@ -70,9 +71,15 @@ def predict_command(
             **shared,
             draw=draw is not False,
             side_view=side_view,
+            smooth=smooth,
             on_step=job.on_step,
         )
     finish(report)
+
+
+def people_of(text: str) -> Any:
+    """What ``--people`` says; words are checked by whoever uses them."""
+    return int(text) if text.isdecimal() else text
 
 
 def predict_on_ray(source: Path, out: Path, **options: Any) -> DistributedReport:

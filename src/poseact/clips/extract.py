@@ -304,7 +304,7 @@ class _Extractor:
     def __init__(self, network: Network | None, device: str | None, threads: int | None) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
-        self._predictor = None if network is None else Predictor(network, device=device)
+        self._predictor = network and Predictor(network, device=device, people="one")
 
     def __call__(self, job: _Job, tick: Tick) -> _Done:
         """Read a video; returns the reason if it cannot be read, and the looks.

@@ -117,7 +117,7 @@ def evaluate_videos(
     """
     labels = network.config.labels
     targets = action_numbers(videos, labels)
-    finder = Predictor(network) if protocol.boxes == "estimated" else None
+    finder = Predictor(network, people="one") if protocol.boxes == "estimated" else None
     answers: dict[str, list[np.ndarray]] = {}
     with evaluating(network), torch.inference_mode():
         for done, video in enumerate(videos, 1):

@@ -16,6 +16,7 @@ from poseact.actions.answers import Segment
 from poseact.actions.frame_pose import FramePose
 from poseact.actions.timeline import action_colours, draw_strip, strip_height, timeline_picture
 from poseact.inference.predictor import Predictor
+from poseact.inference.smoothing import PoseSmoother
 from poseact.media import Frame, VideoWriter, write_image
 from poseact.media.drawing import Colour, draw_box, draw_pose, side_view_of
 
@@ -98,7 +99,9 @@ def draw_people(
     side_view: bool = False,
     names: Mapping[int, str] | None = None,
 ) -> np.ndarray:
-    """Draw every pose into a copy of the picture, with its box and number where there are several.
+    """Draw every pose into a copy of the picture, with the person's box and number.
+
+    Where no detector has found the people, these are drawn only if there are several.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB.
@@ -110,9 +113,10 @@ def draw_people(
     """
     for pose in poses:
         image = draw_pose(image, pose.joints[:, :2], pose.confidence, predictor.skeleton)
-        if len(poses) > 1:
+        box = pose.person_box or (pose.box if len(poses) > 1 else None)
+        if box is not None:
             name = (names or {}).get(pose.person, "")
-            image = draw_box(image, pose.box, label=f"{pose.person} {name}".rstrip())
+            image = draw_box(image, box, label=f"{pose.person} {name}".rstrip())
     size = min(image.shape[:2]) // 3
     if side_view and poses and size >= _MIN_SIDE_VIEW_PX:
         image = image.copy()
@@ -133,6 +137,7 @@ class FileDrawing:
         timeline: Picture of a video's actions over time to write.
         predictor: Names joints and limbs.
         side_view: Add the first person's side view.
+        smooth: Smooth the poses of those who keep their number over time.
         written: Files that are complete.
     """
 
@@ -140,6 +145,7 @@ class FileDrawing:
     timeline: Path | None
     predictor: Predictor
     side_view: bool = False
+    smooth: bool = False
     written: list[Path] = field(default_factory=list)
 
     def people(self, frame: Frame, poses: list[FramePose]) -> np.ndarray:
@@ -152,7 +158,7 @@ class FileDrawing:
         fps: Fraction | None,
         picture: Callable[[Frame, list[FramePose]], np.ndarray] | None = None,
     ) -> Iterator[FoundPeople]:
-        """Draw frames and pass them on.
+        """Draw frames and pass them on, with the poses as they came.
 
         Args:
             frames: Frames with their people.
@@ -162,11 +168,12 @@ class FileDrawing:
         Raises:
             PoseActError: The target cannot be written.
         """
-        empty = True
+        empty, smoother = True, PoseSmoother()
         with Canvas(self.target, fps) as canvas:
             for frame, poses in frames:
                 empty = False
-                canvas.write((picture or self.people)(frame, poses), frame.time)
+                shown = smoother.smooth(poses) if self.smooth else poses
+                canvas.write((picture or self.people)(frame, shown), frame.time)
                 yield frame, poses
         if not empty:
             self.written.append(self.target)

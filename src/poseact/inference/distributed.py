@@ -67,7 +67,7 @@ def predict_distributed(
     boxes: str | Path | None = None,
     num_blocks: int | None = None,
     device: str | None = None,
-    people: People | None = None,
+    people: People = "all",
     workers: int | None = None,
     cpus_per_worker: int = 1,
     gpus_per_worker: float | None = None,

@@ -32,48 +32,45 @@ class EveryoneFollower:
 
     Args:
         detector: Finds them.
+        read: Reads the poses.
         sure_joint: Confidence from which a joint says where the body is.
         limit: Largest number of people at a time, None for everyone.
     """
 
     def __init__(
-        self, detector: PersonDetector, sure_joint: float, limit: int | None = None
+        self, detector: PersonDetector, read: Read, sure_joint: float, limit: int | None = None
     ) -> None:
-        self._detector, self._sure_joint, self._limit = detector, sure_joint, limit
-        self._tracker: PeopleTracker | None = None
+        self._detector, self._read = detector, read
+        self._tracker = PeopleTracker(THRESHOLD, sure_joint, limit)
+        self._shape: tuple[int, ...] = ()
         self._due = -np.inf
         self._last: np.ndarray | None = None
 
-    def readings(self, frame: Frame, read: Read) -> list[PersonReading]:
-        """The people in the next frame.
-
-        Args:
-            frame: Later than the last.
-            read: Reads the poses.
-        """
+    def readings(self, frame: Frame) -> list[PersonReading]:
+        """The people in the next frame, which is later than the last."""
         height, width = frame.image.shape[:2]
-        if self._tracker is None:
-            self._tracker = PeopleTracker(width, height, THRESHOLD, self._sure_joint, self._limit)
         if self._is_cut(frame.image):
-            self._tracker.cut()
+            self._tracker.cut(width, height)
             self._due = frame.time
         in_view = self._tracker.in_view
         if frame.time < self._due:
             windows = [track.follower.window for track in in_view]
             known = [window for window in windows if window is not None]
-            followed = read(frame.image, known, frame.index, frame.time)
+            followed = self._read(frame.image, known, frame.index, frame.time)
             seen = self._tracker.followed(followed, frame.time)
             if len(seen) == len(in_view):
                 return seen
         self._due = frame.time + DETECTION_S
         people = self._detector.find(frame.image, _DOUBTFUL, VIDEO_LOOKS_PX)
         windows = [window_of(person.box) for person in people]
-        poses = read(frame.image, windows, frame.index, frame.time)
+        poses = self._read(frame.image, windows, frame.index, frame.time)
         sightings = [Sighting(*one) for one in zip(people, poses, windows, strict=True)]
         return self._tracker.found(sightings, frame.time)
 
     def _is_cut(self, image: np.ndarray) -> bool:
+        """Whether a picture belongs to another scene, or is of another size."""
         small = cv2.resize(image, _SMALL_PX, interpolation=cv2.INTER_AREA)
         grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
         former, self._last = self._last, grey.astype(np.float32)
-        return former is not None and float(np.abs(self._last - former).mean()) > _CUT
+        resized, self._shape = image.shape != self._shape, image.shape
+        return resized or former is None or float(np.abs(self._last - former).mean()) > _CUT

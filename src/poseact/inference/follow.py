@@ -94,6 +94,13 @@ class PersonFollower:
         self.smoothing = smoothing
         self.lost_below = lost_below
         self.window: Window | None = None
+        self._size: tuple[int, int] | None = None
+
+    def window_in(self, width: int, height: int) -> Window | None:
+        """The window in the next picture, of this size in px; another size begins anew."""
+        if self._size != (width, height):
+            self.window = None
+        return self.window
 
     def update(
         self,
@@ -116,6 +123,7 @@ class PersonFollower:
             height: Of the picture in px.
             sure: Confidence from which a joint counts.
         """
+        self._size = width, height
         target = closer_window(joints, confidence, spread, read_from, width, height, sure)
         if target is None or confidence.mean() < self.lost_below:
             self.window = None

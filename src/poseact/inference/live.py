@@ -13,11 +13,10 @@ from poseact._utils.files import remove_leftovers
 from poseact._utils.interrupt import StopRequest
 from poseact.actions.answers import Segment
 from poseact.actions.timeline import action_colours
-from poseact.inference.canvas import Canvas, with_strip
+from poseact.inference.canvas import Canvas, draw_people, with_strip
 from poseact.inference.live_source import LiveFrame, LiveSource
 from poseact.inference.preview_window import Window
 from poseact.inference.stream import Latency, Stream, StreamAnswer
-from poseact.media.drawing import draw_pose
 
 SHOWN_S = 20.0
 """Seconds of the past in the timeline."""
@@ -57,7 +56,7 @@ class LiveReport:
 
 
 class RecentSegments:
-    """The actions of the last seconds, in bounded memory.
+    """The actions of a person in the last seconds, in bounded memory.
 
     Args:
         span: Seconds to keep.
@@ -87,7 +86,7 @@ def run_live(
     *,
     show: bool = False,
     out: str | Path | None = None,
-    on_answer: Callable[[StreamAnswer], None] | None = None,
+    on_answers: Callable[[list[StreamAnswer]], None] | None = None,
 ) -> LiveReport:
     """Answer the pictures of a source until it is over or the user ends it.
 
@@ -100,7 +99,7 @@ def run_live(
         source: Not yet opened.
         show: Show the drawn pictures in a window.
         out: MP4 to record the drawn pictures to.
-        on_answer: Called after every picture.
+        on_answers: Called after every picture, with the answers for everyone in view.
 
     Raises:
         PoseActError: The source cannot be opened or was lost for good, or the video or a window
@@ -121,12 +120,12 @@ def run_live(
                 begun = begun or frame.arrived
                 # A file that waits to be read arrives when it is taken.
                 arrived = frame.arrived if source.live else None
-                answer = stream.push(frame.image, frame.time, arrived)
+                answers = stream.push(frame.image, frame.time, arrived)
                 frames += 1
-                if on_answer is not None:
-                    on_answer(answer)
+                if on_answers is not None:
+                    on_answers(answers)
                 if drawing is not None:
-                    drawing.add(frame, answer)
+                    drawing.add(frame, answers)
                 if stop or (window is not None and not window.is_open):
                     break
         except Exception as error:  # noqa: BLE001 - what was recorded is made a whole video first
@@ -153,18 +152,24 @@ class _Drawing:
     """Draws answers, for a window and a video."""
 
     def __init__(self, stream: Stream, window: Window | None, canvas: Canvas | None) -> None:
-        self._skeleton = stream.predictor.skeleton
+        self._predictor = stream.predictor
         self._colours = action_colours(stream.labels)
-        self._recent = RecentSegments()
+        self._recent: dict[int, RecentSegments] = {}
         self._window, self._canvas = window, canvas
 
-    def add(self, frame: LiveFrame, answer: StreamAnswer) -> None:
-        """Draw an answer."""
-        self._recent.add(frame.time, answer)
-        pose = answer.pose
-        image = draw_pose(frame.image, pose.joints, pose.confidence, self._skeleton)
-        span = (frame.time - self._recent.span, frame.time)
-        image = with_strip(image, self._recent.segments, self._colours, span, frame.time)
+    def add(self, frame: LiveFrame, answers: list[StreamAnswer]) -> None:
+        """Draw the answers, and the actions of the person who has been there longest."""
+        span = (frame.time - SHOWN_S, frame.time)
+        self._recent = {
+            person: own for person, own in self._recent.items() if own.segments[-1].end >= span[0]
+        }
+        for answer in answers:
+            self._recent.setdefault(answer.pose.person, RecentSegments()).add(frame.time, answer)
+        names = {answer.pose.person: answer.label for answer in answers}
+        image = draw_people(frame.image, [a.pose for a in answers], self._predictor, names=names)
+        shown = min(names, default=min(self._recent, default=None))
+        segments = self._recent[shown].segments if shown is not None else []
+        image = with_strip(image, segments, self._colours, span, frame.time)
         if self._window is not None:
             self._window.show(image)
         if self._canvas is not None:

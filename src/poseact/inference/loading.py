@@ -36,7 +36,7 @@ def load_readers(
     weights: str | Path | Network,
     num_blocks: int | None = None,
     device: str | torch.device | None = None,
-    people: People | None = None,
+    people: People = "all",
 ) -> Readers:
     """The predictor, and the action network if the weights recognise actions in sequences.
 
@@ -73,13 +73,14 @@ def load_action_readers(
     weights: str | Path | Network,
     num_blocks: int | None = None,
     device: str | torch.device | None = None,
+    people: People = "all",
 ) -> tuple[Predictor, ActionNetwork]:
     """As :func:`load_readers`, for weights that must know actions.
 
     Raises:
         PoseActError: As there, or the weights know no actions of sequences.
     """
-    predictor, network = load_readers(weights, num_blocks, device)
+    predictor, network = load_readers(weights, num_blocks, device, people)
     if network is None:
         raise PoseActError(
             f"The weights ({predictor.card.preset}) know no actions of sequences; give a file that "

@@ -83,9 +83,10 @@ def predict(
     boxes: str | Path | None = None,
     num_blocks: int | None = None,
     device: str | None = None,
-    people: People | None = None,
+    people: People = "all",
     draw: bool = True,
     side_view: bool = False,
+    smooth: bool = True,
     on_step: OnStep | None = None,
 ) -> PredictReport:
     """Predict the poses, and what the weights know of actions, in photos and videos.
@@ -104,13 +105,15 @@ def predict(
         out: Folder for the results; what lies in it already is not read as input.
         weights: Name of shipped weights, a fetched preset, or a checkpoint file.
         boxes: CSV file of people's boxes with the columns source, frame, x0, y0, x1, y1 in px;
-            where a photo or video has none, people are searched for and followed.
+            where a photo or video has none, people are found and followed.
         num_blocks: Stop after this many prediction blocks.
         device: Device of the network, such as ``cpu``; CUDA by default if available.
-        people: ``all`` or the largest number of people to find and follow; by default one person is
-            taken for granted.
+        people: ``all`` for everyone in view; a number for that many, the largest; or ``one`` to
+            take it for granted that there is one person, and search for it.
         draw: Write the drawn pictures and videos.
         side_view: Add the skeleton as seen from the side; 3D weights only.
+        smooth: Smooth the drawn poses of people who are followed; the tables hold them as they are
+            read.
         on_step: Called after every frame.
 
     Raises:
@@ -128,7 +131,9 @@ def predict(
     open_folder(out)
     report = PredictReport(out, out / "poses.parquet", out / "poses.json")
     with StopRequest() as stop:
-        run = _PredictionJob(source, readers, boxes_by_name, side_view, report, stop, on_step)
+        run = _PredictionJob(
+            *(source, readers, boxes_by_name, side_view, smooth, report, stop, on_step)
+        )
         try:
             run.predict_all(inputs)
         finally:
@@ -148,6 +153,7 @@ class _PredictionJob:
     readers: Readers
     boxes: dict[str, BoxesByFrame] | None
     side_view: bool
+    smooth: bool
     report: PredictReport
     stop: StopRequest
     on_step: OnStep | None
@@ -177,8 +183,10 @@ class _PredictionJob:
         boxes = None if self.boxes is None else self.boxes.get(item.name)
         drawing = None
         if item.target is not None:
-            predictor = self.readers.predictor
-            drawing = FileDrawing(item.target, item.timeline, predictor, self.side_view)
+            # Numbers of boxes are no ids.
+            smooth = self.smooth and boxes is None
+            look = self.readers.predictor, self.side_view, smooth
+            drawing = FileDrawing(item.target, item.timeline, *look)
         try:
             with media:
                 done = predict_file(

@@ -56,8 +56,8 @@ def predict_file(
         media: The open file.
         name: Name of the file in the tables.
         tables: Where rows are added, frame by frame.
-        boxes: People's boxes by frame; None follows one person, whose actions are predicted too if
-            the tables have actions.
+        boxes: People's boxes by frame; None finds and follows people, whose actions are predicted
+            too if the tables have actions.
         drawing: Draws the results; None for tables alone.
         watch: Passes on the frames, to show progress or to stop.
 

@@ -49,7 +49,7 @@ class WorkerJob:
     folder: JobFolder
     weights: str
     num_blocks: int | None
-    people: People | None
+    people: People
     device: str
     threads: int
 
@@ -140,6 +140,6 @@ def packed_item(name: str, boxes: BoxesByFrame | None) -> dict[str, Any]:
 
     Args:
         name: Relative to the folder of the files; it may hold bytes that are no text.
-        boxes: People's boxes by frame, None to follow one person.
+        boxes: People's boxes by frame, None to find people.
     """
     return {"item": pickle.dumps((name, boxes))}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
 
 DEFAULT_WEIGHTS = "small-open"
 
-People = int | Literal["all"]
-"""How many people to look for."""
+People = int | Literal["all", "one"]
+"""``all`` for everyone whom the detector finds, or a number for that many, the largest. ``one``, or
+1, takes it for granted that one person is in view, whom the network itself searches for."""
 
 # A person who is small in the whole picture fills every further crop better.
 _SEARCH_STEPS = 3
@@ -42,18 +44,17 @@ _SEARCH_STEPS = 3
 class Predictor:
     """Finds the poses of people in pictures and videos.
 
-    Where boxes are given, one person is read from each. With ``people``, a person detector gives
-    the boxes, and in a video everybody keeps an id. Otherwise the whole picture is searched for one
-    person, then the crop is taken again around the pose found; in a video that crop follows the
-    person.
+    Where boxes are given, one person is read from each. Otherwise a person detector gives the
+    boxes, and in a video everybody keeps an id. With ``people="one"`` the whole picture is searched
+    for one person, then the crop is taken again around the pose found; in a video that crop follows
+    the person.
 
     Args:
         weights: Name of shipped weights, a checkpoint file or a network.
         num_blocks: Stop after this many prediction blocks (default all), to trade accuracy for
             speed.
         device: Where to run, such as ``"cpu"`` or ``"cuda"``; by default CUDA where there is one.
-        people: ``"all"`` for everyone whom the detector finds, or a number for that many, the
-            largest; None takes it for granted that there is one person, and searches for it.
+        people: How many people to look for, see :data:`People`.
         runtime: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
             :func:`~poseact.runtime.pose.open_pose`.
         precision: ``fp32``, ``bf16``, ``int8`` or ``auto``, see there.
@@ -71,7 +72,7 @@ class Predictor:
         weights: str | Path | Network = DEFAULT_WEIGHTS,
         num_blocks: int | None = None,
         device: str | torch.device | None = None,
-        people: People | None = None,
+        people: People = "all",
         runtime: str | None = None,
         precision: str = DEFAULT_PRECISION,
     ) -> None:
@@ -82,7 +83,8 @@ class Predictor:
         self.image_size, self.has_depth = facts.image_size, facts.has_depth
         self.judges = facts.judges
         self.device = getattr(self.reader.runtime, "device", "cpu")
-        self.detector = None if people is None else PersonDetector(self.device)
+        one = self.people_limit == 1
+        self.detector = None if one else PersonDetector(self.device)
 
     @property
     def sure(self) -> float:
@@ -107,7 +109,7 @@ class Predictor:
 
         Returns:
             One pose per box; without boxes one per person found, the largest first, none where
-            nobody is in view, and exactly one without ``people``. Joints in px of the picture.
+            nobody is in view, and exactly one with ``people="one"``. Joints in px of the picture.
 
         Raises:
             PoseActError: The array is no picture, or a box is empty or outside of it.
@@ -115,7 +117,12 @@ class Predictor:
         require_picture(image)
         if boxes is None and self.detector is not None:
             found = sorted(self.detector.find(image), key=lambda person: -person.area)
-            boxes = [person.box for person in found[: self.people_limit]]
+            people = found[: self.people_limit]
+            readings = self.read(image, [window_of(one.box) for one in people], frame, time)
+            return [
+                replace(reading.pose, person_box=one.box, score=one.score)
+                for reading, one in zip(readings, people, strict=True)
+            ]
         if boxes is not None:
             for box in boxes:
                 require_inside(box, frame, image.shape[1], image.shape[0])
@@ -151,13 +158,16 @@ class Predictor:
 
     def readings(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[PersonReading]]]:
         """As :meth:`video` without boxes, with what action networks read."""
-        if self.detector is None:
-            for frame, reading in self.follow(frames):
-                yield frame, [reading]
-            return
-        follower = EveryoneFollower(self.detector, self.sure, self.people_limit)
+        follower = self.follower()
         for frame in frames:
-            yield frame, follower.readings(frame, self.read)
+            yield frame, follower(frame)
+
+    def follower(self) -> Callable[[Frame], list[PersonReading]]:
+        """Reads the people in the frames of one video, given one after the other."""
+        if self.detector is None:
+            one = PersonFollower()
+            return lambda frame: [self.follow_frame(frame, one)]
+        return EveryoneFollower(self.detector, self.read, self.sure, self.people_limit).readings
 
     def follow(
         self, frames: Iterable[Frame], follower: PersonFollower | None = None
@@ -177,12 +187,13 @@ class Predictor:
 
     def follow_frame(self, frame: Frame, follower: PersonFollower) -> PersonReading:
         """The person that the follower tracks, in the next frame."""
-        number, time, window = frame.index, frame.time, follower.window
+        number, time = frame.index, frame.time
+        height, width = frame.image.shape[:2]
+        window = follower.window_in(width, height)
         if window is None:
             reading, window = self._search(frame.image, number, time)
         else:
             (reading,) = self.read(frame.image, [window], number, time)
-        height, width = frame.image.shape[:2]
         pose = reading.pose
         follower.update(
             pose.joints, pose.confidence, reading.spread, window, width, height, self.sure
@@ -254,10 +265,10 @@ class Predictor:
         return self.reader(crops)
 
 
-def _checked_people(people: People | None) -> int | None:
+def _checked_people(people: People) -> int | None:
     """The largest number of people, None for everyone."""
-    if people is None or people == "all":
-        return None
+    if people in ("all", "one"):
+        return 1 if people == "one" else None
     if isinstance(people, bool) or not isinstance(people, int) or people < 1:
-        raise PoseActError(f"people={people!r} was given; give 'all' or a number from 1.")
+        raise PoseActError(f"people={people!r} was given; give 'all', 'one' or a number from 1.")
     return people

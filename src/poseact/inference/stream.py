@@ -1,4 +1,4 @@
-"""Actions live: one pose per picture, one answer per picture."""
+"""Actions live: an answer for everyone in view, picture by picture."""
 
 from __future__ import annotations
 
@@ -13,27 +13,35 @@ import torch
 
 from poseact._utils.device import single_thread
 from poseact._utils.errors import PoseActError
-from poseact.actions.answers import name_answer, recent_frames, window_span
+from poseact.actions.answers import RecentFrames, name_answer, recent_frames, window_span
 from poseact.actions.clip_inputs import window_answers
-from poseact.actions.frame_pose import FramePose
-from poseact.inference.follow import PersonFollower
+from poseact.actions.frame_pose import FramePose, PersonReading
 from poseact.inference.loading import load_action_readers
+from poseact.inference.predictor import People
+from poseact.inference.smoothing import PoseSmoother
+from poseact.inference.tracking import MAX_GAP_S
 from poseact.media import Frame, require_picture
+from poseact.media.crop import Box
 from poseact.models.base import Network
+
+MOST_PEOPLE = 10
+"""Largest number of people that are followed where everyone is asked for."""
 
 _LATENCIES = 1000
 
 
 class StreamAnswer(NamedTuple):
-    """What a stream says after a picture.
+    """What a stream says of one person after a picture.
 
     Attributes:
-        pose: Of the person who is followed, in px of the picture; holds number and time of it.
+        pose: In px of the picture, smoothed if the stream smooths; holds number and time of the
+            picture, and in ``person`` the id, which is never given twice.
         label: The action of the window that ends with this picture, or ``unknown``.
         probability: Calibrated probability of the best action.
         probabilities: ``(A,)`` of all actions.
-        complete: Whether the stream is as long as a window; before, what there is is looped.
-        latency_ms: From the arrival of the picture to this answer.
+        complete: Whether the person has been there as long as a window; before, what there is is
+            looped.
+        latency_ms: From the arrival of the picture to the answers.
     """
 
     pose: FramePose
@@ -42,6 +50,11 @@ class StreamAnswer(NamedTuple):
     probabilities: np.ndarray
     complete: bool
     latency_ms: float
+
+    @property
+    def box(self) -> Box:
+        """Of the person, in px of the picture: tight if a detector has found the person."""
+        return self.pose.person_box or self.pose.box
 
 
 class Latency(NamedTuple):
@@ -61,16 +74,20 @@ class Latency(NamedTuple):
 
 
 class Stream:
-    """Tells the action of one person picture by picture.
+    """Tells the action of everyone in view picture by picture.
 
-    A picture costs one pass of the pose network and one of the small action network, whatever the
-    length of a window. The answers are those that the whole video gives for the windows that end
-    with each picture. Memory is bounded: kept are the features of the frames of one window.
+    A picture costs one pass of the pose network and one of the small action network for each
+    person, whatever the length of a window, and now and then one of the detector. The answers are
+    those that the whole video gives for the windows that end with each picture. Memory is bounded:
+    kept are the features of the frames of one window, until a person is gone for good.
 
     Args:
         weights: File that ``poseact train-actions`` wrote, or such a network.
         num_blocks: Pose blocks to run (default all), to trade accuracy for speed.
         device: Where to run, such as ``"cpu"`` or ``"cuda"``; by default CUDA where there is one.
+        people: ``all`` for everyone in view, at most 10; a number for that many, the largest; or
+            ``one`` to take it for granted that there is one person.
+        smooth: Smooth the poses over time; the actions are told from the poses as they are read.
 
     Attributes:
         predictor: Reads the poses.
@@ -78,7 +95,8 @@ class Stream:
         window_s: Seconds from the first frame of a window to its last.
 
     Raises:
-        PoseActError: The weights cannot be read or know no actions of sequences.
+        PoseActError: The weights cannot be read or know no actions of sequences, or ``people`` is
+            none of these.
     """
 
     def __init__(
@@ -86,31 +104,40 @@ class Stream:
         weights: str | Path | Network,
         num_blocks: int | None = None,
         device: str | torch.device | None = None,
+        people: People = "all",
+        smooth: bool = True,
     ) -> None:
-        self.predictor, self.network = load_action_readers(weights, num_blocks, device)
+        limit = MOST_PEOPLE if people == "all" else people
+        self.predictor, self.network = load_action_readers(weights, num_blocks, device, limit)
+        self._smooth = smooth
         self.labels = self.network.config.labels
         self.window_s = window_span(self.network)
         self.reset()
 
     def reset(self) -> None:
         """Forget everything seen, as for another video."""
-        self._follower = PersonFollower()
-        self._recent = recent_frames(self.network)
+        self._follow = self.predictor.follower()
+        self._recent: dict[int, RecentFrames] = {}
+        self._smoother = self._new_smoother()
         self._latencies: deque[float] = deque(maxlen=_LATENCIES)
         self._shape: tuple[int, ...] = ()
+        self._time = -math.inf
         self._count = 0
 
+    def _new_smoother(self) -> PoseSmoother | None:
+        return PoseSmoother() if self._smooth else None
+
     def __len__(self) -> int:
-        """Number of frames whose features are kept."""
-        return len(self._recent)
+        """Number of poses whose features are kept."""
+        return sum(map(len, self._recent.values()))
 
     def push(
         self, image: np.ndarray, time: float | None = None, arrived: float | None = None
-    ) -> StreamAnswer:
-        """The answer after one more picture.
+    ) -> list[StreamAnswer]:
+        """The answers after one more picture, one for everyone in view.
 
         Args:
-            image: ``(H, W, 3)`` uint8 RGB; one of another size than the last begins a new window.
+            image: ``(H, W, 3)`` uint8 RGB; one of another size than the last begins anew.
             time: When it was taken, in seconds on any clock; by default now.
             arrived: ``time.perf_counter()`` when it came, from which the latency counts; by default
                 now.
@@ -122,26 +149,41 @@ class Stream:
         arrived = now if arrived is None else arrived
         time = now if time is None else time
         require_picture(image)
-        if not math.isfinite(time) or (self._recent and time <= self._recent.last):
+        if not math.isfinite(time) or time <= self._time:
+            last = f" after one of {self._time} s" if self._count else ""
             raise PoseActError(
-                f"A picture of the time {time} s was given to a stream after one of "
-                f"{self._recent.last if self._recent else time} s; give finite times that rise."
+                f"A picture of the time {time} s was given to a stream{last}; give finite times "
+                "that rise."
             )
+        self._time = time
         if image.shape != self._shape:
             # Places in px of another picture say nothing of this one.
-            self._follower, self._recent = PersonFollower(), recent_frames(self.network)
-            self._shape = image.shape
-        reading = self.predictor.follow_frame(Frame(self._count, time, image), self._follower)
+            self._shape, self._recent, self._smoother = image.shape, {}, self._new_smoother()
+        people = self._follow(Frame(self._count, time, image))
         self._count += 1
-        self._recent.add(time, reading)
+        kept = {one: own for one, own in self._recent.items() if time - own.last <= MAX_GAP_S}
+        self._recent = kept
         with single_thread():
-            sequence = self._recent.sequence("the stream")
-            answer = window_answers(self.network, sequence, [time])["fused"][0].exp().numpy()
+            answers = [self._answer(reading, time) for reading in people]
         latency_ms = 1000 * (perf_counter() - arrived)
         self._latencies.append(latency_ms)
-        complete = time - self._recent.first >= self.window_s
+        if self._smoother is not None:
+            poses = self._smoother.smooth([answer.pose for answer in answers])
+            pairs = zip(answers, poses, strict=True)
+            answers = [answer._replace(pose=pose) for answer, pose in pairs]
+        return [answer._replace(latency_ms=latency_ms) for answer in answers]
+
+    def _answer(self, reading: PersonReading, time: float) -> StreamAnswer:
+        person = reading.pose.person
+        if person not in self._recent:
+            self._recent[person] = recent_frames(self.network)
+        recent = self._recent[person]
+        recent.add(time, reading)
+        sequence = recent.sequence("the stream")
+        answer = window_answers(self.network, sequence, [time])["fused"][0].exp().numpy()
+        complete = time - recent.first >= self.window_s
         return StreamAnswer(
-            reading.pose, *name_answer(self.network, answer), answer, complete, latency_ms
+            reading.pose, *name_answer(self.network, answer), answer, complete, math.nan
         )
 
     def latency(self) -> Latency:

@@ -62,6 +62,7 @@ class Track:
         confidence: ``(J,)``.
         time: When the person was last seen, in s.
         velocity: ``(2,)`` of the box's centre in px/s.
+        score: How surely it was a person when last detected.
         in_view: Whether the person was seen in the last frame.
     """
 
@@ -72,6 +73,7 @@ class Track:
     confidence: np.ndarray
     time: float
     velocity: np.ndarray
+    score: float
     in_view: bool = True
 
     @property
@@ -98,8 +100,6 @@ class PeopleTracker:
     """Gives the people in a video ids that stay.
 
     Args:
-        width: Of the video in px.
-        height: Of the video in px.
         sure: Score from which a person found may begin a track.
         sure_joint: Confidence from which a joint says where the body is.
         limit: Largest number of people at a time, None for everyone.
@@ -107,13 +107,11 @@ class PeopleTracker:
 
     def __init__(
         self,
-        width: int,
-        height: int,
         sure: float,
         sure_joint: float = SURE,
         limit: int | None = None,
     ) -> None:
-        self._width, self._height = width, height
+        self._size = 0, 0
         self._sure, self._sure_joint = sure, sure_joint
         self._limit = limit
         self._tracks: list[Track] = []
@@ -124,8 +122,9 @@ class PeopleTracker:
         """Tracks of the people seen in the last frame."""
         return [track for track in self._tracks if track.in_view]
 
-    def cut(self) -> None:
-        """Another scene begins: nobody goes on."""
+    def cut(self, width: int, height: int) -> None:
+        """A scene begins, with pictures of this size in px: nobody goes on."""
+        self._size = width, height
         self._tracks.clear()
 
     def found(self, sightings: Sequence[Sighting], time: float) -> list[PersonReading]:
@@ -151,6 +150,7 @@ class PeopleTracker:
         known = {id(one) for _, one in pairs}
         for track, one in pairs:
             track.move(np.array(one.person.box), one.reading, time)
+            track.score = one.person.score
         new = [one for one in sure if id(one) not in known]
         room = len(new) if self._limit is None else max(self._limit - len(self._tracks), 0)
         new.sort(key=lambda one: -one.person.area)
@@ -196,6 +196,7 @@ class PeopleTracker:
             pose.confidence,
             time,
             np.zeros(2),
+            one.person.score,
         )
         self._begun += 1
         self._tracks.append(track)
@@ -203,9 +204,8 @@ class PeopleTracker:
 
     def _keep_window(self, track: Track, reading: PersonReading, window: Window) -> None:
         pose = reading.pose
-        size = self._width, self._height
         track.follower.update(
-            pose.joints, pose.confidence, reading.spread, window, *size, self._sure_joint
+            pose.joints, pose.confidence, reading.spread, window, *self._size, self._sure_joint
         )
 
     def _assign(
@@ -265,4 +265,8 @@ def likeness(track: Track, one: Sighting, time: float, sure_joint: float) -> flo
 
 
 def _numbered(reading: PersonReading, track: Track) -> PersonReading:
-    return reading._replace(pose=replace(reading.pose, person=track.number))
+    x0, y0, x1, y1 = track.box.tolist()
+    pose = replace(
+        reading.pose, person=track.number, person_box=(x0, y0, x1, y1), score=track.score
+    )
+    return reading._replace(pose=pose)
