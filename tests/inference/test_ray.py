@@ -97,7 +97,7 @@ def test_a_killed_worker_loses_no_file_and_repeats_none(weights, tmp_path):
     source = write_collection(tmp_path / "videos")
     (source / "broken.mp4").write_bytes(b"no video")
     folder = JobFolder(tmp_path / "out")
-    options = {"weights": weights, "workers": 2}
+    options = {"weights": weights, "workers": 2, "people": "one"}
     told = []
     finished = Event()
     killer = Thread(target=kill_worker_of, args=(folder, "long.mp4", finished))
@@ -144,7 +144,7 @@ def test_a_killed_worker_loses_no_file_and_repeats_none(weights, tmp_path):
 def test_a_stopped_command_goes_on_and_ends_doing_nothing(weights, tmp_path, request):
     source, folder = write_collection(tmp_path / "videos"), JobFolder(tmp_path / "out")
     command = [sys.executable, "-m", "poseact", "predict", str(source), "--out", str(folder.root)]
-    command += ["--engine", "ray", "--workers", "1", "--weights", str(weights)]
+    command += ["--engine", "ray", "--workers", "1", "--weights", str(weights), "--people", "one"]
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
@@ -160,14 +160,16 @@ def test_a_stopped_command_goes_on_and_ends_doing_nothing(weights, tmp_path, req
     assert rows(folder)["long.mp4"]["status"] == "waiting"
 
     request.getfixturevalue("_cluster")
-    report = distributed.predict_distributed(source, folder.root, weights=weights, workers=2)
+    report = distributed.predict_distributed(
+        source, folder.root, weights=weights, workers=2, people="one"
+    )
     done = [record for record in first.values() if record.status == "done"]
     assert (report.done, report.before) == (6, len(done))
     assert all(folder.read(record.source) == record for record in done)
     assert folder.read("long.mp4").attempts == 1
 
     times = stamps(folder.root)
-    report = distributed.predict_distributed(source, folder.root, weights=weights)
+    report = distributed.predict_distributed(source, folder.root, weights=weights, people="one")
     assert (report.done, report.before, report.interrupted) == (6, 6, False)
     del times[folder.index]
     assert times.items() <= stamps(folder.root).items()
@@ -176,7 +178,7 @@ def test_a_stopped_command_goes_on_and_ends_doing_nothing(weights, tmp_path, req
 def make_worker(tmp_path, weights, run="this run"):
     folder = JobFolder(tmp_path / "out")
     root = tmp_path / "videos"
-    job = worker.WorkerJob(run, root, folder, str(weights), None, None, "cpu", 1)
+    job = worker.WorkerJob(run, root, folder, str(weights), None, "one", "cpu", 1)
     return worker.FileWorker(job), folder
 
 
@@ -186,7 +188,7 @@ def test_tables_are_those_of_predict(weights, tmp_path):
     write_video(root / "clip.mp4", 30)
     files, folder = make_worker(tmp_path, weights)
     assert files(worker.packed_item("clip.mp4", None)) == {"error": None}
-    report = predict(root, tmp_path / "local", weights=weights, draw=False)
+    report = predict(root, tmp_path / "local", weights=weights, draw=False, people="one")
     pairs = {folder.poses("clip.mp4"): report.parquet, folder.actions("clip.mp4"): report.actions}
     for pair in pairs.items():
         ours, theirs = map(pq.read_table, pair)
