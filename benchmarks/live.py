@@ -91,7 +91,7 @@ def spent(call: Callable[[], object]) -> tuple[float, float]:
 
 def parts(network: MultitaskNetwork, runs: int) -> dict[str, dict[str, float]]:
     """Median milliseconds of the parts of a push, and of a window computed as a whole."""
-    stream = poseact.Stream(network, device="cpu")
+    stream = poseact.Stream(network, device="cpu", people="one")
     image = np.random.default_rng(0).integers(0, 255, (*SIZE[::-1], 3), np.uint8)
     side, frames = network.config.image_size, network.config.frames
     crops = np.zeros((frames, side, side, 3), np.uint8)
@@ -128,7 +128,7 @@ def parts(network: MultitaskNetwork, runs: int) -> dict[str, dict[str, float]]:
 
 
 def end_to_end(network: MultitaskNetwork, count: int) -> dict[str, dict[str, float]]:
-    stream = poseact.Stream(network, device="cpu")
+    stream = poseact.Stream(network, device="cpu", people="one")
     rows = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "live.mp4"
@@ -148,7 +148,7 @@ def end_to_end(network: MultitaskNetwork, count: int) -> dict[str, dict[str, flo
 
 def memory(network: MultitaskNetwork, count: int) -> dict[str, object]:
     """Resident memory in MB during a long run (Linux)."""
-    stream = poseact.Stream(network, device="cpu")
+    stream = poseact.Stream(network, device="cpu", people="one")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "loop.mp4"
         write_video(path, LOOP_FRAMES)
