@@ -127,6 +127,13 @@ def _held(path: Path, flags: int) -> Iterator[bool]:
         os.close(file)
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Hold a lock file within the block; gives False where another process holds it."""
+    with _held(path, os.O_RDWR | os.O_CREAT) as free:
+        yield free
+
+
 def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
     """Write a whole file or leave the old one as it was.
 

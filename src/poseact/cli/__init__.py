@@ -16,6 +16,7 @@ from poseact.cli import (
     live_command,
     predict_commands,
     reproduce_command,
+    studio_command,
     train_commands,
     weights_commands,
 )
@@ -31,14 +32,18 @@ __all__ = [
     "main",
     "predict_commands",
     "reproduce_command",
+    "studio_command",
     "train_commands",
     "weights_commands",
 ]
 
-_EXTRA = frozenset(
-    {"cdflib", "lightning", "matplotlib", "pycocotools", "pydantic", "scipy", "yaml"}
-)
-"""Modules that come with the extra ``train``."""
+_EXTRAS = {
+    **dict.fromkeys(("segno", "starlette", "uvicorn", "websockets"), "studio"),
+    **dict.fromkeys(
+        ("cdflib", "lightning", "matplotlib", "pycocotools", "pydantic", "scipy", "yaml"), "train"
+    ),
+}
+"""The extra that each optional module comes with."""
 
 
 def main() -> None:
@@ -54,11 +59,11 @@ def main() -> None:
         sys.exit(2)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if missing not in _EXTRA:
+        if missing not in _EXTRAS:
             raise
         make_console(stderr=True).print(
             f"error: This command needs {missing}, which is not installed; "
-            "install poseact with its extra: pip install 'poseact[train]'.",
+            f"install poseact with its extra: pip install 'poseact[{_EXTRAS[missing]}]'.",
             style="red",
         )
         sys.exit(2)

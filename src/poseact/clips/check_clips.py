@@ -14,7 +14,7 @@ from poseact._utils.interrupt import StopRequest
 from poseact.actions.action_names import BACKGROUND
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.clips.copies import ClipLook, Copy, find_copies
-from poseact.clips.extract import DEFAULT_CACHE, Finding, OnExtractStep, extract
+from poseact.clips.extract import DEFAULT_CACHE, Extraction, Finding, OnExtractStep, extract
 from poseact.clips.folder import CLIPS_TABLE, Clip, find_clips
 from poseact.data.split import Labelled
 from poseact.inference.predictor import DEFAULT_WEIGHTS
@@ -146,6 +146,17 @@ def check_clips(
         on_step=on_step,
         stop=stop,
     )
+    return judge_clips(folder, clips, read)
+
+
+def judge_clips(folder: Path, clips: Sequence[Clip], read: Extraction) -> CheckReport:
+    """What :func:`check_clips` says of clips that were read.
+
+    Args:
+        folder: Where they lie.
+        clips: All of them.
+        read: What was read of them, with looks.
+    """
     looks = read.looks
     report = CheckReport(
         folder,

@@ -49,10 +49,14 @@ class Copy:
 
 
 class Thumbnails:
-    """Small grey pictures of at most the first minute of a clip, a few per second."""
+    """Small grey pictures of at most the first minute of a clip, a few per second.
 
-    def __init__(self) -> None:
-        self._pictures: list[np.ndarray] = []
+    Args:
+        pictures: ``(N, S, S)`` uint8, those of a clip that was looked at before.
+    """
+
+    def __init__(self, pictures: Iterable[np.ndarray] = ()) -> None:
+        self._pictures = list(pictures)
         self._next = -np.inf
 
     def add(self, frame: Frame) -> None:

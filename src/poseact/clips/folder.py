@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from poseact._utils.csv_rows import number_of, rows_of
 from poseact._utils.errors import PoseActError
-from poseact._utils.files import walk_files
+from poseact._utils.files import atomic_write, walk_files
 from poseact.actions.action_names import clean_labels
 from poseact.inference.inputs import DRAWN
 from poseact.media import VIDEO_SUFFIXES
@@ -19,7 +20,11 @@ CLIPS_TABLE = "clips.csv"
 """Name of the table that lists the clips of a folder."""
 
 _REQUIRED = ("file", "start", "end", "label")
+_COLUMNS = (*_REQUIRED, "recording", "part")
 _PARTS = ("train", "test")
+
+Row = dict[str, str]
+"""A line of the table: its cells by column."""
 
 
 @dataclass(frozen=True)
@@ -77,19 +82,27 @@ def find_clips(folder: str | Path) -> list[Clip]:
     return clips
 
 
-def _from_folders(folder: Path) -> list[Clip]:
+def find_videos(folder: Path) -> list[Path]:
+    """The videos in a folder and below it, relative to it, listed in its table or not.
+
+    Copies drawn by ``poseact predict`` beside the originals are left out, for they would leak
+    between the parts.
+    """
     files = walk_files(folder)
     videos = [path.relative_to(folder) for path in files if _is_video(path)]
     if videos:
         tell_skipped(folder, [path for path in files if not _is_video(path)])
     originals = {video.with_suffix("") for video in videos}
-    # Copies drawn by 'poseact predict' beside the originals would leak between the parts.
-    videos = [
+    return [
         video
         for video in videos
         if not video.stem.endswith(DRAWN)
         or video.with_name(video.stem.removesuffix(DRAWN)) not in originals
     ]
+
+
+def _from_folders(folder: Path) -> list[Clip]:
+    videos = find_videos(folder)
     for video in videos:
         if len(video.parts) == 1:
             raise PoseActError(
@@ -108,7 +121,19 @@ def _is_video(path: Path) -> bool:
 
 
 def _from_table(table: Path) -> list[Clip]:
-    rows = _rows(table)
+    return clips_of_rows(table, read_rows(table))
+
+
+def clips_of_rows(table: Path, rows: Sequence[tuple[int, Row]]) -> list[Clip]:
+    """The clip of each row.
+
+    Args:
+        table: Where the rows stand; files are relative to its folder.
+        rows: With the numbers of their lines.
+
+    Raises:
+        PoseActError: A row makes no sense, or two labels are the same once cleaned.
+    """
     labels = clean_labels(row["label"] for _, row in rows)
     clips: dict[str, Clip] = {}
     for line, row in rows:
@@ -127,8 +152,12 @@ def _from_table(table: Path) -> list[Clip]:
     return list(clips.values())
 
 
-def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
-    """The non-empty rows of the table with their line numbers."""
+def read_rows(table: Path) -> list[tuple[int, Row]]:
+    """The non-empty rows of a table with the numbers of their lines.
+
+    Raises:
+        PoseActError: It cannot be read, or lacks a column.
+    """
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             columns, lines = rows_of(file)
@@ -144,7 +173,24 @@ def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
     return [(line, row) for line, row in rows if any(row.values())]
 
 
-def _clip(folder: Path, row: dict[str, str], label: str) -> Clip:
+def write_rows(table: Path, rows: Sequence[Row]) -> None:
+    """Write a table of clips; columns that are not known are kept.
+
+    Raises:
+        PoseActError: The file cannot be written.
+    """
+
+    def write(partial: Path) -> None:
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            columns = dict.fromkeys([*_COLUMNS, *(name for row in rows for name in row)])
+            writer = csv.DictWriter(file, list(columns), restval="")
+            writer.writeheader()
+            writer.writerows(rows)
+
+    atomic_write(table, write)
+
+
+def _clip(folder: Path, row: Row, label: str) -> Clip:
     path = folder / row["file"]
     try:
         there = path.is_file()

@@ -49,8 +49,10 @@ from poseact.models.base import Network
 from poseact.models.multitask import MultitaskNetwork
 from poseact.recipe import load_recipe
 from poseact.training.finetune import finetune
-from poseact.training.heads import train_heads
+from poseact.training.heads import Row, train_heads
 from poseact.weights.checkpoint import load, save
+
+OnRow = Callable[[str, Row], None]
 
 VALIDATION = 0.2
 """Share of the training recordings that the calibration is fitted on."""
@@ -77,6 +79,7 @@ def train_actions(
     workers: int = 1,
     device: str | None = None,
     on_stage: OnStage | None = None,
+    on_row: OnRow | None = None,
 ) -> ActionTraining:
     """Train an action recogniser on the user's own clips, and evaluate it.
 
@@ -94,6 +97,7 @@ def train_actions(
         workers: Number of processes that read videos.
         device: Where videos are read; by default CUDA where there is one.
         on_stage: Called with the progress of every stage.
+        on_row: Called with the name of a training of heads and what each of its epochs measured.
 
     Raises:
         PoseActError: The data cannot be read or are too few, they do not fit the plan, or the
@@ -113,7 +117,10 @@ def train_actions(
     report = ActionTraining(out, out / "actions.safetensors", out / "split.csv")
     with StopRequest() as stop:
         reading = {"cache": Path(cache or out / "cache"), "workers": workers, "device": device}
-        run = _Workflow(source, report, plan, stop, on_stage or no_progress, reading)
+        run = _Workflow(
+            *(source, report, plan, stop),
+            *(on_stage or no_progress, on_row or no_progress, reading),
+        )
         try:
             run.all(run.read())
         except _Stopped:
@@ -130,6 +137,7 @@ class _Workflow:
     plan: TrainPlan
     stop: StopRequest
     on_stage: OnStage
+    on_row: OnRow
     reading: dict[str, Any]
     pose_network: Network | None = None
 
@@ -282,12 +290,17 @@ class _Workflow:
                 f"The weights {self.plan.weights} give no features for the appearance stream; use "
                 "weights of a multitask network, or the pose stream alone."
             )
+
+        def report(done: int, total: int, row: Row) -> None:
+            self.on_stage(f"training, {name}", done, total)
+            self.on_row(name, row)
+
         trained = train_heads(
             sequences,
             streams=streams,
             pose_network=network,
             seed=self.plan.seed,
-            on_progress=lambda done, total, _: self.on_stage(f"training, {name}", done, total),
+            on_progress=report,
             stop=self.stop,
             out=self.report.out / "training" / name.replace(" ", "-"),
             recipe=self.plan.recipe,

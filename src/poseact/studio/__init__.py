@@ -1,0 +1,1 @@
+"""The studio: film, label, train and watch in the browser."""

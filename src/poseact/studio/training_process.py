@@ -1,0 +1,67 @@
+"""The process that trains for the studio: tells its progress as lines of JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import sleep
+
+from poseact._utils.errors import PoseActError
+from poseact._utils.files import locked, open_folder
+from poseact.clips.train_actions import train_actions
+from poseact.clips.train_plan import TrainPlan
+
+_LOCK_WAIT_S = 0.5
+
+
+def main() -> None:
+    """Train as the first argument, JSON, says: ``folder``, ``out``, ``cache`` and a ``plan``."""
+    wanted = json.loads(sys.argv[1])
+    out = Path(wanted["out"])
+    threading.Thread(target=_end_with_studio, daemon=True).start()
+    try:
+        open_folder(out)
+        with _alone(out):
+            report = train_actions(
+                wanted["folder"],
+                out,
+                TrainPlan(**wanted["plan"]),
+                cache=wanted["cache"],
+                on_stage=lambda name, done, total: _tell(stage=name, done=done, total=total),
+                on_row=lambda name, row: _tell(curve=name, loss=row["loss"]),
+            )
+        _tell(state="cancelled" if report.interrupted else "done", notes=report.notes)
+    except PoseActError as error:
+        _tell(state="failed", message=str(error))
+
+
+def _tell(**facts: object) -> None:
+    sys.stdout.write(json.dumps(facts, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def _end_with_studio() -> None:
+    """Stop as at Ctrl-C when the studio has ended, however it did: what is done is kept."""
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Wait for the training of a studio that was killed, which ends after its step."""
+    while True:
+        with locked(out / ".lock") as free:
+            if free:
+                yield
+                return
+        sleep(_LOCK_WAIT_S)
+
+
+if __name__ == "__main__":
+    main()
