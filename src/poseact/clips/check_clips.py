@@ -135,7 +135,6 @@ def check_clips(
     """
     folder = Path(folder)
     clips = find_clips(folder)
-    report = CheckReport(folder)
     read = extract(
         clips,
         weights,

@@ -335,8 +335,8 @@ def checked_label(text: str) -> str:
     label = clean_label(text)
     if label != BACKGROUND and (not label[0].isalnum() or len(label) > _LONGEST_NAME):
         raise PoseActError(
-            f"The name {text[:_LONGEST_NAME]!r} was given to an action; give one that begins with a "
-            f"letter or digit and has at most {_LONGEST_NAME} characters."
+            f"The name {text[:_LONGEST_NAME]!r} was given to an action; give one that begins with "
+            f"a letter or digit and has at most {_LONGEST_NAME} characters."
         )
     return label
 
