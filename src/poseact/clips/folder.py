@@ -20,7 +20,8 @@ CLIPS_TABLE = "clips.csv"
 """Name of the table that lists the clips of a folder."""
 
 _REQUIRED = ("file", "start", "end", "label")
-_COLUMNS = (*_REQUIRED, "recording", "part")
+COLUMNS = (*_REQUIRED, "recording", "part")
+"""Columns of the table."""
 _PARTS = ("train", "test")
 
 Row = dict[str, str]
@@ -182,7 +183,7 @@ def write_rows(table: Path, rows: Sequence[Row]) -> None:
 
     def write(partial: Path) -> None:
         with partial.open("w", encoding="utf-8", newline="") as file:
-            columns = dict.fromkeys([*_COLUMNS, *(name for row in rows for name in row)])
+            columns = dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)])
             writer = csv.DictWriter(file, list(columns), restval="")
             writer.writeheader()
             writer.writerows(rows)

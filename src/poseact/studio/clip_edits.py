@@ -18,6 +18,7 @@ from poseact._utils.errors import PoseActError
 from poseact.actions.action_names import BACKGROUND, clean_label
 from poseact.clips.folder import (
     CLIPS_TABLE,
+    COLUMNS,
     Clip,
     Row,
     clips_of_rows,
@@ -32,6 +33,7 @@ TRASH = ".trash"
 MOST_CLIPS = 5000
 """Clips that a folder may have."""
 
+_EMPTY = dict.fromkeys(COLUMNS, "")
 _MOST_UNDONE = 100
 _LONGEST_NAME = 60
 _LONGEST_FILE = 80
@@ -138,8 +140,11 @@ class ClipEdits:
                     f"The folder has {len(rows)} clips, and at most {MOST_CLIPS} are kept; "
                     "delete some."
                 )
+            if not self.table.is_file() and start == 0 and math.isinf(end):
+                # A file that was put into an action's folder is a clip already.
+                rows[:] = [row for row in rows if row["file"] != file]
             row = {"file": file, "label": self._spelling(rows, label), "part": part}
-            row |= _stretch(start, end)
+            row = _EMPTY | row | _stretch(start, end)
             rows.append(row)
             return self._pairs([row])[0][1]
 
@@ -279,9 +284,9 @@ class ClipEdits:
 
     def _rows(self) -> list[Row]:
         if self.table.is_file():
-            return [row for _, row in read_rows(self.table)]
+            return [_EMPTY | row for _, row in read_rows(self.table)]
         videos = [video for video in find_videos(self.folder) if len(video.parts) > 1]
-        return [{"file": video.as_posix(), "label": video.parts[0]} for video in videos]
+        return [_EMPTY | {"file": v.as_posix(), "label": v.parts[0]} for v in videos]
 
     def _is_there(self, row: Row) -> bool:
         try:
@@ -290,9 +295,6 @@ class ClipEdits:
             return False
 
     def _pairs(self, rows: Sequence[Row]) -> list[tuple[Row, Clip]]:
-        for row in rows:
-            row.setdefault("start", "")
-            row.setdefault("end", "")
         clips = clips_of_rows(self.table, list(enumerate(rows, 2)))
         return list(zip(rows, clips, strict=True))
 

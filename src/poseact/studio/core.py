@@ -59,6 +59,7 @@ class Studio:
         self.events.start()
         self.examiner.start()
         self.examiner.wake()
+        self.hub.warm_up()
         self.training.resume_if_killed()
 
     def end(self) -> None:

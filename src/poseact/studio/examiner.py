@@ -128,7 +128,7 @@ class Examiner(Thread):
     def _trim(self, name: str) -> None:
         try:
             clip = self._edits.find(name)
-            span = seen_span(Predictor(self._pose_network()), clip.path)
+            span = seen_span(Predictor(self._pose_network(), people="one"), clip.path)
             if span is not None:
                 self._edits.change(name, start=span[0], end=span[1])
         except PoseActError as error:

@@ -134,6 +134,7 @@ def _copy_pictures(source: Path, target: Path) -> None:
         stream = _pictures(read)
         copied = written.add_stream_from_template(stream)
         for packet in read.demux(stream):
-            if packet.dts is not None:
+            # The last one, which is empty, only ends the stream.
+            if packet.size:
                 packet.stream = copied
                 written.mux(packet)

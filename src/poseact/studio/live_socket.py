@@ -95,6 +95,10 @@ class LiveHub:
         self._senders += 1
         return True
 
+    def warm_up(self) -> None:
+        """Load the networks before the first picture comes."""
+        self._thread.submit(self._recognisers.open, "newest")
+
     async def run(self, function: Any, *arguments: Any) -> Any:
         """Call a function in the thread of the networks."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)

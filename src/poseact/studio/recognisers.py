@@ -9,8 +9,8 @@ import numpy as np
 
 from poseact._utils.errors import PoseActError
 from poseact.actions.frame_pose import FramePose
-from poseact.inference.follow import PersonFollower
 from poseact.inference.predictor import Predictor
+from poseact.inference.smoothing import PoseSmoother
 from poseact.inference.stream import Stream
 from poseact.media import Frame
 from poseact.skeleton import Skeleton
@@ -50,21 +50,23 @@ class Reader(Protocol):
 
 
 class PoseReader:
-    """The pose of one person, for as long as she is in view."""
+    """The poses of all people in view."""
 
     labels = ()
     name = "pose"
     window_s = 0.0
 
     def __init__(self, predictor: Predictor) -> None:
-        self._predictor, self.skeleton = predictor, predictor.skeleton
-        self._follower, self._count = PersonFollower(), 0
+        self.skeleton = predictor.skeleton
+        self._follow, self._smoother = predictor.follower(), PoseSmoother()
+        self._count = 0
 
     def push(self, image: np.ndarray, time: float) -> list[Seen]:
         """See :class:`Reader`."""
-        reading = self._predictor.follow_frame(Frame(self._count, time, image), self._follower)
+        readings = self._follow(Frame(self._count, time, image))
         self._count += 1
-        return [] if self._follower.window is None else [Seen(reading.pose)]
+        poses = self._smoother.smooth([reading.pose for reading in readings])
+        return [Seen(pose) for pose in poses]
 
 
 class ActionReader:
@@ -77,8 +79,10 @@ class ActionReader:
 
     def push(self, image: np.ndarray, time: float) -> list[Seen]:
         """See :class:`Reader`."""
-        answer = self._stream.push(image, time)
-        return [Seen(answer.pose, answer.label, answer.probability, answer.complete)]
+        return [
+            Seen(answer.pose, answer.label, answer.probability, answer.complete)
+            for answer in self._stream.push(image, time)
+        ]
 
 
 class Recognisers:
@@ -153,7 +157,7 @@ def as_json(seen: Seen) -> dict[str, Any]:
     return {
         "person": pose.person,
         "joints": joints,
-        "box": [round(float(side), 1) for side in pose.box],
+        "box": [round(float(side), 1) for side in pose.person_box or pose.box],
         "label": seen.label,
         "probability": round(seen.probability, 4),
         "complete": seen.complete,

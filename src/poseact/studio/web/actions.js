@@ -61,7 +61,7 @@ export function actionList(app, onChoose) {
 
   function update(state) {
     actions = state.actions;
-    if (!actions.some((action) => action.label === app.selected)) app.selected = actions[0]?.label || "";
+    if (!actions.some((action) => action.label === app.selected)) app.selected = actions.find((action) => !action.other)?.label || "";
     const focused = document.activeElement?.name === "action" ? document.activeElement.value : null;
     fill(list, actions.map(item));
     hint.hidden = actions.length > 1;

@@ -27,7 +27,7 @@ export function recordPage(main, app) {
   const mirror = h("input", { type: "checkbox", onchange: keepSettings });
   const list = actionList(app, showAction);
   const upload = uploadCard(app, { camera: !hasCameraRights() });
-  let sight = null, hello = null, recorder = null, lastFile = null, timer = 0, left = false;
+  let sight = null, hello = null, recorder = null, lastFile = null, timer = 0, isOpen = false, left = false;
 
   const settings = { length: "4", countdown: true, mirror: true, ...JSON.parse(localStorage.getItem("record") || "{}") };
   length.value = settings.length;
@@ -51,6 +51,7 @@ export function recordPage(main, app) {
     const isRunning = recorder !== null || timer !== 0;
     button.textContent = isRunning ? t("record_stop") : length.value === "hold" ? t("record_hold") : action ? t("record_of", { action: name }) : t("record");
     button.classList.toggle("running", isRunning);
+    button.disabled = !isOpen || !action || (app.state?.skeleton_only ?? true);
     if (app.state) upload.update(app.state);
   }
 
@@ -61,7 +62,8 @@ export function recordPage(main, app) {
       await openCamera(video).catch(() => { throw new Error(t("camera_refused")); });
       if (left) return stopCamera(video);
       empty.hidden = true;
-      button.disabled = app.state?.skeleton_only ?? false;
+      isOpen = true;
+      showAction();
       video.hidden = app.state?.skeleton_only ?? false;
       sight = new Sight(video, {
         recogniser: "pose",

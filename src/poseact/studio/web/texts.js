@@ -68,6 +68,7 @@ const TEXTS = {
   upload_drop: "Drop video files here, or",
   upload_choose: "choose files",
   upload_goes: "They become clips of {action}. Place, date and sound are left out.",
+  upload_first: "Add an action first.",
   upload_running: "{name}: {percent} %",
   upload_done: "{n} files added.",
   upload_done_one: "1 file added.",

@@ -37,8 +37,8 @@ export function uploadCard(app, { camera = false } = {}) {
     element: h("section", { class: "card" }, h("h2", {}, t("upload")), zone, goes, progress),
     update(state) {
       const action = state.actions.find((one) => one.label === app.selected);
-      goes.textContent = t("upload_goes", { action: action ? actionName(action.label) : "" });
-      zone.hidden = state.skeleton_only;
+      goes.textContent = action ? t("upload_goes", { action: actionName(action.label) }) : t("upload_first");
+      zone.hidden = state.skeleton_only || !action;
     },
   };
 }

@@ -1,0 +1,226 @@
+"""What the pages and other programs ask of the studio."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+import pytest
+
+from poseact.clips.folder import find_clips
+from poseact.studio import api
+from poseact.studio.core import Studio
+from poseact.studio.server import make_app
+from studio.conftest import HOST, ODD, page_of
+
+WEB = files("poseact.studio") / "web"
+
+
+def state(client):
+    return client.get("/api/state").json()
+
+
+def test_the_state_counts_the_clips_and_says_what_is_missing(client):
+    actions = {action["label"]: action for action in state(client)["actions"]}
+    assert (actions["squat"]["clips"], actions["squat"]["wanted"]) == (2, 3)
+    assert list(actions)[-1] == "_other"
+    assert len({action["colour"] for action in actions.values()}) == 3
+
+
+def test_actions_are_added_renamed_coloured_and_removed(client, studio):
+    assert client.post("/api/actions", json={"name": "Pull-Ups"}).json() == {"label": "pull_ups"}
+    assert client.post("/api/actions", json={"name": "pull ups"}).status_code == 409
+    client.patch("/api/actions", json={"label": "squat", "name": "knee bend", "colour": "#123456"})
+    assert (
+        client.patch("/api/actions", json={"label": "jump", "name": "knee bend"}).status_code == 409
+    )
+    assert client.delete("/api/actions?label=jump").status_code == 409
+    assert client.delete("/api/actions?label=pull_ups").status_code == 200
+    actions = {action["label"]: action for action in state(client)["actions"]}
+    assert set(actions) == {"knee_bend", "jump", "_other"}
+    assert actions["knee_bend"]["colour"] == "#123456"
+    assert {clip.label for clip in find_clips(studio.edits.folder)} == {"knee_bend", "jump"}
+
+
+def test_a_video_becomes_a_clip(client, studio, video):
+    answer = client.post("/api/videos?label=squat&name=me.mov", content=video)
+    assert answer.json() == {"clip": "squat/me.mp4"}
+    assert len(find_clips(studio.edits.folder)) == 5
+    again = client.post("/api/videos?label=squat&name=me.mov", content=video)
+    assert again.json() == {"clip": "squat/me 2.mp4"}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_uploads_are_never_trusted_by_name(client, studio, video, name):
+    answer = client.post("/api/videos", params={"label": "squat", "name": name}, content=video)
+    assert answer.status_code == 201
+    (new,) = (c for c in find_clips(studio.edits.folder) if c.name == answer.json()["clip"])
+    assert new.path.resolve().parent == studio.edits.folder / "squat"
+
+
+def test_what_is_no_video_leaves_nothing(client, studio):
+    answer = client.post("/api/videos?label=squat", content=b"<script>alert(1)</script>")
+    assert answer.status_code == 400
+    assert len(find_clips(studio.edits.folder)) == 4
+    assert list(studio.places.incoming.iterdir()) == []
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_uploads_are_limited_in_size(client, studio, video, monkeypatch, stated):
+    monkeypatch.setattr(api, "MOST_BYTES", len(video) - 1)
+    content = video if stated else iter([video[:100], video[100:]])
+    assert client.post("/api/videos?label=squat", content=content).status_code == 413
+    assert list(studio.places.incoming.iterdir()) == []
+
+
+def test_uploads_are_limited_in_number(client, video, monkeypatch):
+    monkeypatch.setattr("poseact.studio.clip_edits.MOST_CLIPS", 4)
+    answer = client.post("/api/videos?label=squat", content=video)
+    assert answer.status_code == 400
+    assert "at most 4" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../secret",
+        "/%2e%2e/secret",
+        "/..%2fsecret",
+        "/api/report/../../../secret",
+        "/api/report/%2e%2e/training.json",
+        "/api/report/worst/..%2f..%2fsecret",
+        "//etc/passwd",
+        "/%00",
+    ],
+)
+def test_no_address_leaves_the_folder(client, studio, path):
+    (studio.places.folder.parent / "secret").write_text("secret")
+    answer = client.get(path)
+    assert answer.status_code in (400, 404)
+    assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "file", ["../secret.mp4", "/etc/passwd", "squat/../../secret.mp4", "a\0b", "x" * 300, "🤸"]
+)
+def test_no_file_outside_the_folder_is_shown_or_cut(client, studio, file):
+    (studio.places.folder.parent / "secret.mp4").write_bytes(b"secret")
+    assert client.get("/api/video", params={"file": file}).status_code == 409
+    assert client.get("/api/thumbnail", params={"clip": file}).status_code == 409
+    assert client.post("/api/clips", json={"file": file, "label": "squat"}).status_code == 409
+    assert not studio.edits.table.exists()
+
+
+def test_players_get_ranges(client):
+    whole = client.get("/api/video?file=squat/a.mp4").content
+    part = client.get("/api/video?file=squat/a.mp4", headers={"Range": "bytes=10-19"})
+    assert (part.status_code, part.content) == (206, whole[10:20])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b"null",
+        b"[" * 100_000,
+        b'{"clip": 1}',
+        b'{"clip": "squat/a.mp4", "start": "x"}',
+        b'{"clip": "squat/a.mp4", "start": NaN}',
+        b'{"clip": "squat/a.mp4", "start": 1e999}',
+    ],
+)
+def test_requests_that_make_no_sense_change_nothing(client, studio, body):
+    answer = client.patch("/api/clips", content=body)
+    assert answer.status_code in (400, 413)
+    assert answer.json()["error"]
+    assert not studio.edits.table.exists()
+
+
+def test_labels_stay_texts(client):
+    label = client.post("/api/actions", json={"name": "a<img src=x onerror=alert(1)>"}).json()[
+        "label"
+    ]
+    answer = client.get("/api/state")
+    assert label in [action["label"] for action in answer.json()["actions"]]
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_pages_make_no_markup_of_texts_and_fetch_nothing_from_elsewhere():
+    for file in WEB.iterdir():
+        text = file.read_text(encoding="utf-8")
+        for word in (
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            " style=",
+            "onclick=",
+        ):
+            assert word not in text, f"{word} in {file.name}"
+        elsewhere = [
+            part
+            for part in text.split("://")[1:]
+            if not part.startswith(("${host}", "www.w3.org/", "127.0.0.1:8765"))
+        ]
+        assert not elsewhere, file.name
+
+
+def test_pages_are_short_modules():
+    for file in WEB.iterdir():
+        assert (
+            file.name == "openapi.json" or len(file.read_text(encoding="utf-8").splitlines()) <= 300
+        )
+
+
+def test_pictures_are_not_shown_or_stored_where_skeletons_alone_are_wanted(folder, video):
+    client = page_of(Studio(folder, skeleton_only=True))
+    assert client.get("/api/video?file=squat/a.mp4").status_code == 403
+    assert client.get("/api/report/worst/1.png").status_code == 404
+    assert client.post("/api/videos?label=squat", content=video).status_code == 400
+    assert len(find_clips(folder)) == 4
+    assert list((folder / ".studio" / "incoming").iterdir()) == []
+
+
+def test_a_file_that_was_being_received_when_the_studio_was_killed_is_removed(studio):
+    studio.incoming().write_bytes(b"half a video")
+    again = Studio(studio.places.folder)
+    assert list(again.places.incoming.iterdir()) == []
+
+
+def test_a_table_with_a_mistake_is_told_and_not_changed(client, studio):
+    studio.edits.table.write_text("file,start,end,label\nsquat/a.mp4,5,1,squat\n")
+    content = studio.edits.table.read_bytes()
+    assert "Line 2" in state(client)["problem"]
+    assert (
+        client.patch("/api/clips", json={"clip": "squat/a.mp4", "part": "test"}).status_code == 400
+    )
+    assert studio.edits.table.read_bytes() == content
+
+
+def test_the_documentation_names_every_path(studio, client):
+    documented = {
+        (path.replace("{file}", "{file:path}"), method.upper())
+        for path, methods in client.get("/openapi.json").json()["paths"].items()
+        for method in methods
+    }
+    app = make_app(studio, frozenset({HOST}))
+    served = {
+        (route.path, method)
+        for route in app.routes
+        if hasattr(route, "path") and route.path.startswith(("/api", "/stream"))
+        for method in (getattr(route, "methods", None) or {"GET"}) - {"HEAD"}
+    }
+    assert documented == served
+
+
+def test_every_text_of_a_page_is_in_the_file_of_texts():
+    texts = (WEB / "texts.js").read_text(encoding="utf-8")
+    known = set(re.findall(r"^  (\w+):", texts, re.MULTILINE))
+    used = set()
+    for file in WEB.iterdir():
+        if file.name.endswith(".js") and file.name != "texts.js":
+            used |= set(re.findall(r"\bt\(\"(\w+)\"", file.read_text(encoding="utf-8")))
+    assert used <= known, used - known
