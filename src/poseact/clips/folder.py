@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,10 +89,12 @@ def find_videos(folder: Path) -> list[Path]:
     Copies drawn by ``poseact predict`` beside the originals are left out, for they would leak
     between the parts.
     """
-    files = walk_files(folder)
-    videos = [path.relative_to(folder) for path in files if _is_video(path)]
-    if videos:
-        tell_skipped(folder, [path for path in files if not _is_video(path)])
+    found = (path.relative_to(folder) for path in walk_files(folder) if _is_video(path))
+    return _without_drawn(found)
+
+
+def _without_drawn(found: Iterable[Path]) -> list[Path]:
+    videos = list(found)
     originals = {video.with_suffix("") for video in videos}
     return [
         video
@@ -103,7 +105,10 @@ def find_videos(folder: Path) -> list[Path]:
 
 
 def _from_folders(folder: Path) -> list[Clip]:
-    videos = find_videos(folder)
+    files = walk_files(folder)
+    videos = _without_drawn(path.relative_to(folder) for path in files if _is_video(path))
+    if videos:
+        tell_skipped(folder, [path for path in files if not _is_video(path)])
     for video in videos:
         if len(video.parts) == 1:
             raise PoseActError(

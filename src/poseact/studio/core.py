@@ -24,6 +24,9 @@ from poseact.studio.places import Places
 from poseact.studio.recognisers import Recognisers
 from poseact.studio.training_job import TrainingJob
 
+# Of the notes on the whole folder; the pages say by themselves what is missing for a training.
+_SHOWN = frozenset({"no clips"})
+
 
 class Studio:
     """What the pages of one folder share.
@@ -120,7 +123,7 @@ class Studio:
             "clips": [self._clip(clip) for clip in clips],
             "missing": [{"file": row["file"], "label": row["label"]} for row in missing],
             "unlisted": [{"file": file, "label": _folder_of(file)} for file in unlisted],
-            "notes": [note.message for note in notes if note.clip is None and note.kind != "few"],
+            "notes": [note.message for note in notes if note.clip is None and note.kind in _SHOWN],
             "trash": len(self.edits.trash()),
             "can_undo": self.edits.can_undo,
             "waiting": self.examiner.waiting,
