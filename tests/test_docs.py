@@ -14,7 +14,7 @@ DOCS = ROOT / "docs"
 RECIPES = ROOT / "recipes"
 PACKAGE = ROOT / "src/poseact"
 
-WITHOUT_PAGE = {"__main__", "assets", "cli"}
+WITHOUT_PAGE = {"__main__", "assets", "cli", "studio"}
 """Modules that nobody imports."""
 
 
