@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from poseact.layers.conv import Conv2d, SeparableConv2d, SeparableResidual
 from poseact.layers.pooling import global_max_min_pool, max_min_pool, max_pool
 from poseact.layers.softargmax import (
+    around_peak,
+    expected_position,
     gather_at_joints,
     soft_argmax_1d,
     soft_argmax_2d,
@@ -16,7 +19,7 @@ from poseact.layers.softargmax import (
     window_confidence,
 )
 from poseact.models.action import AppearanceStream, Fusion, PoseStream, classify
-from poseact.models.pose import PoseHead, PredictionBlock
+from poseact.models.pose import BlockOutput, PeakHead, PoseHead, PredictionBlock
 
 rng = np.random.default_rng(7)
 
@@ -193,6 +196,63 @@ def test_volumetric_head():
     xy = np_soft_argmax(np_softmax(plane))
     close(output.joints[0], np.concatenate((xy, z[:, None]), 1), 1e-7)  # the grid is float32
     close(output.peak[0], plane.max((1, 2)) + column.max(0))
+
+
+@pytest.mark.parametrize("cells", [1, 3, 99])
+def test_place_around_the_peak(cells):
+    """Against an explicit window of the map, also where the peak lies at the border."""
+    logits = rng.normal(size=(3, 6, 9)) * 3
+    logits[0, 0, -1] = 12
+    maps = np_softmax(logits)
+    places, shares = [], []
+    for joint in maps:
+        row, column = np.unravel_index(joint.argmax(), joint.shape)
+        near = (
+            slice(max(row - cells, 0), row + cells + 1),
+            slice(max(column - cells, 0), column + cells + 1),
+        )
+        window = np.zeros_like(joint)
+        window[near] = joint[near]
+        shares.append(window.sum())
+        places.append(np_soft_argmax((window / window.sum())[None])[0])
+    axes, share = around_peak(tensor(maps)[None], cells)
+    close(expected_position(axes)[0], np.stack(places))
+    close(share[0], np.stack(shares))
+
+
+def test_peak_head():
+    """Known maps plus the upsampled mean of the volume; depth from the volume at the joint."""
+    joints, depth_maps, channels = 2, 4, 5
+    head = PeakHead(joints, depth_maps, channels).double()
+    to_maps = Conv2d(channels, joints * depth_maps, 1).double()
+    refined = rng.normal(size=(channels, 4, 6))
+    # Sharp enough that a joint's probability lies in one cell of the coarse volume.
+    known = np.full((joints, 8, 12), -30.0)
+    known[0, 4:6, 6:8], known[1, 0:2, 10:12] = 30, 30
+    output = head.read(
+        BlockOutput(tensor(refined)[None], tensor(refined)[None], to_maps), tensor(known)[None]
+    )
+    volume = np_conv(np.maximum(refined, 0), to_maps.weight.detach().numpy())
+    volume = volume.reshape(depth_maps, joints, 4, 6)
+    doubled = F.interpolate(tensor(volume.mean(0))[None], scale_factor=2, mode="bilinear")[0]
+    maps = np_softmax(known + doubled.numpy())
+    close(output.heatmaps[0], maps)
+    close(output.joints[0, :, :2], np_soft_argmax(maps), 1e-6)
+    for j, (row, column) in enumerate(((2, 3), (0, 5))):
+        share = np_softmax(volume[:, j, row, column][None, :, None]).ravel()
+        close(output.joints[0, j, 2], (share * np.linspace(0, 1, depth_maps)).sum(), 1e-6)
+
+
+def test_a_second_peak_does_not_move_the_joint():
+    logits = torch.full((1, 1, 9, 9), -9.0)
+    logits[0, 0, 2, 2], logits[0, 0, 2, 8] = 5.0, 4.9
+    maps = spatial_softmax(logits)
+    near, share = around_peak(maps, 2)
+    torch.testing.assert_close(
+        expected_position(near)[0, 0], torch.tensor((2 / 8, 2 / 8)), atol=1e-3, rtol=0
+    )
+    assert abs(soft_argmax_2d(maps)[0, 0, 0] - (0.525 * 2 + 0.475 * 8) / 8) < 0.01
+    assert abs(share.item() - 0.525) < 0.01
 
 
 # ------------------------------------------------------------------ one whole prediction block

@@ -281,8 +281,9 @@ def test_presets_can_be_trained(preset):
 def test_a_folded_copy_reads_earlier_poses_only_when_asked(monkeypatch):
     network = poseact.fold_batch_norm(small("cvpr18-2d"))
     read = []
-    inner = network.pose_model.read
-    monkeypatch.setattr(network.pose_model, "read", lambda *given: read.append(1) or inner(*given))
+    head = network.pose_model.head
+    inner = head.read
+    monkeypatch.setattr(head, "read", lambda *given: read.append(1) or inner(*given))
     with torch.inference_mode():
         poses = network(clip()).poses
         assert len(poses) == network.num_blocks > 1

@@ -167,7 +167,7 @@ def test_the_confidence_learns_whether_joints_are_right_without_moving_them():
         if parameter.grad is not None and parameter.grad.any()
     }
     assert learned
-    assert all(name.startswith("pose_model.confidence.") for name in learned)
+    assert all(name.startswith("pose_model.head.confidence.") for name in learned)
 
 
 def test_right_means_near_and_judged_only_where_a_torso_is_known():

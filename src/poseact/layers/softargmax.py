@@ -32,6 +32,27 @@ def expected_position(axes: tuple[Tensor, Tensor]) -> Tensor:
     return torch.stack([(marginal * _grid(marginal)).sum(-1) for marginal in axes], -1)
 
 
+def around_peak(probabilities: Tensor, cells: int) -> tuple[tuple[Tensor, Tensor], Tensor]:
+    """:func:`marginals` of what lies within ``cells`` cells of each map's peak, and its share.
+
+    The marginals sum to one. Their :func:`expected_position` is a soft-argmax that a second,
+    distant peak cannot move: a map that hesitates between two places gives one of them, not the
+    empty middle. The share ``(N, J)`` of the map's probability says how little it hesitates.
+    """
+    height, width = probabilities.shape[2:]
+    peaks = probabilities.flatten(2).argmax(-1, keepdim=True)  # (N, J, 1)
+
+    def near(places: Tensor, size: int) -> Tensor:
+        offset = torch.arange(size, device=places.device) - places
+        return (offset.abs() <= cells).to(probabilities.dtype)
+
+    across, down = near(peaks % width, width), near(peaks // width, height)
+    columns = (down.unsqueeze(2) @ probabilities).squeeze(2) * across  # (N, J, W)
+    rows = (probabilities @ across.unsqueeze(3)).squeeze(3) * down  # (N, J, H)
+    share = columns.sum(-1, keepdim=True)
+    return (columns / share, rows / share), share.squeeze(-1)
+
+
 def spread_2d(axes: tuple[Tensor, Tensor]) -> Tensor:
     """Standard deviation of the position along x and y, from the maps' marginals: ``(N, J, 2)``.
 

@@ -23,7 +23,7 @@ from poseact.models.action import (
 from poseact.models.base import Network
 from poseact.models.config import NetworkConfig, check_streams, checked_blocks, checked_frames
 from poseact.models.outputs import Action, Pose, PosesOnDemand, Prediction
-from poseact.models.pose import ConfidenceHead, PoseHead, PoseModel, PredictionBlock
+from poseact.models.pose import PeakHead, PoseHead, PoseModel, PredictionBlock
 from poseact.models.pyramid_stem import PyramidEntry
 from poseact.models.stem import LightStem, MultitaskStem
 
@@ -107,9 +107,11 @@ def build_stem(config: MultitaskConfig) -> MultitaskStem | LightStem | PyramidEn
 
 def build_pose_model(config: MultitaskConfig) -> PoseModel:
     """Prediction blocks and heads; on a pretrained stem they start by refining nothing."""
-    head = PoseHead(config.num_joints, config.depth_maps, config.context_maps)
     refining = config.stem == "pyramid"
-    confidence = ConfidenceHead(config.num_joints, config.channels) if refining else None
+    if refining:
+        head = PeakHead(config.num_joints, config.depth_maps, config.channels)
+    else:
+        head = PoseHead(config.num_joints, config.depth_maps, config.context_maps)
     blocks = [
         PredictionBlock(
             channels=config.channels,
@@ -123,7 +125,7 @@ def build_pose_model(config: MultitaskConfig) -> PoseModel:
     if refining:
         for block in blocks:
             nn.init.zeros_(block.to_maps.weight)
-    return PoseModel(head, confidence, blocks)
+    return PoseModel(head, blocks)
 
 
 def build_action_model(config: MultitaskConfig) -> ActionModel | None:
@@ -187,7 +189,7 @@ class MultitaskNetwork(Network):
         outputs = self.pose_model(stem.features, count)
 
         def read(block: int) -> Pose:
-            head = self.pose_model.read(outputs[block], stem.maps)
+            head = self.pose_model.head.read(outputs[block], stem.maps)
             parts = (head.joints, head.peak.sigmoid(), head.heatmaps)
             return Pose(*(unfold_time(part, clip_length) for part in parts))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -21,6 +23,7 @@ from poseact.layers.conv import (
 from poseact.layers.modules import ModuleList
 from poseact.layers.pooling import max_pool
 from poseact.layers.softargmax import (
+    around_peak,
     expected_position,
     gather_at_joints,
     marginals,
@@ -58,6 +61,26 @@ class Hourglass(nn.Module):
         return y
 
 
+@dataclass(eq=False)
+class BlockOutput:
+    """What one prediction block computes; features are ``(N, C, H, W)``.
+
+    Attributes:
+        visual: Output of the hourglass; block 1's is what the appearance stream reads.
+        refined: The separable convolution's output, from which the maps come.
+        to_maps: The block's convolution to its maps.
+    """
+
+    visual: Tensor
+    refined: Tensor
+    to_maps: Conv2d
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """``(N, maps, H, W)``, computed when they are first asked for."""
+        return self.to_maps(F.relu(self.refined))
+
+
 class HeadOutput(NamedTuple):
     """Pose read from the maps of one block.
 
@@ -65,13 +88,11 @@ class HeadOutput(NamedTuple):
         joints: ``(N, J, D)``.
         peak: ``(N, J)``, the confidence before the sigmoid.
         heatmaps: ``(N, J, H, W)``, each map a probability.
-        axes: Their :func:`~poseact.layers.softargmax.marginals`.
     """
 
     joints: Tensor
     peak: Tensor
     heatmaps: Tensor
-    axes: tuple[Tensor, Tensor]
 
 
 class PoseHead(nn.Module):
@@ -102,24 +123,21 @@ class PoseHead(nn.Module):
         """Number of maps that the head reads."""
         return (self.depth_maps + self.context_maps) * self.num_joints
 
-    def forward(self, logits: Tensor, known: Tensor | None = None) -> HeadOutput:
-        """``(N, channels, H, W)`` logits to joints, confidence and heat maps.
+    def read(self, output: BlockOutput, known: Tensor | None) -> HeadOutput:  # noqa: ARG002
+        """The pose that one block sees; ``known`` is for a :class:`PeakHead`."""
+        return self(output.logits)
 
-        Logits that a stem already knows, ``(N, J, 2 H, 2 W)``, are refined by the block's and give
-        the heat maps their finer grid.
-        """
+    def forward(self, logits: Tensor) -> HeadOutput:
+        """``(N, channels, H, W)`` logits to joints, confidence and heat maps."""
         # Half precision has too few digits for places.
-        logits, known = at_least_float(logits), known if known is None else at_least_float(known)
+        logits = at_least_float(logits)
         specialised = self.depth_maps * self.num_joints
         volume = logits[:, :specialised].permute(0, 2, 3, 1)  # as the convolution lays it out
         volume = volume.unflatten(-1, (self.depth_maps, self.num_joints))  # (N, H, W, D, J)
-        plane = volume.mean(3).permute(0, 3, 1, 2)
-        if known is not None:
-            plane = known + upsample_bilinear(plane, known.shape[2:])
-        plane = plane.contiguous()  # (N, J, H, W), every map in one piece
+        # (N, J, H, W), every map in one piece
+        plane = volume.mean(3).permute(0, 3, 1, 2).contiguous()
         heatmaps = spatial_softmax(plane)
-        axes = marginals(heatmaps)
-        joints = expected_position(axes)  # (N, J, 2)
+        joints = soft_argmax_2d(heatmaps)  # (N, J, 2)
         peak = plane.amax((2, 3))  # (N, J)
         if self.context_maps:
             context = self.aggregate(logits[:, specialised:])
@@ -129,7 +147,7 @@ class PoseHead(nn.Module):
             z = soft_argmax_1d(depth, self.depth_grid)
             joints = torch.cat((joints, z.unsqueeze(-1)), -1)
             peak = peak + depth.amax(1)
-        return HeadOutput(joints, peak, heatmaps, axes)
+        return HeadOutput(joints, peak, heatmaps)
 
     def aggregate(self, logits: Tensor) -> Tensor:
         """Context maps ``(N, J * M, H, W)`` to confidence-weighted positions ``(N, J, 2)``."""
@@ -149,10 +167,10 @@ def at_least_float(x: Tensor) -> Tensor:
 class ConfidenceHead(nn.Module):
     """Probability that each joint is correct, from the shape of its map and the features there.
 
-    A small network reads for all joints together how high and how narrow their maps are and which
-    features lie at them. A joint is correct if it lies within 0.2 of the torso's diagonal of the
-    truth. No gradient flows back into the pose. ``calibration`` holds the scale and the shift of
-    the logits, fitted on people outside the training data.
+    A small network reads for all joints together how high and how narrow their maps are, how much
+    of each lies around its peak and which features lie there. A joint is correct if it lies within
+    0.2 of the torso's diagonal of the truth. No gradient flows back into the pose. ``calibration``
+    holds the scale and the shift of the logits, fitted on people outside the training data.
     """
 
     SEEN_CHANNELS = 8
@@ -166,38 +184,61 @@ class ConfidenceHead(nn.Module):
         self.calibration: Tensor
         self.register_buffer("calibration", torch.tensor((1.0, 0.0)))
 
-    def forward(self, head: HeadOutput, visual: Tensor) -> Tensor:
-        """``(N, J)`` logits from one block's pose and ``(N, C, H, W)`` features."""
-        heatmaps, (across, down) = head.heatmaps.detach(), head.axes
+    def forward(self, peak: Tensor, share: Tensor, heatmaps: Tensor, visual: Tensor) -> Tensor:
+        """``(N, J)`` logits from peaks, their shares, heat maps and ``(N, C, H, W)`` features."""
+        heatmaps = heatmaps.detach()
         # Gathering is linear and a map sums to one, so that few channels need to be gathered.
         seen = self.seen(visual.detach().movedim(1, -1)).movedim(-1, 1)
         at_joints = gather_at_joints(heatmaps, seen)  # (N, J, 8)
-        spread = spread_2d((across.detach(), down.detach())).sum(-1)
-        looks = torch.stack(
-            (
-                head.peak.detach() / 10,
-                heatmaps.amax((2, 3)).clamp_min(1e-6).log() / 3,
-                spread.clamp_min(1e-6).log(),
-            ),
-            -1,
-        )
+        spread = spread_2d(marginals(heatmaps)).sum(-1).clamp_min(1e-6).log()
+        looks = torch.stack((peak.detach() / 10, share.detach().logit(1e-4) / 3, spread), -1)
         read = torch.cat((looks, at_joints), -1).flatten(1)
         scale, shift = self.calibration
         return self.out(F.relu(self.hidden(read))) * scale + shift
 
 
-class BlockOutput(NamedTuple):
-    """What one prediction block computes; features are ``(N, C, H, W)``.
+class PeakHead(PoseHead):
+    """Reads joints at the peaks of maps that a pretrained stem knows and a block refines.
 
-    Attributes:
-        visual: Output of the hourglass; block 1's is what the appearance stream reads.
-        refined: The separable convolution's output, from which the maps come.
-        logits: ``(N, maps, H, W)`` for a :class:`PoseHead`.
+    The maps of a network that was trained with heat maps often have a second peak, on the other
+    leg or on another person. The mean over the whole map then lies between the two, so the
+    soft-argmax is taken within ``CELLS`` cells of the highest peak. The depth is read from the
+    volume at the joint, not from its mean over the image plane.
+
+    The volume itself is never computed: its mean over depth and its values at joints are linear in
+    the features, so those are averaged first.
     """
 
-    visual: Tensor
-    refined: Tensor
-    logits: Tensor
+    CELLS = 4
+
+    def __init__(self, num_joints: int, depth_maps: int, channels: int) -> None:
+        super().__init__(num_joints, depth_maps, context_maps=0)
+        self.confidence = ConfidenceHead(num_joints, channels)
+
+    def read(self, output: BlockOutput, known: Tensor | None) -> HeadOutput:
+        """The pose of one block.
+
+        Args:
+            output: What the block computes.
+            known: ``(N, J, 2 H, 2 W)`` logits of the stem, whose finer grid the heat maps have.
+        """
+        assert known is not None
+        features = F.relu(output.refined)
+        shape = (self.depth_maps, self.num_joints)
+        weight = output.to_maps.weight.flatten(1).unflatten(0, shape)
+        refinement = F.conv2d(features, weight.mean(0)[..., None, None])
+        # Half precision has too few digits for places.
+        plane = upsample_bilinear(at_least_float(refinement), known.shape[2:])
+        plane = (plane + at_least_float(known)).contiguous()  # (N, J, H, W), each map in one piece
+        heatmaps = spatial_softmax(plane)
+        near, share = around_peak(heatmaps, self.CELLS)
+        joints, peak = expected_position(near), plane.amax((2, 3))
+        if self.depth_maps > 1:
+            seen = gather_at_joints(heatmaps.detach(), at_least_float(features))  # (N, J, C)
+            depth = torch.einsum("djc,njc->ndj", at_least_float(weight), seen)
+            z = soft_argmax_1d(depth, self.depth_grid)
+            joints, peak = torch.cat((joints, z.unsqueeze(-1)), -1), peak + depth.amax(1)
+        return HeadOutput(joints, self.confidence(peak, share, heatmaps, output.refined), heatmaps)
 
 
 class PredictionBlock(nn.Module):
@@ -218,7 +259,7 @@ class PredictionBlock(nn.Module):
     def forward(self, features: Tensor) -> BlockOutput:
         visual = self.hourglass(features)
         refined = self.refine(visual)
-        return BlockOutput(visual, refined, self.to_maps(F.relu(refined)))
+        return BlockOutput(visual, refined, self.to_maps)
 
     def reinject(self, output: BlockOutput) -> Tensor:
         """Input of the next block: features, refined features and re-encoded maps, added."""
@@ -232,21 +273,16 @@ class PoseModel(nn.Module):
     """K prediction blocks and what reads their maps.
 
     ``forward`` takes the features of the stem and runs the first ``num_blocks`` blocks;
-    what comes after is not computed. ``read`` gives the pose that one of them sees.
+    what comes after is not computed. ``head.read`` gives the pose that one of them sees.
 
     Args:
         head: Reads the pose from the maps of every block.
-        confidence: Predicts whether joints are correct; without it the peak of a map is its joint's
-            confidence.
         blocks: The prediction blocks.
     """
 
-    def __init__(
-        self, head: PoseHead, confidence: ConfidenceHead | None, blocks: Iterable[PredictionBlock]
-    ) -> None:
+    def __init__(self, head: PoseHead, blocks: Iterable[PredictionBlock]) -> None:
         super().__init__()
         self.head = head
-        self.confidence = confidence
         self.blocks: ModuleList[PredictionBlock] = ModuleList(blocks)
 
     def forward(self, features: Tensor, num_blocks: int) -> list[BlockOutput]:
@@ -256,9 +292,7 @@ class PoseModel(nn.Module):
             outputs.append(block(previous.reinject(outputs[-1])))
         return outputs
 
-    def read(self, output: BlockOutput, known: Tensor | None) -> HeadOutput:
-        """The pose that one block sees, given the joint maps of a pretrained stem, if any."""
-        head = self.head(output.logits, known)
-        if self.confidence is None:
-            return head
-        return head._replace(peak=self.confidence(head, output.refined))
+    @property
+    def confidence(self) -> ConfidenceHead | None:
+        """Predicts whether joints are correct; None where the peak of a map does."""
+        return self.head.confidence if isinstance(self.head, PeakHead) else None
