@@ -6,9 +6,10 @@ import pytest
 from poseact import Predictor
 from poseact._utils.errors import PoseActError
 from poseact.data.pose_table import PoseTable
-from poseact.inference.detect import PersonDetector, merged, overlaps
+from poseact.inference.detect import PersonDetector, merged
 from poseact.inference.predict import predict
 from poseact.media import VideoWriter, write_image
+from poseact.metrics import overlaps
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def boxes_of(people):
 
 
 def test_one_person_is_found_once_and_inside_the_picture(detector, person):
-    (found,) = detector.find(person)
+    (found,) = detector.find(person, 0.5)
     x0, y0, x1, y1 = found.box
     height, width = person.shape[:2]
     assert 0 <= x0 < x1 <= width
@@ -31,20 +32,21 @@ def test_one_person_is_found_once_and_inside_the_picture(detector, person):
 
 def test_people_side_by_side_are_two(detector, person):
     width = person.shape[1]
-    people = boxes_of(detector.find(np.concatenate((person, person), 1)))
+    people = boxes_of(detector.find(np.concatenate((person, person), 1), 0.5))
     assert len(people) == 2
     assert sorted((people[:, 0] + people[:, 2]) / 2 > width) == [False, True]
 
 
 def test_the_mirrored_picture_has_the_mirrored_box(detector, person):
-    (there,), (mirrored,) = detector.find(person), detector.find(person[:, ::-1].copy())
+    pictures = person, person[:, ::-1].copy()
+    (there,), (mirrored,) = (detector.find(picture, 0.5) for picture in pictures)
     x0, y0, x1, y1 = mirrored.box
     back = np.array([[person.shape[1] - x1, y0, person.shape[1] - x0, y1]])
     assert overlaps(boxes_of([there]), back)[0, 0] > 0.8
 
 
 def test_a_person_who_leaves_the_picture_is_found_in_it(detector, person):
-    (found,) = detector.find(person)
+    (found,) = detector.find(person, 0.5)
     middle = round((found.box[1] + found.box[3]) / 2)
     cut = boxes_of(detector.find(person[:middle]))
     assert len(cut) <= 2

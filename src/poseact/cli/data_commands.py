@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
+from poseact._utils.errors import PoseActError
 from poseact.cli.app import INTERRUPTED, Rate, app, make_console, make_progress
 from poseact.cli.explained import explained_by, given
 
@@ -42,10 +43,19 @@ def inspect_command(
     console.print(f"All faults: {report.faults_csv}")
 
 
-@app.command("make-synthetic", cls=explained_by("poseact.synthetic.make.make_synthetic"))
+@app.command(
+    "make-synthetic",
+    cls=explained_by(
+        "poseact.synthetic.make.make_synthetic", "poseact.synthetic.crossing.make_scenes"
+    ),
+)
 def make_synthetic_command(
     out: Path,
-    count: Annotated[int, typer.Option()],
+    count: int | None = None,
+    scenes: Annotated[
+        int | None,
+        typer.Option(help="Instead, make so many videos of people who cross, with their ids."),
+    ] = None,
     seed: int | None = None,
     part: Literal["train", "validation"] | None = None,
     size: int | None = None,
@@ -55,8 +65,21 @@ def make_synthetic_command(
     workers: int | None = None,
 ) -> None:
     """Render people in all poses with exact joints, depths and cameras."""
+    from poseact.synthetic.crossing import make_scenes
     from poseact.synthetic.make import make_synthetic
 
+    if (count is None) == (scenes is None):
+        raise PoseActError("Either --count or --scenes says what is made; give one of them.")
+    if count is None:
+        with make_progress(Rate()) as progress:
+            task = progress.add_task("frames", total=None, unit="fps")
+            videos = make_scenes(
+                *(out, scenes or 0),
+                **given(seed=seed),
+                on_frame=lambda done, of: progress.update(task, completed=done, total=of),
+            )
+        make_console().print(f"{len(videos)} videos and who is where in them: {out}")
+        return
     options = given(
         seed=seed,
         part=part,

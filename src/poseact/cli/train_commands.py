@@ -14,6 +14,7 @@ from rich.table import Table
 
 from poseact.cli.app import INTERRUPTED, app, make_console, make_progress
 from poseact.cli.explained import explained_by, given
+from poseact.cli.predict_commands import people_of
 
 if TYPE_CHECKING:
     from poseact.training.run_record import Progress
@@ -175,6 +176,7 @@ def eval_people_command(
     images: str = "images",
     weights: str | None = None,
     looks: Annotated[list[int] | None, typer.Option("--look")] = None,
+    close_looks: Annotated[list[float] | None, typer.Option("--close-look")] = None,
     device: str | None = None,
 ) -> None:
     """Score how people are found in whole photos, and their poses in the boxes found."""
@@ -186,6 +188,7 @@ def eval_people_command(
             folder,
             labels,
             **given(images=images, weights=weights, looks=looks, device=device),
+            **given(close_looks=close_looks),
             on_photo=lambda done, total: progress.update(task, completed=done, total=total),
         )
     rows = [("score", *PeopleScores._fields)]
@@ -195,6 +198,28 @@ def eval_people_command(
     console = make_console()
     console.print(named_table("people", list(zip(*rows, strict=True))))
     console.print(f"Finding people took {1000 * report.detector_s:.0f} ms of a core per photo.")
+
+
+@app.command("eval-tracking", cls=explained_by("poseact.evaluation.eval_tracking.eval_tracking"))
+def eval_tracking_command(
+    folder: Path, weights: str | None = None, people: str = "all", device: str | None = None
+) -> None:
+    """Score whether people in videos keep their ids."""
+    from poseact.evaluation.eval_tracking import eval_tracking
+    from poseact.metrics import TrackScore
+
+    with make_progress() as progress:
+        task = progress.add_task("videos", total=None)
+        scores = eval_tracking(
+            folder,
+            people=people_of(people),
+            **given(weights=weights, device=device),
+            on_video=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    scores["all"] = TrackScore(*map(sum, zip(*scores.values(), strict=True)))
+    rows = [(name, *map(str, score), f"{score.idf1:.3f}") for name, score in scores.items()]
+    titles = ("video", *TrackScore._fields, "idf1")
+    make_console().print(named_table("ids", [titles, *rows]))
 
 
 class TrainingBar:

@@ -16,9 +16,10 @@ from poseact._utils.boundary import inside, one_sentence
 from poseact._utils.errors import PoseActError
 from poseact.data.formats.label_files import read_json
 from poseact.evaluation.oks import coco_evaluation, oks_sigmas
-from poseact.inference.detect import LOOKS_PX, THRESHOLD, Person, PersonDetector, overlaps
+from poseact.inference.detect import CLOSE_LOOKS, LOOKS_PX, THRESHOLD, Person, PersonDetector
 from poseact.inference.predictor import DEFAULT_WEIGHTS, Predictor
 from poseact.media import read_image
+from poseact.metrics import overlaps
 from poseact.skeleton import COCO17
 
 _WHAT = "a COCO file with images and annotations of people"
@@ -110,6 +111,7 @@ def eval_people(
     images: str = "images",
     weights: str | Path = DEFAULT_WEIGHTS,
     looks: Sequence[int] = LOOKS_PX,
+    close_looks: Sequence[float] = CLOSE_LOOKS,
     device: str | None = None,
     on_photo: Callable[[int, int], None] | None = None,
 ) -> PeopleReport:
@@ -124,6 +126,7 @@ def eval_people(
         images: Folder of the images, in the folder.
         weights: Read the poses.
         looks: Longest side of the photo in px in each look of the detector.
+        close_looks: Sizes of the windows in which doubtful people are looked at again.
         device: Where to run; by default CUDA where there is one.
         on_photo: Called with the photos done and their total.
 
@@ -139,7 +142,7 @@ def eval_people(
         picture = read_image(photo.path)
         photo.height = len(picture)
         began = process_time()
-        photo.found = detector.find(picture, _LEAST_SCORE, looks)
+        photo.found = detector.find(picture, _LEAST_SCORE, looks, close_looks)
         taken += process_time() - began
         poses = predictor.image(picture, [person.box for person in photo.found])
         joints = [skeleton.convert(pose.joints[:, :2], pose.visible, COCO17)[0] for pose in poses]

@@ -22,6 +22,7 @@ from poseact.media.crop import (
     transform_points,
     warp_image,
 )
+from poseact.metrics import overlaps
 from poseact.models.person_network import CELL_PX, PersonMaps, PersonNetwork
 from poseact.weights.movenet import read_stem
 
@@ -31,7 +32,13 @@ LOOKS_PX = (256, 320, 480, 640)
 VIDEO_LOOKS_PX = (256, 480)
 """The same for frames of a video, where time counts."""
 
-THRESHOLD = 0.35
+CLOSE_LOOKS = (1.3, 1.6, 2.2)
+"""Sizes of the windows, relative to the person, in which doubtful people are looked at again."""
+
+VIDEO_CLOSE_LOOKS = (1.6,)
+"""The same for frames of a video."""
+
+THRESHOLD = 0.284
 """Score from which a person counts as found."""
 
 MAX_PEOPLE = 20
@@ -48,10 +55,9 @@ _SAME_PERSON = 0.7
 # The surest joints, which a picture of a part of a person has too.
 _SURE_JOINTS = 8
 _JOINT_SEARCH_CELLS = 7
-# People of these scores are looked at once more, each in a window of their own.
-_DOUBTFUL = (0.08, 0.6)
+# People of these scores are looked at from near, each in windows of their own.
+_DOUBTFUL = (0.06, 0.75)
 _CLOSE_LOOK_PX = 192
-_CLOSE_LOOK_MARGIN = 1.6
 _SAME_FROM_NEAR = 0.5
 
 
@@ -79,7 +85,7 @@ class PersonDetector:
     Every look scales the picture to a size of its own, takes the local maxima of the centre map as
     candidates, and lets the person's joints vouch for them. Candidates of several looks that are
     one person become one box; a look's weight depends on how large the person is in it, and where a
-    look sees nothing, the score sinks. Doubtful people are looked at once more from near.
+    look sees nothing, the score sinks. Doubtful people are looked at again from near.
 
     Args:
         device: Where to run; by default CUDA where there is one.
@@ -104,6 +110,7 @@ class PersonDetector:
         image: np.ndarray,
         threshold: float = THRESHOLD,
         looks: Sequence[int] = LOOKS_PX,
+        close_looks: Sequence[float] = CLOSE_LOOKS,
     ) -> list[Person]:
         """The people in a picture, the surest first, at most ``MAX_PEOPLE``.
 
@@ -111,6 +118,7 @@ class PersonDetector:
             image: ``(H, W, 3)`` uint8 RGB.
             threshold: Least score.
             looks: Longest side of the picture in px in each look.
+            close_looks: Sizes of the windows in which doubtful people are looked at again.
 
         Raises:
             PoseActError: The array is no picture.
@@ -118,7 +126,7 @@ class PersonDetector:
         require_picture(image)
         sides = [side / max(image.shape[:2]) for side in looks]
         found = merged([self._look(image, scale) for scale in sides], sides)
-        self._look_closer(image, found)
+        self._look_closer(image, found, close_looks)
         found = found[np.argsort(-found[:, 4], kind="stable")]
         return [Person(tuple(row[:4]), row[4]) for row in found.tolist() if row[4] >= threshold]
 
@@ -137,35 +145,48 @@ class PersonDetector:
         return rows[(rows[:, 0] < rows[:, 2]) & (rows[:, 1] < rows[:, 3])]
 
     @torch.inference_mode()
-    def _look_closer(self, image: np.ndarray, found: np.ndarray) -> None:
-        """Multiply the scores of doubtful people by those in windows of their own; the root of it.
+    def _look_closer(self, image: np.ndarray, found: np.ndarray, margins: Sequence[float]) -> None:
+        """Look at doubtful people from near and in the mirror; the score is the mean of all looks.
 
         Args:
             image: ``(H, W, 3)`` uint8 RGB.
             found: ``(N, 5)`` box in px and score, which is changed.
+            margins: Sizes of the windows, relative to the person.
         """
         low, high = _DOUBTFUL
         doubtful = np.flatnonzero((found[:, 4] > low) & (found[:, 4] < high))
         if not len(doubtful):
             return
-        boxes = found[doubtful, :4]
-        matrices = [crop_matrix(person_window(tuple(box), _CLOSE_LOOK_MARGIN)) for box in boxes]
-        crops = [warp_image(image, matrix, _CLOSE_LOOK_PX) for matrix in matrices]
-        frames = to_frames(torch.from_numpy(np.stack(crops)).to(self.device)).squeeze(1)
-        close = candidates(self.network(frames))
-        for person, box, matrix, seen in zip(doubtful, boxes, matrices, close, strict=True):
-            corners = _CLOSE_LOOK_PX * transform_points(matrix, box.reshape(2, 2))
-            # The window is cut where the picture ends, the box too.
-            low, high = _CLOSE_LOOK_PX * transform_points(matrix, _corners(image))
-            seen[:, :4] = seen[:, :4].clip(np.tile(low, 2), np.tile(high, 2))
-            same = overlaps(corners.reshape(1, 4), seen[:, :4])[0] > _SAME_FROM_NEAR
-            found[person, 4] = np.sqrt(found[person, 4] * seen[same, 4].max(initial=0))
+        scores = [found[doubtful, 4]]
+        for margin in margins:
+            windows = [person_window(tuple(box), margin) for box in found[doubtful, :4]]
+            matrices = [crop_matrix(window) for window in windows]
+            crops = [warp_image(image, matrix, _CLOSE_LOOK_PX) for matrix in matrices]
+            frames = to_frames(torch.from_numpy(np.stack(crops)).to(self.device)).squeeze(1)
+            for view, mirrored in ((frames, False), (frames.flip(-1), True)):
+                seen = candidates(self.network(view))
+                for rows, matrix in zip(seen, matrices, strict=True):
+                    rows[:, :4] /= _CLOSE_LOOK_PX
+                    if mirrored:
+                        rows[:, [0, 2]] = 1 - rows[:, [2, 0]]
+                    back = np.linalg.inv(matrix)
+                    corners = transform_points(back, rows[:, :4].reshape(-1, 2)).reshape(-1, 4)
+                    rows[:, :4] = corners.clip(0, np.tile(image.shape[1::-1], 2))
+                scores.append(
+                    np.array([_support(*one, found) for one in zip(doubtful, seen, strict=True)])
+                )
+        found[doubtful, 4] = np.mean(scores, axis=0)
 
 
-def _corners(image: np.ndarray) -> np.ndarray:
-    """``(2, 2)`` x, y of the upper left and lower right corner in px."""
-    height, width = image.shape[:2]
-    return np.array([[0.0, 0.0], [width, height]])
+def _support(person: int, seen: np.ndarray, found: np.ndarray) -> float:
+    """How surely what is seen from near is a person of all those found, ``(N, 5)``.
+
+    The score of the best one seen, ``(M, 5)``, times the overlap, of those who lie on no other
+    person more: so parts of a person are not vouched for by the whole.
+    """
+    same = overlaps(found[:, :4], seen[:, :4])
+    own = (same.argmax(0) == person) & (same[person] > _SAME_FROM_NEAR)
+    return float((seen[:, 4] * same[person])[own].max(initial=0))
 
 
 def candidates(maps: PersonMaps) -> list[np.ndarray]:
@@ -225,12 +246,3 @@ def merged(looks: list[np.ndarray], scales: list[float]) -> np.ndarray:
         order = order[~same]
     found = np.array(people).reshape(-1, 5)
     return found[np.argsort(-found[:, 4], kind="stable")][:MAX_PEOPLE]
-
-
-def overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Intersection over union of boxes, ``(N, 4)`` and ``(M, 4)`` to ``(N, M)``."""
-    low = np.maximum(first[:, None, :2], second[:, :2])
-    high = np.minimum(first[:, None, 2:], second[:, 2:])
-    common = np.maximum(high - low, 0).prod(-1)
-    areas = [np.maximum(boxes[:, 2:] - boxes[:, :2], 0).prod(-1) for boxes in (first, second)]
-    return common / np.maximum(areas[0][:, None] + areas[1] - common, np.finfo(float).tiny)

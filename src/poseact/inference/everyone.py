@@ -9,7 +9,12 @@ import numpy as np
 
 from poseact.actions.frame_pose import PersonReading
 from poseact.inference.boxes import window_of
-from poseact.inference.detect import THRESHOLD, VIDEO_LOOKS_PX, PersonDetector
+from poseact.inference.detect import (
+    THRESHOLD,
+    VIDEO_CLOSE_LOOKS,
+    VIDEO_LOOKS_PX,
+    PersonDetector,
+)
 from poseact.inference.tracking import PeopleTracker, Sighting
 from poseact.media import Frame
 from poseact.media.crop import Window
@@ -61,7 +66,7 @@ class EveryoneFollower:
             if len(seen) == len(in_view):
                 return seen
         self._due = frame.time + DETECTION_S
-        people = self._detector.find(frame.image, _DOUBTFUL, VIDEO_LOOKS_PX)
+        people = self._detector.find(frame.image, _DOUBTFUL, VIDEO_LOOKS_PX, VIDEO_CLOSE_LOOKS)
         windows = [window_of(person.box) for person in people]
         poses = self._read(frame.image, windows, frame.index, frame.time)
         sightings = [Sighting(*one) for one in zip(people, poses, windows, strict=True)]

@@ -14,9 +14,10 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from poseact.actions.frame_pose import PersonReading
-from poseact.inference.detect import Person, overlaps
+from poseact.inference.detect import Person
 from poseact.inference.follow import SURE, PersonFollower
 from poseact.media.crop import Window
+from poseact.metrics import overlaps
 
 MAX_GAP_S = 2.0
 """A person who is out of view for longer comes back as another one."""

@@ -68,7 +68,7 @@ def draw_sequence(
     body = Body(shape, outfit.padding(template()))
     motion = draw_motion(rng, part, frames, body)
     poses = [
-        _on_floor(body.pose(angles, root), motion.lift)
+        on_floor(body.pose(angles, root), motion.lift)
         for angles, root in zip(motion.angles, motion.roots, strict=True)
     ]
     seen = template().group("body")[::7]
@@ -135,7 +135,8 @@ def draw_shape(rng: np.random.Generator, part: Part) -> tuple[Shape, bool]:
     )
 
 
-def _on_floor(posed: Posed, lift: float) -> Posed:
+def on_floor(posed: Posed, lift: float = 0.0) -> Posed:
+    """The body, moved so that its lowest point is so many mm above the floor."""
     low = posed.vertices[template().group("body"), 1].min()
     shift = np.array([0, lift - low, 0], np.float32)
     return Posed(posed.vertices + shift, posed.normals, posed.joints + shift)
