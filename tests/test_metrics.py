@@ -10,7 +10,17 @@ from scipy.spatial.transform import Rotation
 from poseact import metrics
 from poseact._utils.errors import PoseActError
 from poseact.evaluation.oks import oks_ap, oks_sigmas
-from poseact.metrics import mpjpe, n_mpjpe, pa_mpjpe, pck, pckh, pcp, torso_size
+from poseact.metrics import (
+    mpjpe,
+    n_mpjpe,
+    overlaps,
+    pa_mpjpe,
+    pck,
+    pckh,
+    pcp,
+    torso_size,
+    track_score,
+)
 from poseact.skeleton import COCO17, LSP14, PA16, Skeleton
 
 
@@ -299,3 +309,45 @@ def test_calibration_error_by_hand_and_auroc_with_ties():
     assert metrics.auroc(probability, right) == pytest.approx((1 + 1 + 0.5) / 3)
     assert metrics.auroc(-probability, right) == pytest.approx(0.5 / 3)
     assert np.isnan(metrics.auroc(probability, np.ones(4, bool)))
+
+
+def tracked(*people):
+    """Ids and boxes of 10 x 10 px of ``(id, x)``."""
+    ids = np.array([one for one, _ in people])
+    boxes = np.array([(x, 0, x + 10, 10) for _, x in people], float).reshape(-1, 4)
+    return ids, boxes
+
+
+def test_overlaps_by_hand():
+    first, second = np.array([[0, 0, 10, 10]]), np.array([[0, 0, 10, 10], [5, 0, 15, 10]])
+    np.testing.assert_allclose(overlaps(first, second), [[1, 1 / 3]])
+    assert overlaps(np.zeros((0, 4)), second).shape == (0, 2)
+
+
+def test_ids_that_stay_are_right():
+    truth = [tracked((0, 0), (1, 50))] * 4
+    found = [tracked((7, 1), (3, 50))] * 4
+    score = track_score(truth, found)
+    assert score == (8, 8, 8, 0)
+    assert score.idf1 == 1
+
+
+def test_a_swap_of_ids_is_two_switches_and_half_wrong():
+    truth = [tracked((0, 0), (1, 50))] * 4
+    found = [tracked((7, 0), (3, 50))] * 2 + [tracked((3, 0), (7, 50))] * 2
+    score = track_score(truth, found)
+    assert (score.right, score.switches) == (4, 2)
+    assert score.idf1 == 0.5
+
+
+def test_who_is_lost_and_found_anew_counts_once_by_the_longer_part():
+    truth = [tracked((0, 0))] * 10
+    found = [tracked((1, 0))] * 6 + [tracked()] * 1 + [tracked((2, 0))] * 3
+    assert track_score(truth, found) == (10, 9, 6, 1)
+
+
+def test_a_person_found_twice_keeps_the_id_of_before():
+    truth = [tracked((0, 0))] * 3
+    found = [tracked((1, 2))] + [tracked((2, 0), (1, 2))] * 2
+    assert track_score(truth, found) == (3, 5, 3, 0)
+    assert np.isnan(track_score([], []).idf1)

@@ -133,6 +133,11 @@ class WindowReader:
         self._answers: list[WindowAnswer] = []
 
     @property
+    def last(self) -> float:
+        """Time of the last frame in s."""
+        return self._recent.last
+
+    @property
     def end(self) -> float:
         """End of the last frame in s, assuming that it lasts as long as the average frame."""
         if self._count < 2:

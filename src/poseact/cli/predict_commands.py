@@ -37,6 +37,10 @@ def predict_command(
     draw: bool | None = None,
     side_view: bool = False,
     smooth: bool = True,
+    extra: Annotated[
+        Literal["coco"] | None,
+        typer.Option("--format", help="coco: write results.coco.json too, for pycocotools."),
+    ] = None,
     engine: Annotated[
         Literal["local", "ray"],
         typer.Option(help="ray uses many processes or machines, and draws nothing."),
@@ -52,10 +56,10 @@ def predict_command(
         workers=workers, cpus_per_worker=cpus_per_worker, gpus_per_worker=gpus_per_worker
     )
     if engine == "ray":
-        if draw or side_view:
+        if draw or side_view or extra:
             raise PoseActError(
-                "Pictures and videos are not drawn by the engine ray; leave --draw and "
-                "--side-view out."
+                "Pictures and videos are not drawn by the engine ray, and it writes tables alone; "
+                "leave --draw, --side-view and --format out."
             )
         finish_distributed(predict_on_ray(source, out, **shared, **on_ray))
         return
@@ -72,6 +76,7 @@ def predict_command(
             draw=draw is not False,
             side_view=side_view,
             smooth=smooth,
+            coco=extra == "coco",
             on_step=job.on_step,
         )
     finish(report)
@@ -149,6 +154,8 @@ def finish(report: PredictReport) -> None:
     for path, reason in report.failed.items():
         make_console(stderr=True).print(f"skipped {path}: {reason}", style="yellow")
     console.print(f"{report.frames} frames; table: {report.parquet}, {report.json}")
+    if report.coco is not None:
+        console.print(f"COCO's layout: {report.coco}")
     if report.actions is not None:
         console.print(f"Actions: {report.actions}, {report.segments}")
     if report.drawn:

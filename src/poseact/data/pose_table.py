@@ -29,8 +29,8 @@ COLUMNS: dict[str, str] = {
     "frame": "Number of the frame in its file, in order of presentation, from 0; 0 for a photo.",
     "time": "Seconds since the first frame of the file; 0 for a photo.",
     "person": (
-        "Number of the person, from 0: within a photo or the boxes given for a frame, or through a "
-        "video in which people are followed."
+        "Number of the person, from 0: the id that stays through a video in which people are "
+        "followed, or the number within a photo or the boxes given for a frame."
     ),
     "joint": "Name of the joint; left and right are the person's own.",
     "x": "Across, in px of the source from its left edge; null where there is no estimate.",
@@ -65,7 +65,7 @@ _TYPES: dict[str, pa.DataType] = {
     "source": _NAMES,
     "frame": pa.int32(),
     "time": pa.float64(),
-    "person": pa.int16(),
+    "person": pa.int32(),
     "joint": _NAMES,
     "x": pa.float32(),
     "y": pa.float32(),
@@ -137,7 +137,7 @@ class PoseTable:
         self._sources = array("i")
         self._frames = array("i")
         self._times = array("d")
-        self._persons = array("h")
+        self._persons = array("i")
         self._joints = array("f")
         self._confidence = array("f")
         self._visible = array("B")
@@ -293,7 +293,7 @@ class PoseTable:
             "source": taken(self._sources, np.int32),
             "frame": taken(self._frames, np.int32),
             "time": taken(self._times, np.float64),
-            "person": taken(self._persons, np.int16),
+            "person": taken(self._persons, np.int32),
             "joints": taken(self._joints, np.float32, count, self._dimensions),
             "confidence": taken(self._confidence, np.float32, count),
             "visible": taken(self._visible, np.bool_, count),

@@ -145,7 +145,8 @@ def eval_people(
         photo.found = detector.find(picture, _LEAST_SCORE, looks, close_looks)
         taken += process_time() - began
         poses = predictor.image(picture, [person.box for person in photo.found])
-        joints = [skeleton.convert(pose.joints[:, :2], pose.visible, COCO17)[0] for pose in poses]
+        every = np.ones(len(skeleton), bool)
+        joints = [skeleton.convert(pose.joints[:, :2], every, COCO17)[0] for pose in poses]
         photo.poses = np.array(joints).reshape(-1, len(COCO17), 2)
         if on_photo is not None:
             on_photo(done, len(photos))

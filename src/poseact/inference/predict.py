@@ -58,6 +58,7 @@ class PredictReport:
             where no actions were recognised.
         segments: The table of segments, see :data:`poseact.actions.action_table.SEGMENT_COLUMNS`.
         timelines: Pictures of the actions over time.
+        coco: The poses in COCO's layout, if they were asked for.
         frames: Frames read.
         failed: Files that could not be predicted to their end, with the reason.
         interrupted: Whether the job was stopped before its end; the results hold what was done.
@@ -70,6 +71,7 @@ class PredictReport:
     actions: Path | None = None
     segments: Path | None = None
     timelines: list[Path] = field(default_factory=list)
+    coco: Path | None = None
     frames: int = 0
     failed: dict[Path, str] = field(default_factory=dict)
     interrupted: bool = False
@@ -87,6 +89,7 @@ def predict(
     draw: bool = True,
     side_view: bool = False,
     smooth: bool = True,
+    coco: bool = False,
     on_step: OnStep | None = None,
 ) -> PredictReport:
     """Predict the poses, and what the weights know of actions, in photos and videos.
@@ -114,6 +117,7 @@ def predict(
         side_view: Add the skeleton as seen from the side; 3D weights only.
         smooth: Smooth the drawn poses of people who are followed; the tables hold them as they are
             read.
+        coco: Write ``results.coco.json`` too, which pycocotools reads.
         on_step: Called after every frame.
 
     Raises:
@@ -132,7 +136,7 @@ def predict(
     report = PredictReport(out, out / "poses.parquet", out / "poses.json")
     with StopRequest() as stop:
         run = _PredictionJob(
-            *(source, readers, boxes_by_name, side_view, smooth, report, stop, on_step)
+            *(source, readers, boxes_by_name, side_view, smooth, coco, report, stop, on_step)
         )
         try:
             run.predict_all(inputs)
@@ -154,6 +158,7 @@ class _PredictionJob:
     boxes: dict[str, BoxesByFrame] | None
     side_view: bool
     smooth: bool
+    coco: bool
     report: PredictReport
     stop: StopRequest
     on_step: OnStep | None
@@ -179,7 +184,8 @@ class _PredictionJob:
         step = replace(step, frames=media.frame_count)
         if self.tables is None:
             only = media if step.files == 1 else None
-            self.tables = empty_tables(self.source.name or str(self.source), self.readers, only)
+            name = self.source.name or str(self.source)
+            self.tables = empty_tables(name, self.readers, only, self.coco)
         boxes = None if self.boxes is None else self.boxes.get(item.name)
         drawing = None
         if item.target is not None:
@@ -231,6 +237,9 @@ class _PredictionJob:
         report.frames = self.tables.frames
         self.tables.poses.write_parquet(report.parquet)
         self.tables.poses.write_json(report.json)
+        if self.tables.coco is not None:
+            report.coco = report.out / "results.coco.json"
+            self.tables.coco.write(report.coco)
         if actions:
             report.actions, report.segments = (
                 report.out / name for name in ("actions.parquet", "segments.csv")

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from poseact.actions.action_table import ActionTable
-from poseact.actions.answers import WindowReader
-from poseact.actions.frame_pose import FramePose
+from poseact.actions.answers import Segment, WindowReader
 from poseact.data.pose_table import PoseTable
 from poseact.inference.boxes import BoxesByFrame, boxes_inside
 from poseact.inference.canvas import FileDrawing, FoundPeople
+from poseact.inference.coco_results import CocoResults
 from poseact.inference.inputs import Photo
 from poseact.inference.loading import Readers
+from poseact.inference.tracking import MAX_GAP_S
 from poseact.media import VideoReader
 
 Stage = Literal["read", "draw"]
@@ -31,11 +32,13 @@ class ResultTables:
     Attributes:
         poses: One row per joint, person and frame.
         actions: The windows and segments; None if the weights know no actions.
+        coco: The same in COCO's layout; None where nobody asked for it.
         frames: Frames read.
     """
 
     poses: PoseTable
     actions: ActionTable | None = None
+    coco: CocoResults | None = None
     frames: int = 0
 
 
@@ -77,8 +80,8 @@ def predict_file(
     frames = watch(readers.predictor.video(media, boxes), "read")
     if drawing is not None:
         frames = drawing.draw(frames, media.fps)
-    for _, poses in frames:
-        _add(tables, name, poses)
+    for found in frames:
+        _add(tables, name, found)
     return tables.frames - before
 
 
@@ -92,9 +95,17 @@ def _predict_actions(
     watch: Watch,
 ) -> None:
     windows: dict[int, WindowReader] = {}
+    segments: dict[int, list[Segment]] = {}
+
+    def finish(people: Iterable[int]) -> None:
+        for person in people:
+            own = windows.pop(person)
+            segments[person] = actions.append(name, own.finish(), own.end, person)
 
     def followed() -> Iterator[FoundPeople]:
         for frame, seen in readers.predictor.readings(media):
+            # So memory does not grow with the number of people.
+            finish([one for one, own in windows.items() if frame.time - own.last > MAX_GAP_S])
             for reading in seen:
                 person = reading.pose.person
                 if person not in windows:
@@ -103,14 +114,11 @@ def _predict_actions(
             yield frame, [reading.pose for reading in seen]
 
     people = []
-    for _, poses in watch(followed(), "read"):
-        _add(tables, name, poses)
+    for found in watch(followed(), "read"):
+        _add(tables, name, found)
         if drawing is not None:
-            people.append(poses)
-    segments = {
-        person: actions.append(name, own.finish(), own.end, person)
-        for person, own in windows.items()
-    }
+            people.append(found[1])
+    finish(list(windows))
     if drawing is None or not people:
         return
     again = ((frame, poses) for poses, frame in zip(people, media, strict=False))
@@ -122,19 +130,24 @@ def _unwatched(frames: Iterable[FoundPeople], _stage: Stage) -> Iterable[FoundPe
     return frames
 
 
-def _add(tables: ResultTables, name: str, poses: list[FramePose]) -> None:
-    for pose in poses:
+def _add(tables: ResultTables, name: str, found: FoundPeople) -> None:
+    for pose in found[1]:
         tables.poses.append(pose, name)
+    if tables.coco is not None:
+        tables.coco.add(name, *found)
     tables.frames += 1
 
 
-def empty_tables(source: str, readers: Readers, media: Photo | VideoReader | None) -> ResultTables:
+def empty_tables(
+    source: str, readers: Readers, media: Photo | VideoReader | None, coco: bool = False
+) -> ResultTables:
     """Tables without rows.
 
     Args:
         source: Name of the file or folder.
         readers: Give the rows.
         media: The one file that is read, for its size and frame rate; None for several files.
+        coco: Whether the results are wanted in COCO's layout too.
     """
     predictor, network = readers
     card = predictor.card
@@ -147,4 +160,5 @@ def empty_tables(source: str, readers: Readers, media: Photo | VideoReader | Non
         depth_unit=predictor.depth_unit,
         model={"preset": card.preset, "licence": card.licence, "provenance": card.provenance},
     )
-    return ResultTables(poses, None if network is None else ActionTable(network))
+    actions = None if network is None else ActionTable(network)
+    return ResultTables(poses, actions, CocoResults(predictor.skeleton) if coco else None)
