@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
+from scipy.optimize import linear_sum_assignment  # pyright: ignore
 
 from poseact._utils.errors import PoseActError
 from poseact.skeleton import MIDPOINTS, Skeleton
@@ -386,8 +386,8 @@ def track_score(
 
 def _assigned(gain: np.ndarray) -> list[tuple[int, int]]:
     """The pairs of rows and columns with the largest sum."""
-    pairs: tuple[np.ndarray, np.ndarray] = linear_sum_assignment(gain, maximize=True)
-    return list(zip(*(part.tolist() for part in pairs), strict=True))
+    pairs = np.column_stack(linear_sum_assignment(gain, maximize=True))  # pyright: ignore
+    return [(int(row), int(column)) for row, column in pairs]
 
 
 def root_centred(joints: np.ndarray, root: int) -> np.ndarray:

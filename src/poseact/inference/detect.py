@@ -173,7 +173,9 @@ class PersonDetector:
                     corners = transform_points(back, rows[:, :4].reshape(-1, 2)).reshape(-1, 4)
                     rows[:, :4] = corners.clip(0, np.tile(image.shape[1::-1], 2))
                 scores.append(
-                    np.array([_support(*one, found) for one in zip(doubtful, seen, strict=True)])
+                    np.array(
+                        [_support(*one, found) for one in zip(doubtful.tolist(), seen, strict=True)]
+                    )
                 )
         found[doubtful, 4] = np.mean(scores, axis=0)
 
