@@ -1,5 +1,7 @@
 """Ids of people through a video, with people who walk as they are made to."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -151,7 +153,32 @@ def test_people_are_found_now_and_then_and_followed_in_between():
     follower = EveryoneFollower(detector, read, 0.5)
     seen = [ids(follower.readings(frame(k))) for k in range(2 * FPS)]
     assert seen == [[0]] * (2 * FPS)
-    assert detector.asked == 5
+    assert detector.asked == 3  # nothing moves
+
+
+def test_people_are_looked_for_sooner_where_more_moves_and_later_when_time_is_short():
+    def asked(shade, late=False):
+        detector = Detector()
+        follower = EveryoneFollower(detector, read, 0.5)
+        for k in range(2 * FPS):
+            follower.readings(frame(k, grey=shade(k)), late)
+        return detector.asked
+
+    still, flickering = asked(lambda _: 100), asked(lambda k: 100 + 10 * (k % 2))
+    assert still < flickering <= 10
+    assert asked(lambda _: 100, late=True) < still
+
+
+def test_who_is_found_surely_with_an_unsure_pose_is_followed_by_the_box():
+    def unsure(_image, windows, number, time):
+        readings = read(_image, windows, number, time)
+        return [
+            one._replace(pose=replace(one.pose, confidence=np.full(16, 0.1, np.float32)))
+            for one in readings
+        ]
+
+    follower = EveryoneFollower(Detector(), unsure, 0.5)
+    assert [ids(follower.readings(frame(k))) for k in range(5)] == [[0]] * 5
 
 
 def test_ids_start_anew_in_another_scene():

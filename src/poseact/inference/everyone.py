@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -22,14 +23,32 @@ from poseact.media.crop import Window
 Read = Callable[[np.ndarray, Sequence[Window], int, float], list[PersonReading]]
 """Poses in windows of a picture, with its number and its time in s."""
 
-DETECTION_S = 0.4
-"""Time from one detection to the next."""
+LEAST_S, LONGEST_S = 0.2, 0.8
+"""Time from one detection to the next: the more moves, the sooner."""
 
+# Way of a person, in sizes, and mean change of the small grey picture after which it is time.
+_WAY = 0.25
+_CHANGE = 4.0
+# Where pictures come faster than they are answered, detections are rarer by this factor.
+_LATE_FACTOR = 2.0
 # Doubtful people may go on with a track.
 _DOUBTFUL = THRESHOLD / 2
 # Mean change of the grey values of a small copy, of 255, at which a frame belongs to another scene.
 _CUT = 40.0
 _SMALL_PX = (32, 24)
+
+
+class Follow(Protocol):
+    """Reads the people in the frames of one video, given one after the other."""
+
+    def __call__(self, frame: Frame, late: bool = False) -> list[PersonReading]:
+        """The people in the next frame.
+
+        Args:
+            frame: Later than the last.
+            late: Whether frames come faster than they are read, so that time has to be saved.
+        """
+        ...
 
 
 class EveryoneFollower:
@@ -48,34 +67,41 @@ class EveryoneFollower:
         self._detector, self._read = detector, read
         self._tracker = PeopleTracker(THRESHOLD, sure_joint, limit)
         self._shape: tuple[int, ...] = ()
-        self._due = -np.inf
-        self._last: np.ndarray | None = None
+        self._detected = -np.inf
+        self._last = self._at_detection = np.zeros(0, np.float32)
 
-    def readings(self, frame: Frame) -> list[PersonReading]:
-        """The people in the next frame, which is later than the last."""
+    def readings(self, frame: Frame, late: bool = False) -> list[PersonReading]:
+        """The people in the next frame, see :class:`Follow`."""
         height, width = frame.image.shape[:2]
         if self._is_cut(frame.image):
             self._tracker.cut(width, height)
-            self._due = frame.time
+            self._detected = -np.inf
         in_view = self._tracker.in_view
-        if frame.time < self._due:
-            windows = [track.follower.window for track in in_view]
-            known = [window for window in windows if window is not None]
-            followed = self._read(frame.image, known, frame.index, frame.time)
+        if not self._is_time(frame.time, late):
+            windows = [track.window for track in in_view]
+            followed = self._read(frame.image, windows, frame.index, frame.time)
             seen = self._tracker.followed(followed, frame.time)
             if len(seen) == len(in_view):
                 return seen
-        self._due = frame.time + DETECTION_S
+        self._detected, self._at_detection = frame.time, self._last
         people = self._detector.find(frame.image, _DOUBTFUL, VIDEO_LOOKS_PX, VIDEO_CLOSE_LOOKS)
         windows = [window_of(person.box) for person in people]
         poses = self._read(frame.image, windows, frame.index, frame.time)
         sightings = [Sighting(*one) for one in zip(people, poses, windows, strict=True)]
         return self._tracker.found(sightings, frame.time)
 
+    def _is_time(self, time: float, late: bool) -> bool:
+        """Whether to detect again: people have moved far, or the picture has changed."""
+        passed = (time - self._detected) / (_LATE_FACTOR if late else 1.0)
+        if not LEAST_S <= passed < LONGEST_S:
+            return passed >= LONGEST_S
+        speeds = (np.abs(track.velocity).max() / track.size for track in self._tracker.in_view)
+        change = float(np.abs(self._last - self._at_detection).mean())
+        return max(speeds, default=0.0) * passed > _WAY or change > _CHANGE
+
     def _is_cut(self, image: np.ndarray) -> bool:
         """Whether a picture belongs to another scene, or is of another size."""
         small = cv2.resize(image, _SMALL_PX, interpolation=cv2.INTER_AREA)
-        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-        former, self._last = self._last, grey.astype(np.float32)
+        former, self._last = self._last, cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
         resized, self._shape = image.shape != self._shape, image.shape
-        return resized or former is None or float(np.abs(self._last - former).mean()) > _CUT
+        return resized or float(np.abs(self._last - former).mean()) > _CUT

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,7 +13,7 @@ from poseact._utils.errors import PoseActError
 from poseact.actions.frame_pose import FramePose, PersonReading
 from poseact.inference.boxes import require_inside, window_of
 from poseact.inference.detect import PersonDetector
-from poseact.inference.everyone import EveryoneFollower
+from poseact.inference.everyone import EveryoneFollower, Follow
 from poseact.inference.follow import LIKELY, SURE, PersonFollower, closer_window
 from poseact.media import Frame, require_picture
 from poseact.media.crop import (
@@ -162,11 +162,11 @@ class Predictor:
         for frame in frames:
             yield frame, follower(frame)
 
-    def follower(self) -> Callable[[Frame], list[PersonReading]]:
+    def follower(self) -> Follow:
         """Reads the people in the frames of one video, given one after the other."""
         if self.detector is None:
             one = PersonFollower()
-            return lambda frame: [self.follow_frame(frame, one)]
+            return lambda frame, late=False: [self.follow_frame(frame, one)]  # noqa: ARG005
         return EveryoneFollower(self.detector, self.read, self.sure, self.people_limit).readings
 
     def follow(

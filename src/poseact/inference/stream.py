@@ -121,7 +121,7 @@ class Stream:
         self._smoother = self._new_smoother()
         self._latencies: deque[float] = deque(maxlen=_LATENCIES)
         self._shape: tuple[int, ...] = ()
-        self._time = -math.inf
+        self._time, self._latency_ms = -math.inf, 0.0
         self._count = 0
 
     def _new_smoother(self) -> PoseSmoother | None:
@@ -146,7 +146,7 @@ class Stream:
             PoseActError: It is no picture, or its time is not later than the last one's.
         """
         now = perf_counter()
-        arrived = now if arrived is None else arrived
+        live, arrived = arrived is not None, now if arrived is None else arrived
         time = now if time is None else time
         require_picture(image)
         if not math.isfinite(time) or time <= self._time:
@@ -155,17 +155,20 @@ class Stream:
                 f"A picture of the time {time} s was given to a stream{last}; give finite times "
                 "that rise."
             )
+        # Slower than the source, by the last picture: detections are made more rarely.
+        late = live and self._latency_ms > 1000 * (time - self._time)
         self._time = time
         if image.shape != self._shape:
             # Places in px of another picture say nothing of this one.
             self._shape, self._recent, self._smoother = image.shape, {}, self._new_smoother()
-        people = self._follow(Frame(self._count, time, image))
+        people = self._follow(Frame(self._count, time, image), late)
         self._count += 1
         kept = {one: own for one, own in self._recent.items() if time - own.last <= MAX_GAP_S}
         self._recent = kept
         with single_thread():
             answers = [self._answer(reading, time) for reading in people]
         latency_ms = 1000 * (perf_counter() - arrived)
+        self._latency_ms = latency_ms
         self._latencies.append(latency_ms)
         if self._smoother is not None:
             poses = self._smoother.smooth([answer.pose for answer in answers])

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from poseact.actions.frame_pose import PersonReading
+from poseact.inference.boxes import window_of
 from poseact.inference.detect import Person
 from poseact.inference.follow import SURE, PersonFollower
 from poseact.media.crop import Window
@@ -76,6 +77,12 @@ class Track:
     velocity: np.ndarray
     score: float
     in_view: bool = True
+
+    @property
+    def window(self) -> Window:
+        """Where to look for the person next: around the box where the pose does not say."""
+        x0, y0, x1, y1 = self.box.tolist()
+        return self.follower.window or window_of((x0, y0, x1, y1))
 
     @property
     def size(self) -> float:
@@ -172,13 +179,12 @@ class PeopleTracker:
         """
         seen = []
         for track, reading in zip(self.in_view, readings, strict=True):
-            window = track.follower.window
+            window = track.window
             joints = reading.pose.joints[:, :2]
             both = np.minimum(track.confidence, reading.pose.confidence) >= self._sure_joint
             moved = np.median((joints - track.joints)[both], axis=0) if both.any() else np.zeros(2)
             track.move(track.box + np.tile(moved, 2), reading, time)
-            if window is not None:
-                self._keep_window(track, reading, window)
+            self._keep_window(track, reading, window)
             track.in_view = track.follower.window is not None
             if track.in_view:
                 seen.append((track, reading))
