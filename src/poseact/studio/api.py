@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -17,6 +18,7 @@ from starlette.websockets import WebSocket
 
 from poseact._utils.boundary import parse_json
 from poseact._utils.errors import PoseActError
+from poseact.studio.bundle import make_bundle
 from poseact.studio.clip_edits import checked_label
 from poseact.studio.core import Studio
 from poseact.studio.intake import MOST_BYTES
@@ -39,6 +41,7 @@ class Api:
 
     def __init__(self, studio: Studio, link: str | None) -> None:
         self._studio, self._link = studio, link
+        self._bundling = asyncio.Lock()
 
     def routes(self) -> list[Route | WebSocketRoute]:
         """Every path of the API."""
@@ -63,6 +66,8 @@ class Api:
             ("DELETE", "/api/training", self.cancel_training),
             ("GET", "/api/report/{file:path}", self.report),
             ("GET", "/api/weights", self.weights),
+            ("POST", "/api/bundle", self.make_bundle),
+            ("GET", "/api/bundle", self.bundle),
             ("GET", "/api/live", self.live),
             ("GET", "/api/phone", self.phone),
             ("GET", "/api/phone.svg", self.phone_picture),
@@ -229,6 +234,18 @@ class Api:
         """The weights, as a download."""
         choice = request.query_params.get("recogniser", "newest")
         return _file(self._studio.recognisers.weights(choice), "actions.safetensors")
+
+    async def make_bundle(self, request: Request) -> Response:
+        """Make the bundle of a recogniser; answered when it is done."""
+        choice = request.query_params.get("recogniser", "newest")
+        weights = self._studio.recognisers.weights(choice)
+        async with self._bundling:
+            await run_in_threadpool(make_bundle, weights, self._studio.places.bundle)
+        return JSONResponse({}, 201)
+
+    async def bundle(self, _: Request) -> Response:
+        """The bundle, as a download."""
+        return _file(self._studio.places.bundle, "recogniser.zip")
 
     async def live(self, _: Request) -> Response:
         """The last answer of the live page."""

@@ -56,7 +56,7 @@ class Examiner(Thread):
         on_change: Callable[[], None],
         *,
         pictures: bool = True,
-        learn: Callable[[Sequence[PoseSequence]], None] | None = None,
+        learn: Callable[[Sequence[PoseSequence], Network], None] | None = None,
     ) -> None:
         super().__init__(name="examiner", daemon=True)
         self._edits, self._places, self._on_change = edits, places, on_change
@@ -115,9 +115,13 @@ class Examiner(Thread):
             self._examine([clip for clip in new if clip.path == new[0].path])
             self.wake()
         else:
+            current = {self._path(clip).name for clip in clips}
+            self._known = {name: kept for name, kept in self._known.items() if name in current}
             self.notes = judge_clips(self._edits.folder, clips, self._all_looks(clips)).findings
             if self._learn is not None and clips:
-                self._learn(extract(clips, self._pose_network(), self._places.cache).sequences)
+                network = self._pose_network()
+                read = extract(clips, network, self._places.cache)
+                self._learn(read.sequences, network)
         self._on_change()
 
     def _pose_network(self) -> Network:

@@ -130,7 +130,9 @@ def _suffix(container: InputContainer) -> str:
 
 
 def _copy_pictures(source: Path, target: Path) -> None:
-    with _open(source) as read, av.open(f"file:{target}", "w") as written:
+    # Browsers then play an MP4 before it is loaded.
+    options = {"movflags": "+faststart"} if target.suffix == ".mp4" else {}
+    with _open(source) as read, av.open(f"file:{target}", "w", options=options) as written:
         stream = _pictures(read)
         copied = written.add_stream_from_template(stream)
         for packet in read.demux(stream):

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Any
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from poseact._utils.errors import PoseActError
 from poseact.actions.answers import UNKNOWN
@@ -80,8 +80,13 @@ class LiveHub:
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                if not isinstance(task.exception(), WebSocketDisconnect | RuntimeError | None):
-                    task.result()
+                task.result()
+        except WebSocketDisconnect:
+            pass
+        except RuntimeError:
+            # An answer to a client that has left in the meantime.
+            if socket.client_state is not WebSocketState.DISCONNECTED:
+                raise
         finally:
             for task in tasks:
                 task.cancel()
@@ -138,7 +143,10 @@ class _Connection:
     async def receive(self) -> None:
         """Keep the newest picture; what it replaces is dropped."""
         while True:
-            message = await self._socket.receive_bytes()
+            said = await self._socket.receive()
+            if said["type"] == "websocket.disconnect":
+                return
+            message = said.get("bytes") or b""
             if not self.sends:
                 if not self._hub.admit():
                     await self._socket.close(1013, "too many clients send pictures")
@@ -159,11 +167,11 @@ class _Connection:
             self._came.clear()
             if self._newest is None:
                 continue
-            if reader is None or not self._hub.is_current(self._choice, version):
-                reader, version = await self._hub.run(self._hub.open, self._choice)
-                await self._socket.send_text(json.dumps(hello(reader)))
             (arrived, taken, picture), self._newest = self._newest, None
             try:
+                if reader is None or not self._hub.is_current(self._choice, version):
+                    reader, version = await self._hub.run(self._hub.open, self._choice)
+                    await self._socket.send_text(json.dumps(hello(reader)))
                 answer = await self._hub.run(self._read, reader, arrived, taken, picture)
             except PoseActError as error:
                 await self._socket.send_text(json.dumps({"type": "error", "message": str(error)}))

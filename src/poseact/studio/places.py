@@ -54,3 +54,8 @@ class Places(NamedTuple):
     def trained(self) -> Path:
         """Weights of the full training."""
         return self.training / "actions.safetensors"
+
+    @property
+    def bundle(self) -> Path:
+        """The bundle that was made last, as ZIP."""
+        return self.own / "bundle" / "recogniser.zip"

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.resources import files
-from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 
@@ -73,7 +72,7 @@ def run_studio(
             )
         port = listener.getsockname()[1]
         hosts = host_names(host, port)
-        outside = not ip_address(listener.getsockname()[0]).is_loopback
+        outside = host != LOOPBACK
         token = secrets.token_urlsafe(_TOKEN_BYTES) if outside else None
         address = next((a for a in own_addresses()), LOOPBACK) if host == "0.0.0.0" else host
         link = f"http://{address}:{port}/" + (f"?token={token}" if token else "")

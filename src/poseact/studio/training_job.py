@@ -6,7 +6,7 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from threading import Lock, Thread
@@ -56,16 +56,28 @@ class TrainingJob:
     Args:
         places: Of the studio.
         on_change: Called from another thread after every step.
+        command: The program that trains; it is told what as JSON in one more argument, and tells
+            its progress as lines of JSON.
     """
 
-    def __init__(self, places: Places, on_change: Callable[[], None]) -> None:
-        self._places, self._on_change = places, on_change
+    def __init__(
+        self,
+        places: Places,
+        on_change: Callable[[], None],
+        command: Sequence[str] = (sys.executable, "-m", "poseact.studio.training_process"),
+    ) -> None:
+        self._places, self._on_change, self._command = places, on_change, command
         self._file = places.own / "training.json"
         self._lock = Lock()
         self._process: subprocess.Popen[str] | None = None
         self._ended = False
         self._stage_began = (0.0, 0)
         self.progress = _kept(self._file)
+
+    @property
+    def running(self) -> bool:
+        """Whether its process runs."""
+        return self._process is not None
 
     def resume_if_killed(self) -> None:
         """Go on with a training that the last studio did not end."""
@@ -93,9 +105,8 @@ class TrainingJob:
                 "cache": str(self._places.cache),
                 "plan": plan,
             }
-            command = [sys.executable, "-m", "poseact.studio.training_process", json.dumps(wanted)]
             self._process = subprocess.Popen(
-                command,
+                [*self._command, json.dumps(wanted)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

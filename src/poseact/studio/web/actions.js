@@ -17,8 +17,8 @@ export function actionList(app, onChoose) {
     const made = await attempt(() => request("POST", "api/actions", { json: { name: name.value } }));
     if (!made) return;
     name.value = "";
-    choose(made.label);
     await app.refresh();
+    choose(made.label);
   }
 
   function choose(label) {
@@ -48,15 +48,18 @@ export function actionList(app, onChoose) {
     if (!action.clips && !action.other) buttons.unshift(["remove", t("action_remove"), "danger"]);
     const answer = await ask(t("action_edit", { action: actionName(action.label) }),
       h("div", { class: "fields" }, h("label", {}, t("action_name"), text), h("label", {}, t("action_colour"), colour)), buttons);
-    if (answer === "remove") await attempt(() => request("DELETE", "api/actions", { query: { label: action.label } }));
+    if (answer === "remove") {
+      await attempt(() => request("DELETE", "api/actions", { query: { label: action.label } }));
+      await app.refresh();
+    }
     if (answer === "save") {
       const json = { label: action.label };
       if (colour.value !== action.colour) json.colour = colour.value;
       if (text.value.trim() !== actionName(action.label)) json.name = text.value;
       const made = await attempt(() => request("PATCH", "api/actions", { json }));
-      if (made && app.selected === action.label) choose(made.label);
+      await app.refresh();
+      if (made) choose(made.label);
     }
-    await app.refresh();
   }
 
   function update(state) {

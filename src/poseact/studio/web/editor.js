@@ -52,6 +52,8 @@ export function editorCard(app, select) {
     length = video.duration;
     if (isMeasuring) seek(range[0]);
     isMeasuring = false;
+    // Files with broken time stamps play shorter than they are.
+    length = Math.max(length, clip?.end ?? 0);
     if (clip?.open_end) range[1] = length;
     draw();
   }

@@ -183,7 +183,9 @@ const TEXTS = {
 
   weights: "Weights",
   weights_none: "Train first; then the recogniser can be downloaded here.",
-  weights_about: "{name}, written {when}",
+  weights_instant: "Instant recogniser",
+  weights_trained: "Full training",
+  weights_about: "Written {when}",
   weights_download: "Download actions.safetensors",
   bundle: "Bundle for programs without PyTorch",
   bundle_about: "ONNX graphs and a small program that runs them.",

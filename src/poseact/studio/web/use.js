@@ -1,4 +1,5 @@
 // The page Use elsewhere: weights, bundle, and how other programs use them.
+import { request } from "./client.js";
 import { attempt, fill, h, say, when } from "./dom.js";
 import { t } from "./texts.js";
 
@@ -23,13 +24,29 @@ export function usePage(main) {
         code(`ws://${host}/stream\nhttp://${host}/api/live\nhttp://${host}/api/state`),
         h("a", { href: "docs.html" }, t("api"))))));
 
+  async function bundle(name, button) {
+    button.disabled = true;
+    button.textContent = t("bundle_making");
+    if (await attempt(() => request("POST", "api/bundle", { query: { recogniser: name } }))) {
+      h("a", { href: "api/bundle", download: "recogniser.zip" }).click();
+    }
+    button.disabled = false;
+    button.textContent = t("bundle_make");
+  }
+
+  /** The card of one recogniser. */
+  function recogniser(name, written) {
+    const make = h("button", { onclick: () => bundle(name, make) }, t("bundle_make"));
+    return h("section", { class: "card" }, h("h2", {}, t(`weights_${name}`)), h("p", { class: "hint" }, t("weights_about", { when: when(written) })),
+      h("div", { class: "row" }, h("a", { class: "button", href: `api/weights?recogniser=${name}`, download: "actions.safetensors" }, t("weights_download"))),
+      h("h3", {}, t("bundle")), h("p", { class: "hint" }, t("bundle_about")), h("div", { class: "row" }, make));
+  }
+
   return {
     update(state) {
       const names = Object.keys(state.recognisers);
-      fill(weights, h("section", { class: "card" }, h("h2", {}, t("weights")),
-        names.length ? names.map((name) => h("p", {}, t("weights_about", { name: t(`recogniser_${name}`, { when: "" }).replace(/, $/, ""), when: when(state.recognisers[name]) }), h("br"),
-          h("a", { class: "button", href: `api/weights?recogniser=${name}`, download: "actions.safetensors" }, t("weights_download"))))
-          : h("p", { class: "hint" }, t("weights_none"))));
+      fill(weights, names.length ? names.map((name) => recogniser(name, state.recognisers[name]))
+        : h("section", { class: "card" }, h("h2", {}, t("weights")), h("p", { class: "hint" }, t("weights_none"))));
     },
   };
 }
