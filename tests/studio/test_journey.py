@@ -92,10 +92,6 @@ def show(page, studio, name):
     page.wait_for_selector("main section, main .stage")
 
 
-def wait_for(page, condition, *arguments):
-    return page.wait_for_function(condition, arg=list(arguments) or None)
-
-
 def few_epochs(page):
     """A training of one epoch when the button is pressed: the button itself is what is tested."""
 
@@ -127,7 +123,7 @@ def test_record_trim_train_watch_and_take_away(page, studio, folder, tmp_path):
     assert len(times) > 5
 
     page.get_by_role("link", name="Clips").click()
-    page.wait_for_function("document.querySelectorAll('.clip img').length === 5")
+    page.locator(".clip img").nth(4).wait_for()
     page.locator("button.clip").last.click()
     page.get_by_label("Start", exact=True).fill("0.30")
     page.get_by_label("End", exact=True).fill("1.10")

@@ -44,6 +44,9 @@ class FakeReader:
         self.times, self.may, self.begun = [], threading.Event(), threading.Event()
         self.may.set()
 
+    def reset(self):
+        pass
+
     def push(self, image, time):
         self.begun.set()
         assert self.may.wait(60)

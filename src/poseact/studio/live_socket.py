@@ -92,6 +92,8 @@ class LiveHub:
                 task.cancel()
             self._listeners.discard(answers)
             self._senders -= connection.sends
+            if connection.reader is not None:
+                self._thread.submit(self.close, connection.reader, connection.version)
 
     def admit(self) -> bool:
         """Whether one more client may send pictures."""
@@ -102,7 +104,11 @@ class LiveHub:
 
     def warm_up(self) -> None:
         """Load the networks before the first picture comes."""
-        self._thread.submit(self._recognisers.open, "newest")
+        self._thread.submit(lambda: self.close(*self.open("newest")))
+
+    def close(self, reader: Reader, version: tuple[str, float]) -> None:
+        """Give a reader back."""
+        self._recognisers.close(reader, version)
 
     async def run(self, function: Any, *arguments: Any) -> Any:
         """Call a function in the thread of the networks."""
@@ -139,6 +145,8 @@ class _Connection:
         self._tally = Tally()
         self.sends = False
         self.on_first: Any = None
+        self.reader: Reader | None = None
+        self.version = ("", 0.0)
 
     async def receive(self) -> None:
         """Keep the newest picture; what it replaces is dropped."""
@@ -161,7 +169,6 @@ class _Connection:
 
     async def answer(self) -> None:
         """Answer the newest picture, again and again."""
-        reader, version = None, ("", 0.0)
         while True:
             await self._came.wait()
             self._came.clear()
@@ -169,8 +176,10 @@ class _Connection:
                 continue
             (arrived, taken, picture), self._newest = self._newest, None
             try:
-                if reader is None or not self._hub.is_current(self._choice, version):
-                    reader, version = await self._hub.run(self._hub.open, self._choice)
+                reader = self.reader
+                if reader is None or not self._hub.is_current(self._choice, self.version):
+                    reader, self.version = await self._hub.run(self._hub.open, self._choice)
+                    self.reader = reader
                     await self._socket.send_text(json.dumps(hello(reader)))
                 answer = await self._hub.run(self._read, reader, arrived, taken, picture)
             except PoseActError as error:

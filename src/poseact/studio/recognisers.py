@@ -48,6 +48,10 @@ class Reader(Protocol):
         """The people in the next picture, ``(H, W, 3)`` uint8 RGB, taken at a time in s."""
         ...
 
+    def reset(self) -> None:
+        """Forget everything seen."""
+        ...
+
 
 class PoseReader:
     """The poses of all people in view."""
@@ -57,8 +61,12 @@ class PoseReader:
     window_s = 0.0
 
     def __init__(self, predictor: Predictor) -> None:
-        self.skeleton = predictor.skeleton
-        self._follow, self._smoother = predictor.follower(), PoseSmoother()
+        self._predictor, self.skeleton = predictor, predictor.skeleton
+        self.reset()
+
+    def reset(self) -> None:
+        """See :class:`Reader`."""
+        self._follow, self._smoother = self._predictor.follower(), PoseSmoother()
         self._count = 0
 
     def push(self, image: np.ndarray, time: float) -> list[Seen]:
@@ -84,6 +92,10 @@ class ActionReader:
             for answer in self._stream.push(image, time)
         ]
 
+    def reset(self) -> None:
+        """See :class:`Reader`."""
+        self._stream.reset()
+
 
 class Recognisers:
     """The recognisers of a folder.
@@ -95,6 +107,7 @@ class Recognisers:
     def __init__(self, places: Places) -> None:
         self._files = {"instant": places.instant, "trained": places.trained}
         self._predictor: Predictor | None = None
+        self._idle: tuple[tuple[str, float], Reader] | None = None
 
     def available(self) -> dict[str, float]:
         """When the weights of each recogniser were written, in s since 1970, the newest first."""
@@ -125,12 +138,20 @@ class Recognisers:
         Raises:
             PoseActError: The weights cannot be read.
         """
-        name, _ = self.version(choice)
-        if name != "pose":
-            return ActionReader(self._files[name], name)
+        version = self.version(choice)
+        idle, self._idle = self._idle, None
+        if idle is not None and idle[0] == version:
+            return idle[1]
+        if version[0] != "pose":
+            return ActionReader(self._files[version[0]], version[0])
         if self._predictor is None:
             self._predictor = Predictor()
         return PoseReader(self._predictor)
+
+    def close(self, reader: Reader, version: tuple[str, float]) -> None:
+        """Keep a reader for the next page, which then need not load its networks."""
+        reader.reset()
+        self._idle = version, reader
 
 
 def hello(reader: Reader) -> dict[str, Any]:

@@ -42,6 +42,7 @@ export function livePage(main, app) {
   function watch() {
     sight?.close();
     past = new Strip();
+    now.textContent = t("live_ready");
     sight = new Sight(video, { recogniser: recogniser.value, onHello, onAnswer, onLost: () => fit(overlay, [1, 1]) });
     empty.hidden = true;
     stopButton.hidden = false;

@@ -95,8 +95,15 @@ const TEXTS = {
   part_test: "test",
   part_train: "train",
   no_picture: "no picture yet",
-  note_count: "{n} notes",
-  note_count_one: "1 note",
+  note_unreadable: "cannot be read",
+  note_empty: "beyond the end of the video",
+  note_nobody: "nobody seen",
+  note_unsure: "nobody seen clearly",
+  note_several_people: "several people",
+  note_short: "very short",
+  note_slow: "few pictures per second",
+  note_gap: "pictures are missing",
+  note_copy: "looks like another clip",
 
   editor: "Clip of {action}",
   editor_choose: "Choose a clip to trim it, move it or cut it into several.",
@@ -140,6 +147,10 @@ const TEXTS = {
   train_few: "Two actions with two recordings each are needed at least.",
   train_curve: "Also train on fewer clips, for a learning curve",
   stage_poses: "Poses",
+  stage_training_calibration: "Training for the probabilities",
+  stage_training_heads: "Training",
+  stage_test_multi_clip: "Test on whole clips",
+  stage_test_single_clip: "Test on one window",
   stage_left: "{seconds} s left",
   loss: "Loss by epoch, lower is better",
   loss_now: "{name}: {loss}",
@@ -167,6 +178,7 @@ const TEXTS = {
   recogniser_trained: "full training, {when}",
   recogniser_pose: "skeleton alone",
   live_start: "Start the camera, or choose a video file.",
+  live_ready: "Getting ready …",
   live_nothing: "Nobody is in view",
   live_learning: "No actions are trained yet, so the skeleton alone is shown.",
   unknown: "unknown",
@@ -210,6 +222,11 @@ const TEXTS = {
 export function t(key, values = {}) {
   const one = values.n === 1 && TEXTS[`${key}_one`];
   return (one || TEXTS[key]).replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
+}
+
+/** A text for a word of the server, or that word where there is none. */
+export function known(group, word) {
+  return TEXTS[`${group}_${word.replace(/\W+/g, "_")}`] ?? word;
 }
 
 /** The label of an action as people read it. */

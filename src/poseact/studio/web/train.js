@@ -2,7 +2,7 @@
 import { request } from "./client.js";
 import { attempt, fill, h, when } from "./dom.js";
 import { reportCard } from "./report.js";
-import { actionName, t } from "./texts.js";
+import { actionName, known, t } from "./texts.js";
 
 const COLOURS = ["var(--accent)", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00"];
 
@@ -49,8 +49,7 @@ export function trainPage(main, app) {
       const [done, total] = found.stages[name];
       const isLast = isRunning && name === names.at(-1) && done < total;
       const left = isLast && found.eta_s !== null ? t("stage_left", { seconds: Math.ceil(found.eta_s) }) : `${done} / ${total}`;
-      const title = name === "poses" ? t("stage_poses") : name;
-      return h("label", { class: "stage-row" }, h("span", {}, title), h("progress", { value: done, max: total || 1 }), h("span", { class: "hint" }, left));
+      return h("label", { class: "stage-row" }, h("span", {}, known("stage", name)), h("progress", { value: done, max: total || 1 }), h("span", { class: "hint" }, left));
     }));
     fill(chart, lossChart(found.curves));
     notes.hidden = !found.notes.length;
