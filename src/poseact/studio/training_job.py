@@ -175,6 +175,7 @@ class TrainingJob:
             progress.state = said["state"]
             progress.message = said.get("message", "")
             progress.notes = said.get("notes", [])
+            self._keep()
 
     def _keep(self) -> None:
         write_json(self._file, asdict(self.progress))

@@ -48,7 +48,8 @@ def _tell(**facts: object) -> None:
 
 def _end_with_studio() -> None:
     """Stop as at Ctrl-C when the studio has ended, however it did: what is done is kept."""
-    sys.stdin.read()
+    # Not sys.stdin, whose lock a thread that waits would keep at the end of the program.
+    os.read(0, 1)
     os.kill(os.getpid(), signal.SIGINT)
 
 
