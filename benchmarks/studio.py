@@ -7,8 +7,8 @@
 
 Headless Chromium has a camera of 640x480 at 30 pictures per second that plays the demo video. The
 studio has learned two actions from parts of it. Latency counts from the capture of a picture in the
-browser to the drawn answer; the page Live measures it itself. Memory is that of the server's process
-and of the page's JavaScript heap, and is taken ten times.
+browser to the drawn answer; the page Live measures it itself. Memory is that of the server's
+process and of the page's JavaScript heap, and is taken ten times.
 
 With ``--clips``, the videos of a folder of clips are sent to an empty studio, and the time is taken
 until the instant recogniser answers live, and until the full training is done. It needs playwright
