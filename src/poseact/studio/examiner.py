@@ -84,8 +84,7 @@ class Examiner(Thread):
 
     def thumbnail(self, clip: Clip) -> Path:
         """The thumbnail of a clip, which is there once it was examined."""
-        kind = "" if self._pictures else "-skeleton"
-        return self._places.looks / f"{_key(clip)}{kind}.jpg"
+        return self._path(clip).with_suffix(".jpg")
 
     def last_frame(self, clip: Clip) -> float | None:
         """When the last frame of a clip is shown, in s; None before it was examined."""
@@ -148,6 +147,8 @@ class Examiner(Thread):
             if sequence is not None and len(sequence):
                 self._draw(clip, sequence)
             findings = [asdict(f) for f in found.findings if f.clip == clip.name]
+            if look is not None and not self._pictures:
+                look.thumbnails = Thumbnails()
             _write_facts(self._path(clip), look, findings)
 
     def _draw(self, clip: Clip, sequence: PoseSequence) -> None:
@@ -163,7 +164,8 @@ class Examiner(Thread):
         write_image(self.thumbnail(clip), small)
 
     def _path(self, clip: Clip) -> Path:
-        return self._places.looks / f"{_key(clip)}.npz"
+        kind = "" if self._pictures else "-skeleton"
+        return self._places.looks / f"{_key(clip)}{kind}.npz"
 
     def _facts(self, clip: Clip) -> dict[str, np.ndarray] | None:
         path = self._path(clip)

@@ -25,9 +25,10 @@ export function recordPage(main, app) {
   const length = h("select", { onchange: keepSettings }, LENGTHS.map((n) => h("option", { value: n }, t("seconds", { n }))), h("option", { value: "hold" }, t("length_hold")));
   const countdown = h("input", { type: "checkbox", onchange: keepSettings });
   const mirror = h("input", { type: "checkbox", onchange: keepSettings });
+  const saving = h("span", { class: "hint", role: "status" });
   const list = actionList(app, showAction);
   const upload = uploadCard(app, { camera: !hasCameraRights() });
-  let sight = null, hello = null, recorder = null, lastFile = null, timer = 0, isOpen = false, left = false;
+  let sight = null, hello = null, recorder = null, lastFile = null, timer = 0, isOpen = false, isTrimmed = false, left = false;
 
   const settings = { length: "4", countdown: true, mirror: true, ...JSON.parse(localStorage.getItem("record") || "{}") };
   length.value = settings.length;
@@ -137,9 +138,12 @@ export function recordPage(main, app) {
   async function keep(blob, label) {
     const name = new Date().toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "-");
     retakeButton.disabled = true;
+    saving.textContent = t("saving");
     const made = await attempt(() => send("api/videos", { label, name, recorded: 1 }, blob));
+    saving.textContent = "";
     if (!made) return;
     lastFile = made.clip;
+    isTrimmed = false;
     retakeButton.disabled = false;
     say(t("saved", { action: actionName(label) }));
     await app.refresh();
@@ -159,7 +163,7 @@ export function recordPage(main, app) {
   const only = h("p", { class: "banner", hidden: true }, t("skeleton_only"));
   main.append(only, h("div", { class: "two" },
     h("div", { class: "column" }, stage,
-      h("div", { class: "row controls" }, button, retakeButton,
+      h("div", { class: "row controls" }, button, retakeButton, saving,
         h("label", { class: "inline" }, t("length"), length),
         h("label", { class: "inline" }, countdown, t("countdown")),
         h("label", { class: "inline" }, mirror, t("mirror"))),
@@ -170,6 +174,11 @@ export function recordPage(main, app) {
 
   return {
     update(state) {
+      const last = state.clips.find((clip) => clip.file === lastFile);
+      if (last && last.clip !== lastFile && !isTrimmed) {
+        isTrimmed = true;
+        say(t("trimmed"));
+      }
       only.hidden = !state.skeleton_only;
       list.update(state);
       showAction();
