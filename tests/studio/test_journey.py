@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import threading
 from functools import partial
@@ -209,8 +210,11 @@ def test_two_tabs_lose_nothing(context, page, studio, folder):
     other.locator('button.clip[title="jump/0.mp4"]').wait_for()
 
 
-def test_a_reload_or_a_kill_in_the_middle_of_a_training(context, page, folder):
+def test_a_reload_or_a_kill_in_the_middle_of_a_training(context, folder, tmp_path):
+    folder = shutil.copytree(folder, tmp_path / "clips")
+    (folder / ".studio" / "lock").unlink()
     studio = StudioProcess(folder)
+    page = watched(context.new_page())
     try:
         show(page, studio, "train")
         few_epochs(page)
@@ -241,7 +245,8 @@ def test_without_a_camera_the_devices_own_app_films(browser, studio):
     context.close()
 
 
-def test_another_sites_page_reaches_nothing(browser, studio, tmp_path):
+def test_another_sites_page_reaches_nothing(browser, studio, folder, tmp_path):
+    clips = [clip.name for clip in find_clips(folder)]
     (tmp_path / "index.html").write_text("<h1>elsewhere</h1>")
     handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -256,14 +261,18 @@ def test_another_sites_page_reaches_nothing(browser, studio, tmp_path):
                 one.onerror = () => resolve("refused");
             });
             const read = await fetch(studio + "/api/state").then(() => "read", () => "refused");
-            const answer = await fetch(studio + "/api/undo", {method: "POST", mode: "no-cors"});
-            return [await socket, read, answer.type];
+            const change = {method: "DELETE", mode: "no-cors"};
+            const simple = {method: "POST", mode: "no-cors"};
+            await fetch(studio + "/api/clips?clip=jump/1.mp4", change).catch(() => {});
+            await fetch(studio + "/api/undo", simple).catch(() => {});
+            return [await socket, read];
         }""",
         studio.origin,
     )
     server.shutdown()
     page.close()
-    assert found[:2] == ["refused", "refused"]
+    assert found == ["refused", "refused"]
+    assert [clip.name for clip in find_clips(folder)] == clips
 
 
 def test_the_network_needs_the_link_with_its_token(browser, tmp_path):

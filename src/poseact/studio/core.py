@@ -51,7 +51,7 @@ class Studio:
         self.events = Events()
         self.recognisers = Recognisers(self.places)
         self.hub = LiveHub(self.recognisers)
-        self.training = TrainingJob(self.places, lambda: self.events.tell("training"))
+        self.training = TrainingJob(self.places, self._tell_training)
         self.examiner = Examiner(
             *(self.edits, self.places, lambda: self.events.tell("clips")),
             pictures=not skeleton_only,
@@ -74,6 +74,12 @@ class Studio:
         """Tell all pages and the examiner that clips were changed."""
         self.events.tell("clips")
         self.examiner.wake()
+
+    def _tell_training(self) -> None:
+        self.events.tell("training")
+        if self.training.progress.state == "done":
+            # There is a new recogniser.
+            self.events.tell("clips")
 
     def incoming(self) -> Path:
         """A new file to receive into."""
