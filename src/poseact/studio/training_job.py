@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from threading import Lock, Thread
@@ -138,13 +139,15 @@ class TrainingJob:
 
     def _watch(self, process: subprocess.Popen[str]) -> None:
         errors: list[str] = []
-        if process.stderr is not None:
-            reader = Thread(target=errors.extend, args=(process.stderr,), daemon=True)
-            reader.start()
+        reader = Thread(target=errors.extend, args=(process.stderr or (),), daemon=True)
+        reader.start()
         for line in process.stdout or ():
-            self._take(parse_json(line))
+            # Others print too.
+            with suppress(ValueError, KeyError, TypeError):
+                self._take(parse_json(line))
             self._on_change()
         process.wait()
+        reader.join()
         with self._lock:
             self._process = None
             if self._ended:
@@ -171,7 +174,8 @@ class TrainingJob:
         elif "curve" in said:
             if math.isfinite(said["loss"]):
                 progress.curves.setdefault(said["curve"], []).append(round(said["loss"], 4))
-        else:
+        elif not (self._ended and said["state"] == "cancelled"):
+            # What the end of the studio cancels is kept as running, so that the next one goes on.
             progress.state = said["state"]
             progress.message = said.get("message", "")
             progress.notes = said.get("notes", [])
