@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from poseact._utils.errors import PoseActError
-from poseact._utils.files import atomic_write, open_folder, remove_leftovers, replacing
+from poseact._utils.files import atomic_write, open_folder, replacing
 
 WRITE_FOR_EVER = """
 import sys, time
@@ -53,7 +53,7 @@ def test_what_another_run_is_writing_stays(tmp_path):
     finally:
         process.kill()
         process.wait()
-    remove_leftovers(tmp_path)
+    open_folder(tmp_path)
     assert not list(tmp_path.iterdir())
 
 

@@ -32,7 +32,7 @@ from poseact.models.sequence import SequenceNetwork
 from poseact.skeleton import PENN13
 from poseact.training.finetune import FinetunePlan
 from poseact.training.heads import HeadRecipe
-from poseact.weights.checkpoint import load
+from poseact.weights.checkpoint import load, save
 
 RECIPE = HeadRecipe(batch=8, action_blocks=1, pose_filters=4, pose_width=14)
 PLAN = TrainPlan(frames=8, fps=10.0, epochs=3, curve=False, recipe=RECIPE)
@@ -154,6 +154,15 @@ class TestTraining:
         ours, theirs = (load(report.weights).state_dict() for report in (resumed, straight))
         assert all((ours[name] == theirs[name]).all() for name in theirs)
         assert resumed.scores["multi clip"].protocol == straight.scores["multi clip"].protocol
+
+    def test_results_that_were_removed_meanwhile_are_an_error(self, folder, tmp_path, monkeypatch):
+        def save_and_remove_the_split(network, path):
+            save(network, path)
+            (tmp_path / "split.csv").unlink()
+
+        monkeypatch.setattr("poseact.clips.train_actions.save", save_and_remove_the_split)
+        with pytest.raises(PoseActError, match=r"split\.csv was removed"):
+            train_actions(folder, tmp_path, PLAN)
 
     def test_weights_of_other_joints(self, folder, tmp_path):
         with pytest.raises(PoseActError, match="find the joints of"):

@@ -19,10 +19,12 @@ from helpers.penn_action_files import write_penn_action
 from poseact._utils.errors import PoseActError
 from poseact.data.augment import AugmentRanges
 from poseact.data.dataset import PoseRows, UnitSource, stills
+from poseact.data.faults import find_faults
 from poseact.data.mix import MixedBatches, MixedSource, RowKey, UnitKey
 from poseact.data.packed.pack import pack
 from poseact.data.packed.shards import read_index, read_packed, read_packed_videos
 from poseact.data.sources import SourceSpec
+from poseact.media import write_image
 from poseact.skeleton import JHMDB15, NTU25, PA16, PA17, PA20, PENN13
 from poseact.synthetic.make import make_synthetic
 
@@ -73,6 +75,19 @@ class TestStills:
         require_equal_samples(found, expected)
         for one, other in zip(found, expected, strict=True):
             assert np.array_equal(one.image.read(), other.image.read())
+
+    def test_the_stated_size_of_a_picture_is_checked_after_packing(self, tmp_path):
+        root, out = tmp_path / "coco", tmp_path / "packed"
+        write_image(root / "images" / "a.png", np.zeros((24, 32, 3), np.uint8))
+        picture = {"id": 0, "file_name": "a.png", "width": 64, "height": 48}
+        points = [float(place) for joint in range(17) for place in (joint + 1, joint + 1, 2)]
+        people = [{"id": 0, "image_id": 0, "keypoints": points}]
+        content = {"images": [picture], "annotations": people}
+        (root / "annotations.json").write_text(json.dumps(content))
+        pack(source("coco", root), out)
+        (sample,) = read_packed(out)
+        assert sample.picture_size == (64, 48)
+        assert "picture-size" in {fault.kind for fault in find_faults([sample])}
 
     def test_pictures_keep_their_bytes(self, penn, packed):
         with tarfile.open(packed / "000000.tar") as archive:

@@ -547,6 +547,35 @@ class TestWriter:
         assert path.read_bytes() == before
         assert files_in(tmp_path) == ["a.mp4"]
 
+    def test_a_recoverable_video_can_be_played_while_it_is_written(self, tmp_path):
+        path, copy = tmp_path / "a.mp4", tmp_path / "copy.mp4"
+        with VideoWriter(path, 10, 64, 48, recoverable=True) as writer:
+            for _ in range(60):
+                writer.write(quarters())
+            # What would be left if the process were killed now.
+            (partial,) = tmp_path.glob("a.unfinished-*.mp4")
+            copy.write_bytes(partial.read_bytes())
+        assert 20 < len(list(VideoReader(copy))) < 60
+        assert len(list(VideoReader(path))) == 60
+        assert files_in(tmp_path) == ["a.mp4", "copy.mp4"]
+
+    def test_a_recoverable_video_stays_when_the_block_fails(self, tmp_path):
+        with (
+            pytest.raises(KeyboardInterrupt),
+            VideoWriter(tmp_path / "a.mp4", 10, 64, 48, recoverable=True) as writer,
+        ):
+            for _ in range(60):
+                writer.write(quarters())
+            raise KeyboardInterrupt
+        (kept,) = tmp_path.iterdir()
+        assert len(list(VideoReader(kept))) > 20
+        with (
+            pytest.raises(PoseActError, match="No frame"),
+            VideoWriter(tmp_path / "b.mp4", 10, 64, 48, recoverable=True),
+        ):
+            pass
+        assert list(tmp_path.iterdir()) == [kept]
+
     def test_no_frame_leaves_the_old_file(self, tmp_path):
         path = write_video(tmp_path / "a.mp4")
         before = path.read_bytes()

@@ -70,18 +70,7 @@ def open_folder(folder: Path) -> None:
         raise PoseActError(f"{folder} is a file; give a folder for the results.") from None
     except OSError as error:
         raise unwritable(folder, error) from error
-    remove_leftovers(folder, below=True)
-
-
-def remove_leftovers(folder: Path, *, below: bool = False) -> None:
-    """Remove the temporary files that no running process writes any more.
-
-    Args:
-        folder: Where to look.
-        below: Look in the folders below it too.
-    """
-    pattern = f"{_TEMPORARY}*"
-    for path in folder.rglob(pattern) if below else folder.glob(pattern):
+    for path in folder.rglob(f"{_TEMPORARY}*"):
         # Another run may have removed it in the meantime.
         with suppress(OSError), _held(path, os.O_RDWR) as free:
             if free:
@@ -89,21 +78,29 @@ def remove_leftovers(folder: Path, *, below: bool = False) -> None:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, keep: bool = False) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place once the block has succeeded.
 
     When the block fails, the temporary file is removed and whatever stood at ``path`` stays. The
     temporary file of a process that is killed is removed by :func:`open_folder`.
+
+    Args:
+        path: The file to make or replace; folders that are missing are made.
+        keep: Name the temporary file ``STEM.unfinished-XXXXXXXX.SUFFIX``, and leave it there when
+            the block fails or the process is killed, unless it is empty.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    unique = uuid4().hex
+    start = f"{path.stem}.unfinished-{unique[:8]}" if keep else f"{_TEMPORARY}{unique}"
     # The suffix stays because some writers choose the format by it.
-    temporary = path.with_name(f"{_TEMPORARY}{uuid4().hex}{path.suffix}")
+    temporary = path.with_name(f"{start}{path.suffix}")
     try:
         with _held(temporary, os.O_RDWR | os.O_CREAT):
             yield temporary
             temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        if not (keep and temporary.exists() and temporary.stat().st_size):
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -165,7 +165,7 @@ class _Workflow:
         self.save(network, train, test)
         if curve:
             curve.append(_curve_point(train, scores["multi clip"]))
-        self.report.files = write_action_report(
+        files = self.report.files = write_action_report(
             self.report.out,
             Measured(
                 f"Actions of {self.source.name}",
@@ -180,6 +180,11 @@ class _Workflow:
                 notes=notes,
             ),
         )
+        written = (self.report.split, self.report.weights, files.markdown, files.html, files.json)
+        if lost := [path for path in written if not path.is_file()]:
+            raise PoseActError(
+                f"{', '.join(map(str, lost))} was removed while the run went on; run it again."
+            )
 
     def read(self) -> ActionData:
         """The labelled sequences; features of videos come from the cache if they are in it."""

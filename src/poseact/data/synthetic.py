@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, FiniteFloat
+from pydantic import BaseModel, FiniteFloat, PositiveInt
 
 from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
@@ -38,6 +38,7 @@ class _Labels(BaseModel):
     area_px: float
     sequence: str
     frame: int
+    size_px: tuple[PositiveInt, PositiveInt] | None = None
 
 
 def read_synthetic(
@@ -130,6 +131,7 @@ def _samples(shard: Path, source: Skeleton, skeleton: Skeleton) -> list[PoseSamp
             area_px=labels.area_px,
             sequence=labels.sequence,
             frame=labels.frame,
+            picture_size=labels.size_px,
         )
         for i, (name, labels, image) in enumerate(found)
     ]

@@ -29,10 +29,13 @@ class Canvas:
     Args:
         target: ``.png`` or ``.mp4``; the video is begun with its first frame.
         fps: Of the video; None for a picture.
+        recoverable: See :class:`~poseact.media.VideoWriter`.
     """
 
-    def __init__(self, target: Path, fps: Fraction | float | None) -> None:
-        self._target, self._fps = target, fps
+    def __init__(
+        self, target: Path, fps: Fraction | float | None, *, recoverable: bool = False
+    ) -> None:
+        self._target, self._fps, self._recoverable = target, fps, recoverable
         self._stack = ExitStack()
         self._writer: VideoWriter | None = None
 
@@ -63,7 +66,9 @@ class Canvas:
             return
         if self._writer is None:
             height, width = picture.shape[:2]
-            writer = VideoWriter(self._target, self._fps, width, height)
+            writer = VideoWriter(
+                self._target, self._fps, width, height, recoverable=self._recoverable
+            )
             self._writer = self._stack.enter_context(writer)
         self._writer.write(_fitted(picture, self._writer.width, self._writer.height), time)
 

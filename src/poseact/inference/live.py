@@ -9,7 +9,6 @@ from pathlib import Path
 from time import perf_counter
 
 from poseact._utils.errors import PoseActError
-from poseact._utils.files import remove_leftovers
 from poseact._utils.interrupt import StopRequest
 from poseact.actions.answers import Segment
 from poseact.actions.timeline import action_colours
@@ -92,7 +91,8 @@ def run_live(
 
     On SIGINT or SIGTERM, or when the window is closed, the job ends after the picture in hand, and
     the recorded video is complete; a second signal ends it at once. It is complete too when the
-    source is lost, and pictures of another size are fitted into it.
+    source is lost, and pictures of another size are fitted into it. If the process is killed, what
+    was recorded up to the last second stays in ``NAME.unfinished-XXXXXXXX.mp4`` beside ``out``.
 
     Args:
         stream: Gives the answers.
@@ -106,13 +106,12 @@ def run_live(
             cannot be made.
     """
     out = None if out is None else Path(out)
-    if out is not None:
-        remove_leftovers(out.parent)
     frames, begun, interrupted = 0, None, False
     failure: Exception | None = None
     with StopRequest() as stop, ExitStack() as stack:
         window = stack.enter_context(Window("PoseAct")) if show else None
-        canvas = stack.enter_context(Canvas(out, _RECORDED_FPS)) if out else None
+        recording = Canvas(out, _RECORDED_FPS, recoverable=True) if out else None
+        canvas = stack.enter_context(recording) if recording else None
         drawing = _Drawing(stream, window, canvas) if show or out else None
         stack.enter_context(source)
         try:

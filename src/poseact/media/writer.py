@@ -20,6 +20,13 @@ from poseact.media.image import require_picture
 # Ticks per second of a written video, at least: the customary clock of video timing.
 _MIN_TICKS = 90_000
 
+# Fragments of 1,000,000 us, each on disk as soon as it is complete.
+_RECOVERABLE = {
+    "movflags": "+hybrid_fragmented",
+    "frag_duration": "1000000",
+    "flush_packets": "1",
+}
+
 
 class VideoWriter:
     """Writes H.264 video (yuv420p, BT.709) into an MP4 that starts playing before it is loaded.
@@ -33,14 +40,25 @@ class VideoWriter:
         fps: Frames per second, for frames that are written without a time.
         width: Width of the pictures in px.
         height: Height of the pictures in px.
+        recoverable: Write fragments of a second into ``STEM.unfinished-XXXXXXXX.mp4``, which can be
+            played at any time and stays if the process is killed; it becomes an ordinary MP4, with
+            its index at the end, when the block ends well.
 
     Raises:
         PoseActError: The suffix is not ``.mp4``, or rate or size are not above 0; on entering or
             leaving the block, the file cannot be written or no frame was.
     """
 
-    def __init__(self, path: Path, fps: Fraction | float, width: int, height: int) -> None:
-        self.path = Path(path)
+    def __init__(
+        self,
+        path: Path,
+        fps: Fraction | float,
+        width: int,
+        height: int,
+        *,
+        recoverable: bool = False,
+    ) -> None:
+        self.path, self._recoverable = Path(path), recoverable
         if self.path.suffix.lower() != ".mp4":
             raise PoseActError(
                 f"A video cannot be written as {self.path.name!r}; give a name that ends in .mp4."
@@ -63,10 +81,9 @@ class VideoWriter:
     def __enter__(self) -> VideoWriter:
         with ExitStack() as stack:
             try:
-                partial = stack.enter_context(replacing(self.path))
-                container = av.open(
-                    f"file:{partial}", "w", format="mp4", options={"movflags": "+faststart"}
-                )
+                partial = stack.enter_context(replacing(self.path, keep=self._recoverable))
+                options = _RECOVERABLE if self._recoverable else {"movflags": "+faststart"}
+                container = av.open(f"file:{partial}", "w", format="mp4", options=options)
             except (OSError, FFmpegError) as error:
                 raise unwritable(self.path, error) from error
             self._container = stack.enter_context(container)

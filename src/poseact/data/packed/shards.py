@@ -225,6 +225,7 @@ class StillLabels(BaseModel):
     area_px: float | None
     sequence: str | None
     frame: int | None
+    picture_size: tuple[PositiveInt, PositiveInt] | None = None
 
     @model_validator(mode="after")
     def _known(self) -> StillLabels:
@@ -323,7 +324,7 @@ def _stills(items: list[_Item[StillLabels]], skeleton: Skeleton) -> list[PoseSam
     ]
 
 
-STILL_FACTS = ("root_depth_mm", "head_px", "area_px", "sequence", "frame")
+STILL_FACTS = ("root_depth_mm", "head_px", "area_px", "sequence", "frame", "picture_size")
 """Facts of a sample that its JSON has as they are."""
 
 VIDEO_FACTS = ("name", "action", "fps", "part", "recording")
