@@ -138,7 +138,8 @@ def test_coco_flags_box_and_area(tmp_path):
 def test_coco_with_names_of_one_s_own(tmp_path):
     content = coco_content(3)
     content["categories"][0] |= {"keypoints": ["Left Wrist", "knee-right", "tail"]}
-    content["categories"][0]["skeleton"] = [[1, 2], [2, 3]]
+    # Limbs are not used, so they may be wrong: some tools count joints from 0.
+    content["categories"][0]["skeleton"] = [[0, 1], [1, 9], "x"]
     points = content["annotations"][0]["keypoints"]
     (sample,) = read_coco(write_coco(tmp_path, content))
     known = {PA16.joints[index] for index in np.flatnonzero(sample.valid)}
@@ -158,8 +159,11 @@ def test_coco_order_comes_from_the_category(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"keypoints": [1.0, 2.0, 2.0]}, r"annotation 7 has 3 numbers.*51 were expected"),
-        ({"keypoints": ["x"] * 51}, "annotation 7 has something other than numbers"),
+        ({"keypoints": [1.0, 2.0, 2.0]}, r"annotation 7 .*3 numbers.*51 were expected"),
+        (
+            {"keypoints": ["x"] * 51},
+            r"annotation 7 cannot be used .*keypoints.0: Input should be a valid n",
+        ),
         ({"keypoints": [1.0, 2.0, 5.0] * 17}, r"annotation 7 has \[5.0\] as v"),
         ({"image_id": 99}, "annotation 7 is of image_id 99"),
         ({"category_id": 4}, "annotation 7 is of category_id 4"),
@@ -233,11 +237,11 @@ def test_coco_structure_faults(tmp_path):
     content["categories"][0]["keypoints"] = ["hub", "rim"]
     with pytest.raises(PoseActError, match=r"hub, rim.*is a joint of pa16"):
         read_coco(write_coco(tmp_path, content))
-    content["categories"][0] |= {"keypoints": ["nose", "head"], "skeleton": [[1, 9]]}
-    with pytest.raises(PoseActError, match="pairs of numbers from 1 to 2"):
+    content["categories"][0] |= {"keypoints": ["nose", "head", "nose"]}
+    with pytest.raises(PoseActError, match="names a joint twice"):
         read_coco(write_coco(tmp_path, content))
     content["images"][0].pop("file_name")
-    with pytest.raises(PoseActError, match="image 0 has no 'id' or no 'file_name'"):
+    with pytest.raises(PoseActError, match=r"image 3 cannot be used .*file_name: Field required"):
         read_coco(write_coco(tmp_path, content))
 
 

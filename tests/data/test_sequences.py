@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 from collections import Counter
 
 import numpy as np
@@ -703,16 +704,16 @@ def test_coco_tracks_videos_are_folders_without_an_id(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c["annotations"][3].pop("track_id"), "annotation 3 has no track_id"),
-        (lambda c: c["annotations"][3].update(track_id=[1]), "annotation 3 has no track_id"),
-        (lambda c: c["annotations"][3].update(image_id=99), "annotation 3 is of no image"),
-        (lambda c: c["annotations"].insert(3, None), "annotation 3 is of no image"),
-        (lambda c: c["annotations"][3].update(keypoints=[1, 2, 3]), "annotation 3 has no 'keyp"),
+        (lambda c: c["annotations"][3].pop("track_id"), r"annotation 4 .*track_id: Field required"),
+        (lambda c: c["annotations"][3].update(track_id=[1]), r"annotation 4 .*track_id"),
+        (lambda c: c["annotations"][3].update(image_id=99), "annotation 4 is of no image"),
+        (lambda c: c["annotations"].insert(3, None), "annotation 3 cannot be used"),
+        (lambda c: c["annotations"][3].update(keypoints=[1, 2, 3]), "annotation 4 .*51 were"),
         (lambda c: c["annotations"][3].update(track_id=1, image_id=11), "two people in one frame"),
-        (lambda c: c["images"][0].pop("file_name"), "image 0 has no"),
-        (lambda c: c["images"][0].update(id={}), "image 0 has no"),
-        (lambda c: c["images"][0].update(frame_id="first"), "frame_id 'first'"),
-        (lambda c: c["images"][0].update(frame_id=10**400), "image 0 has the frame_id 1000"),
+        (lambda c: c["images"][0].pop("file_name"), r"image 13 .*file_name: Field required"),
+        (lambda c: c["images"][0].update(id={}), r"image {} cannot be used .*id"),
+        (lambda c: c["images"][0].update(frame_id="first"), r"image 13 .*frame_id"),
+        (lambda c: c["images"][0].update(frame_id=10**400), r"image 13 .*frame_id"),
     ],
 )
 def test_what_is_wrong_in_coco_tracks_is_left_out_and_named(tmp_path, change, message, caplog):
@@ -720,14 +721,16 @@ def test_what_is_wrong_in_coco_tracks_is_left_out_and_named(tmp_path, change, me
     change(content)
     assert read_sequences(write_coco(tmp_path / "tracks.json", content))
     assert "left out" in caplog.text
-    assert message in caplog.text
+    assert re.search(message, caplog.text)
 
 
 def test_coco_tracks_without_anything_to_use(tmp_path):
     content = coco_tracks()
     for annotation in content["annotations"]:
         del annotation["track_id"]
-    with pytest.raises(PoseActError, match=r"None of the 8 .* annotation 0 has no track_id"):
+    with pytest.raises(
+        PoseActError, match=r"None of the 8 .* annotation 7 cannot be used .*track_id"
+    ):
         read_sequences(write_coco(tmp_path / "tracks.json", content))
     content = coco_tracks() | {"annotations": []}
     with pytest.raises(PoseActError, match="no 'annotations'"):

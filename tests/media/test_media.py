@@ -560,19 +560,19 @@ class TestWriter:
         assert files_in(tmp_path) == ["a.mp4", "copy.mp4"]
 
     def test_a_recoverable_video_stays_when_the_block_fails(self, tmp_path):
-        with (
-            pytest.raises(KeyboardInterrupt),
-            VideoWriter(tmp_path / "a.mp4", 10, 64, 48, recoverable=True) as writer,
-        ):
-            for _ in range(60):
-                writer.write(quarters())
-            raise KeyboardInterrupt
+        def interrupted():
+            with VideoWriter(tmp_path / "a.mp4", 10, 64, 48, recoverable=True) as writer:
+                for _ in range(60):
+                    writer.write(quarters())
+                raise KeyError("user code")
+
+        with pytest.raises(KeyError):
+            interrupted()
         (kept,) = tmp_path.iterdir()
         assert len(list(VideoReader(kept))) > 20
-        with (
-            pytest.raises(PoseActError, match="No frame"),
-            VideoWriter(tmp_path / "b.mp4", 10, 64, 48, recoverable=True),
-        ):
+        path = tmp_path / "b.mp4"
+        empty = VideoWriter(path, 10, 64, 48, recoverable=True)
+        with pytest.raises(PoseActError, match="No frame"), empty:
             pass
         assert list(tmp_path.iterdir()) == [kept]
 
