@@ -24,6 +24,7 @@ from poseact.data.blazepose import read_blazepose
 from poseact.data.coco import read_coco
 from poseact.data.formats.label_files import read_json, read_mat, read_npz
 from poseact.data.formats.mat_file import load_variables
+from poseact.data.formats.plain_pickle import plain_pickle
 from poseact.data.formats.tar_file import members_of
 from poseact.data.lsp import read_lsp
 from poseact.data.mmpose_files import read_cameras
@@ -231,6 +232,13 @@ class TestPickles:
         with pytest.raises(PoseActError, match="tuple stands for more"):
             read_sequences(tmp_path / "a.pkl")
 
+    @pytest.mark.parametrize("kind", [dict.fromkeys, set, frozenset])
+    def test_keys_that_could_have_equal_hashes_are_few(self, kind):
+        assert len(plain_pickle(pickle.dumps(kind(range(1000))))) == 1000
+        assert len(plain_pickle(pickle.dumps(kind(map(str, range(9000)))))) == 9000
+        with pytest.raises(ValueError, match="keys that are no texts"):
+            plain_pickle(pickle.dumps(kind(range(9000))))
+
     def test_an_array_that_is_named_often_counts_often(self, tmp_path):
         points = np.zeros((1, 400, 17, 2))
         person = {"frame_dir": "a", "label": 0, "keypoint": points}
@@ -437,6 +445,15 @@ class TestFrames:
             read_sequences(tmp_path / "a.bvh")
 
 
+def varint(number, length=0):
+    """A number in 7 bits a byte, with zeros up to a length."""
+    digits = []
+    while number or not digits or len(digits) < length:
+        digits.append(number % 128 + 128)
+        number //= 128
+    return bytes([*digits[:-1], digits[-1] - 128])
+
+
 class TestTables:
     def test_rows_that_take_no_place(self, tmp_path):
         import pyarrow as pa  # noqa: PLC0415
@@ -445,11 +462,37 @@ class TestTables:
         table = PoseTable("a.mp4", PA16, fps=30, width=64, height=48)
         table.write_parquet(tmp_path / "a.parquet")
         schema = pq.read_schema(tmp_path / "a.parquet")
-        columns = [pa.nulls(16 * 10**6, field.type) for field in schema]
+        columns = [pa.nulls(16 * 140_000, field.type) for field in schema]
         columns[4] = pa.DictionaryArray.from_arrays(
-            pa.array(np.tile(np.arange(16, dtype=np.int32), 10**6)), list(PA16.joints)
+            pa.array(np.tile(np.arange(16, dtype=np.int32), 140_000)), list(PA16.joints)
         )
         pq.write_table(pa.table(columns, schema=schema), tmp_path / "a.parquet", compression="zstd")
         assert (tmp_path / "a.parquet").stat().st_size < 2**20
         with pytest.raises(PoseActError, match="claims"):
             PoseTable.read_parquet(tmp_path / "a.parquet")
+
+    def test_pages_that_claim_more_than_the_footer(self, tmp_path):
+        import pyarrow as pa  # noqa: PLC0415
+        import pyarrow.parquet as pq  # noqa: PLC0415
+
+        path = tmp_path / "a.parquet"
+        PoseTable("a.mp4", PA16, fps=30, width=64, height=48).write_parquet(path)
+        schema, rows = pq.read_schema(path), 5 * 10**6
+        columns = [
+            pa.array(np.zeros(rows)) if field.name == "time" else pa.nulls(rows, field.type)
+            for field in schema
+        ]
+        packed = {"compression": "zstd", "use_dictionary": False}
+        pq.write_table(pa.table(columns, schema=schema), path, row_group_size=rows, **packed)
+        group = pq.read_metadata(path).row_group(0)
+        sizes = {group.column(k).total_uncompressed_size for k in range(len(columns))}
+        content = path.read_bytes()
+        footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+        small = content[footer:]
+        for number in {rows, group.total_byte_size, *sizes}:
+            stated = varint(2 * number)
+            small = small.replace(stated, varint(32, len(stated)))
+        path.write_bytes(content[:footer] + small)
+        assert pq.read_metadata(path).num_rows == 16
+        with pytest.raises(PoseActError, match="claims"):
+            PoseTable.read_parquet(path)

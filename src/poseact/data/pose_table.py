@@ -21,6 +21,7 @@ from poseact._utils.boundary import one_sentence, parse_json, require_bounded, r
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
 from poseact.actions.frame_pose import FramePose
+from poseact.data.formats.parquet_pages import unfolded_bytes
 from poseact.data.pose_json import write_pose_json
 from poseact.skeleton import Skeleton
 
@@ -274,7 +275,7 @@ class PoseTable:
             # Texts stay dictionaries, for written out they may be a million times as many.
             pq.ParquetFile(path, read_dictionary=["source", "joint"]) as file,
         ):
-            return cls._read(file, path.stat().st_size)
+            return cls._read(file, path)
 
     @property
     def _dimensions(self) -> int:
@@ -340,7 +341,7 @@ class PoseTable:
         return columns
 
     @classmethod
-    def _read(cls, file: pq.ParquetFile, file_bytes: int) -> PoseTable:
+    def _read(cls, file: pq.ParquetFile, path: Path) -> PoseTable:
         metadata = file.schema_arrow.metadata or {}
         if _METADATA_KEY not in metadata:
             raise ValueError("it carries no facts of PoseAct")
@@ -358,7 +359,7 @@ class PoseTable:
             ),
             **{name: facts[name] for name in ("fps", "width", "height", "depth_unit", "model")},
         )
-        _require_rows(file.metadata, len(table.skeleton), file_bytes)
+        _require_sizes(path, file.metadata, len(table.skeleton))
         # Whole poses: a batch of rows could end within one otherwise.
         for rows in file.iter_batches(POSES_PER_BATCH * len(table.skeleton), columns=[*COLUMNS]):
             table._extend(rows)
@@ -396,17 +397,14 @@ class PoseTable:
             self.append(pose, name)
 
 
-def _require_rows(stated: pq.FileMetaData, joints: int, file_bytes: int) -> None:
+def _require_sizes(path: Path, stated: pq.FileMetaData, joints: int) -> None:
     """Refuse a table that claims more than a file of its size holds.
 
     Raises:
-        ValueError: It does, or it has no joints.
+        Exception: ValueError: it does; or what a damaged page header leads to.
     """
-    groups = (stated.row_group(number) for number in range(stated.num_row_groups))
-    unfolded = sum(
-        g.column(k).total_uncompressed_size for g in groups for k in range(g.num_columns)
-    )
-    require_values(max(2 * stated.num_rows, unfolded // 8), file_bytes)
+    file_bytes = path.stat().st_size
+    require_values(max(2 * stated.num_rows, unfolded_bytes(path, stated) // 8), file_bytes)
     poses = stated.num_rows // joints
     if poses > _LEAST_POSES + file_bytes // _BYTES_PER_POSE:
         raise ValueError(f"it claims {poses:,} poses in {file_bytes:,} bytes")

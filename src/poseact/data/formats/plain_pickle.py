@@ -7,7 +7,7 @@ import math
 import pickle
 import pickletools
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -18,10 +18,18 @@ _NUMBERS = ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f
 
 _LONGEST_EMPTY = 10**6
 _HEAVIEST_TUPLE = 10**5
+_MOST_KEYS = 5000
 
 _PUT = frozenset({"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"})
 _GET = frozenset({"GET", "BINGET", "LONG_BINGET"})
 _FIXED = frozenset({"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET"})
+_KEYS = {
+    **dict.fromkeys(("DICT", "SETITEMS"), slice(None, None, 2)),
+    **dict.fromkeys(("ADDITEMS", "FROZENSET"), slice(None)),
+    "SETITEM": slice(1, 2),
+}
+"""Which of the values that an instruction takes become keys or members of sets."""
+_TEXTS = (pickletools.pyunicode, pickletools.pybytes_or_str, pickletools.pybytes)
 
 
 def plain_pickle(content: bytes, *, objects: bool = False) -> Any:
@@ -45,17 +53,26 @@ def plain_pickle(content: bytes, *, objects: bool = False) -> Any:
     return _values(raw)
 
 
+class _Held(NamedTuple):
+    """A value on the stack: how many values it stands for, and whether it is text."""
+
+    weight: int
+    text: bool = False
+
+
 def _check_instructions(content: bytes) -> None:
     """Follow the instructions of a pickle without carrying them out.
 
-    Memory for its memo is set aside by the largest number in it, and looking up a tuple takes as
-    long as writing out all that it holds, so both are refused where they are beyond its size.
+    Memory for its memo is set aside by the largest number in it; looking up a tuple takes as long
+    as writing out all that it holds; and keys that are no texts can be made to have the same hash,
+    so that each is compared with all others. So all three are bounded.
 
     Raises:
         Exception: ValueError, or what a damaged pickle leads to.
     """
-    stack: list[int | None] = []  # how much each value holds; None for a mark
-    memo: dict[int, int | None] = {}
+    stack: list[_Held | None] = []  # None for a mark
+    memo: dict[int, _Held | None] = {}
+    keys = 0
     for operation, argument, _ in pickletools.genops(io.BytesIO(content)):
         name = operation.name
         if name in _PUT:
@@ -68,28 +85,34 @@ def _check_instructions(content: bytes) -> None:
         elif name == "DUP":
             stack.append(stack[-1])
         else:
-            held = _take(stack, operation.stack_before)
-            weight = 1 + held if name in _FIXED else 1
+            taken = _take(stack, operation.stack_before)
+            if name in _KEYS:
+                keys += sum(not key.text for key in taken[_KEYS[name]])
+                if keys > _MOST_KEYS:
+                    raise ValueError(f"it has more than {_MOST_KEYS:,} keys that are no texts")
+            weight = 1 + sum(held.weight for held in taken) if name in _FIXED else 1
             if weight > _HEAVIEST_TUPLE:
                 raise ValueError(f"a tuple stands for more than {_HEAVIEST_TUPLE:,} values")
             stack += [
-                None if kind is pickletools.markobject else weight for kind in operation.stack_after
+                None if kind is pickletools.markobject else _Held(weight, kind in _TEXTS)
+                for kind in operation.stack_after
             ]
 
 
-def _take(stack: list[int | None], kinds: Sequence[pickletools.StackObject]) -> int:
-    """Execute an instruction, and return how much it held."""
+def _take(stack: list[_Held | None], kinds: Sequence[pickletools.StackObject]) -> list[_Held]:
+    """Take off the stack what an instruction reads; what it returns lay above a mark, if any."""
     if pickletools.stackslice not in kinds:
-        taken = stack[len(stack) - len(kinds) :]
-        del stack[len(stack) - len(kinds) :]
-        return sum(weight or 0 for weight in taken)
-    held = 0
-    while (weight := stack.pop()) is not None:
-        held += weight
+        start = len(stack) - len(kinds)
+        taken = [held for held in stack[start:] if held is not None]
+        del stack[start:]
+        return taken
+    taken = []
+    while (held := stack.pop()) is not None:
+        taken.append(held)
     # What lies below the mark, such as the list that is added to.
     for _ in range(kinds.index(pickletools.markobject)):
         stack.pop()
-    return held
+    return taken[::-1]
 
 
 class _PlainUnpickler(pickle.Unpickler):

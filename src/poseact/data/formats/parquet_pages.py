@@ -1,0 +1,94 @@
+"""Sizes of the pages of a Parquet file, which no other part of the file vouches for.
+
+A page header says how many bytes the page has once it is decompressed, and the reader takes so much
+memory. Source: Apache Parquet, parquet.thrift; Thrift compact protocol.
+"""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+_LONGEST_NUMBER = 64
+_UNCOMPRESSED, _COMPRESSED = 2, 3
+
+
+def unfolded_bytes(path: Path, metadata: pq.FileMetaData) -> int:
+    """Bytes of all pages of a file once they are decompressed, as their headers say.
+
+    Raises:
+        Exception: ValueError, or IndexError; a page header makes no sense.
+    """
+    total = 0
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        for number in range(metadata.num_row_groups):
+            group = metadata.row_group(number)
+            for chunk in map(group.column, range(group.num_columns)):
+                start = chunk.dictionary_page_offset or chunk.data_page_offset
+                header = _Header(content, start)
+                while header.place < start + chunk.total_compressed_size:
+                    fields = header.struct()
+                    compressed = fields[_COMPRESSED]
+                    if compressed < 0 or fields[_UNCOMPRESSED] < 0:
+                        raise ValueError("a page has fewer than 0 bytes")
+                    total += fields[_UNCOMPRESSED]
+                    header.place += compressed
+    return total
+
+
+class _Header:
+    """Reads page headers, which have no lists."""
+
+    def __init__(self, content: mmap.mmap, place: int) -> None:
+        self.content, self.place = content, place
+
+    def struct(self) -> dict[int, int]:
+        """The whole numbers of a struct by field; 0 for values of other types."""
+        fields: dict[int, int] = {}
+        field = 0
+        while head := self.byte():
+            field = field + (head >> 4) if head >> 4 else self.signed()
+            fields[field] = self.value(head & 15)
+        return fields
+
+    def value(self, kind: int) -> int:
+        """A value of a type."""
+        match kind:
+            case 1 | 2:  # The type of a truth value is the value.
+                pass
+            case 3:
+                self.place += 1
+            case 4 | 5 | 6:
+                return self.signed()
+            case 7:
+                self.place += 8
+            case 8:
+                length = self.number()
+                self.place += length
+            case 12:
+                self.struct()
+            case _:
+                raise ValueError(f"a page header has a value of type {kind}")
+        return 0
+
+    def signed(self) -> int:
+        """A whole number in zigzag encoding."""
+        number = self.number()
+        return (number >> 1) ^ -(number & 1)
+
+    def number(self) -> int:
+        """A whole number of 7 bits a byte."""
+        number = 0
+        for shift in range(0, _LONGEST_NUMBER, 7):
+            byte = self.byte()
+            number |= (byte & 127) << shift
+            if byte < 128:
+                return number
+        raise ValueError("a page header has a number of more than 64 bits")
+
+    def byte(self) -> int:
+        """The next byte."""
+        self.place += 1
+        return self.content[self.place - 1]
