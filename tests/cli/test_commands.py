@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -170,8 +171,35 @@ def test_a_bad_box_is_found_before_any_work(tmp_path):
     with pytest.raises(poseact.PoseActError, match="Line 2"):
         read_boxes(tmp_path / "boxes.csv")
     (tmp_path / "boxes.csv").write_text("source,frame,x0,y0,x1,y1\na.png,-1,1,2,3,4\n")
-    with pytest.raises(poseact.PoseActError, match="before the first"):
+    with pytest.raises(poseact.PoseActError, match="not a whole number from 0"):
         read_boxes(tmp_path / "boxes.csv")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "source,frame,x0,y0,x1,y1\na,0,1,2,3,4\na,1,1,2,nan,4\na,2,5,2,3,4\na,3.0,1,2,3,4\n,,,,,\n",
+        "sep=;\n Source;Frame;X0;Y0;X1;Y1\na;0;1,0;2;3;4\na;1;1;2;?;4\na;3;1;2;3;4\n",
+    ],
+)
+def test_rows_that_are_no_boxes_are_left_out(text, tmp_path, caplog):
+    (tmp_path / "boxes.csv").write_text(text)
+    boxes = read_boxes(tmp_path / "boxes.csv")
+    assert boxes == {"a": {0: [(1, 2, 3, 4)], 3: [(1, 2, 3, 4)]}}
+    assert re.search(r"Line \d of the boxes .* is not a box", caplog.text)
+
+
+def test_links_to_themselves_and_to_devices_do_not_stop_the_others(tmp_path, weights):
+    write_image(tmp_path / "in" / "a.png", noise(0))
+    for name, target in (
+        ("self.png", "self.png"),
+        ("self.mp4", "self.mp4"),
+        ("z.png", "/dev/zero"),
+    ):
+        (tmp_path / "in" / name).symlink_to(target)
+    report = predict_one(tmp_path / "in", tmp_path / "out", weights=weights)
+    assert report.frames == 1
+    assert {path.name for path in report.failed} == {"self.png", "self.mp4", "z.png"}
 
 
 def test_boxes_of_an_unknown_file(tmp_path, weights):

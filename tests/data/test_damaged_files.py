@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 import struct
 import tarfile
@@ -35,6 +36,7 @@ from poseact.data.pose_table import PoseTable
 from poseact.data.sequences.registry import read_sequences
 from poseact.data.sources import SourceSpec
 from poseact.data.video_labels import converted_poses
+from poseact.media import read_image
 from poseact.skeleton import COCO17, PA16
 from poseact.weights.keras_import import read_arrays
 
@@ -336,6 +338,18 @@ class TestShards:
         assert "1 of 3 samples" in caplog.text
         assert "sample 0000001" in caplog.text
 
+    def test_a_sample_without_a_picture_is_left_out(self, packed, tmp_path, caplog):
+        (tmp_path / "index.json").write_bytes((packed / "index.json").read_bytes())
+        with (
+            tarfile.open(packed / "000000.tar") as before,
+            tarfile.open(tmp_path / "000000.tar", "w") as after,
+        ):
+            for entry in before.getmembers():
+                if entry.name != "0000001.png":
+                    after.addfile(entry, before.extractfile(entry))
+        assert len(read_packed(tmp_path)) == 2
+        assert "sample 0000001" in caplog.text
+
     def test_labels_of_giant_numbers(self, packed, tmp_path):
         with tarfile.open(packed / "000000.tar") as archive:
             labels = json.loads(archive.extractfile("0000001.json").read())
@@ -412,6 +426,29 @@ class TestLabels:
         assert b"password" not in (tmp_path / "o" / "000000.tar").read_bytes()
         assert "leads out of" in caplog.text
 
+    def test_a_name_that_leads_out_is_left_out(self, tmp_path, caplog):
+        landmarks = np.ones((2, 33, 4))
+        facts = {
+            "names": ["../a.jpg", "b.jpg"],
+            "landmarks": landmarks,
+            "world": landmarks[..., :3],
+        }
+        np.savez(tmp_path / "blazepose.npz", **facts)
+        assert [sample.name for sample in read_blazepose(tmp_path)] == ["b.jpg"]
+        assert "1 of 2 names" in caplog.text
+
+    @pytest.mark.skipif(os.name != "posix", reason="needs devices")
+    def test_devices_and_pipes_are_no_pictures(self, tmp_path):
+        (tmp_path / "images").mkdir()
+        (tmp_path / "images" / "device.png").symlink_to("/dev/zero")
+        os.mkfifo(tmp_path / "images" / "pipe.png")
+        pictures = [{"id": 1, "file_name": "device.png"}, {"id": 2, "file_name": "pipe.png"}]
+        coco(tmp_path, [{"id": n, "image_id": n, "keypoints": POINTS} for n in (1, 2)], pictures)
+        report = pack(SourceSpec(adapter="coco", root=str(tmp_path)), tmp_path / "out")
+        assert len(report.skipped) == 2
+        with pytest.raises(PoseActError, match="is not a file"):
+            read_image(tmp_path / "images" / "device.png")
+
     def test_what_is_no_picture_is_not_packed(self, tmp_path):
         picture = {"id": 1, "file_name": "b.png"}
         coco(tmp_path / "c", [{"id": 1, "image_id": 1, "keypoints": POINTS}], [picture])
@@ -429,6 +466,16 @@ class TestFrames:
         path.write_text("".join(["200003\n", *lines[1:], "0\n" * 200_000]))
         (sequence,) = read_sequences(path)
         assert len(sequence) <= 3
+
+    def test_windows_writes_numbers_that_are_none_in_other_words(self, tmp_path):
+        path = tmp_path / "S001C001P001R001A001.skeleton"
+        bodies = [ntu_body(0, 0.1 * frame) for frame in range(3)]
+        bodies[1][7, :3] = 0.125, 0.375, 0.625
+        write_skeletons(path, [[body] for body in bodies])
+        text = path.read_text()
+        path.write_text(text.replace("0.125", "-nan(ind)").replace("0.375", "1.#QNAN"))
+        (sequence,) = read_sequences(path)
+        assert np.argwhere(sequence.confidence == 0).tolist() == [[1, 7]]
 
     def test_boxes_of_many_frames(self):
         valid = np.zeros((50_000, 17), bool)

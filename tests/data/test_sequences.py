@@ -234,7 +234,7 @@ def test_ntu_follows_the_most_moving_body(tmp_path):
     np.testing.assert_allclose(place(sequence, "left_hand")[:, 2], depth, atol=0.01)
 
 
-@pytest.mark.parametrize("lost", [np.nan, np.inf])
+@pytest.mark.parametrize("lost", [np.nan, np.inf, 1e300, -5000])
 @pytest.mark.parametrize("ghost_first", [True, False])
 def test_ntu_follows_the_moving_body_though_a_still_one_is_not_finite(tmp_path, lost, ghost_first):
     ghost, mover = ntu_body(0), ntu_body(1)

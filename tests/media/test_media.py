@@ -414,7 +414,7 @@ class TestReader:
         np.testing.assert_allclose([frame.time for frame in frames], np.arange(12) / 10, atol=0.002)
 
     @pytest.mark.parametrize("fps", [240, 500, 1000])
-    @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.mov"])
+    @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.mov", "a.ts"])
     def test_high_speed_rates_are_told_as_such(self, tmp_path, name, fps):
         encode(tmp_path / name, rate=fps)
         reader = VideoReader(tmp_path / name)

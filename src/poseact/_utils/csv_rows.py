@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from itertools import chain
 from typing import TextIO
 
 _SEPARATORS = ",;\t"
@@ -13,8 +14,9 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def rows_of(file: TextIO) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
     """The columns of a table, and its rows with the numbers of their lines.
 
-    The separator is the one of ``,``, ``;`` and the tab that the first line has most of. Blanks
-    around cells are left out; cells that are missing are empty, and further ones are not read.
+    The separator is the one of ``,``, ``;`` and the tab that the first line has most of; a line
+    ``sep=;`` before it, which spreadsheets write, is passed over. Column names are put in lower
+    case. Blanks around cells are left out; missing cells are empty, and surplus ones are not read.
 
     Args:
         file: At its start, opened with ``newline=""``.
@@ -23,17 +25,18 @@ def rows_of(file: TextIO) -> tuple[list[str], Iterator[tuple[int, dict[str, str]
         csv.Error: A line is not CSV; the rows raise it too.
     """
     first = file.readline()
-    file.seek(0)
+    passed = int(first.startswith("sep="))
+    first = file.readline() if passed else first
     separator = max(_SEPARATORS, key=first.count)
-    lines = csv.reader(file, delimiter=separator, skipinitialspace=True)
-    columns = [cell.strip() for cell in next(lines, [])]
+    lines = csv.reader(chain([first], file), delimiter=separator, skipinitialspace=True)
+    columns = [cell.strip().lower() for cell in next(lines, [])]
 
     def rows() -> Iterator[tuple[int, dict[str, str]]]:
         for cells in lines:
             if cells:
                 filled = [*cells, *[""] * len(columns)]
                 row = {name: cell.strip() for name, cell in zip(columns, filled, strict=False)}
-                yield lines.line_num, row
+                yield lines.line_num + passed, row
 
     return columns, rows()
 

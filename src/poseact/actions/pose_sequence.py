@@ -10,6 +10,9 @@ from poseact._utils.errors import PoseActError
 from poseact.media.crop import DEPTH_RANGE_MM
 from poseact.skeleton import Skeleton
 
+# Beyond any clock; farther away, float64 cannot tell frames apart.
+_LATEST_S = 1e12
+
 
 @dataclass(frozen=True)
 class PoseSequence:
@@ -55,9 +58,10 @@ class PoseSequence:
                 f"{self.joints.shape} and confidence of shape {self.confidence.shape} for the "
                 f"skeleton {self.skeleton.name} of {count} joints; give (N, J, 2 or 3) and (N, J)."
             )
-        if not (np.diff(self.times) > 0).all():
+        if not ((np.diff(self.times) > 0).all() and (abs(self.times) < _LATEST_S).all()):
             raise PoseActError(
-                f"The times of the sequence {self.name} do not rise; give seconds in order."
+                f"The times of the sequence {self.name} do not rise, or are beyond {_LATEST_S:.0e} "
+                "s; give seconds in order."
             )
         if not (np.isfinite(self.joints).all() and np.isfinite(self.confidence).all()):
             raise PoseActError(

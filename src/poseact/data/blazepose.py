@@ -7,9 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from poseact._utils.boundary import inside, one_sentence
 from poseact.data.formats.label_files import names_in, read_npz, require_shape
-from poseact.data.images import ImageFile
+from poseact.data.images import images_inside
 from poseact.data.sample import PoseSample, labelled_box
 from poseact.skeleton import BLAZEPOSE33, PA16, Skeleton
 
@@ -45,8 +44,7 @@ def read_blazepose(
     """
     file = root / "blazepose.npz"
     names, landmarks, world = _read_archive(file)
-    with one_sentence(f"{file} cannot be read ({{error}}); correct the names."):
-        pictures = [inside(root / "images", name) for name in names]
+    pictures = images_inside(root / "images", names)
     known = landmarks[..., 3] >= MIN_VISIBILITY
     hips = [BLAZEPOSE33.index(f"{side}_hip") for side in ("right", "left")]
     depth_mm = (world[..., 2] - world[:, hips, 2].mean(1, keepdims=True)) * 1000
@@ -57,7 +55,7 @@ def read_blazepose(
     return [
         PoseSample(
             name=names[index],
-            image=ImageFile(pictures[index]),
+            image=pictures[index],
             skeleton=skeleton,
             joints=joints[index],
             valid=valid[index],
@@ -66,7 +64,8 @@ def read_blazepose(
             # Of all landmarks: the skeletons have no face, and the head belongs in the crop.
             box=labelled_box(labels[index], known[index]),
         )
-        for index in np.flatnonzero(chosen)
+        for index in np.flatnonzero(chosen).tolist()
+        if index in pictures
     ]
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from poseact._utils.boundary import inside, one_sentence
 from poseact._utils.errors import PoseActError
+from poseact._utils.left_out import LeftOut
 from poseact.media import decode_image, read_image
 
 
@@ -80,3 +83,20 @@ class ShardMember:
     def read(self) -> np.ndarray:
         """See :class:`ImageSource`."""
         return decode_image(self.content(), str(self))
+
+
+def images_inside(folder: Path, names: Sequence[str]) -> dict[int, ImageFile]:
+    """Image files by their place among the names that a label file gives them.
+
+    Names that lead out of the folder are left out with a warning.
+
+    Raises:
+        PoseActError: No name can be used.
+    """
+    left, images = LeftOut(folder, "names of images"), {}
+    for number, name in enumerate(names):
+        message = f"Image {number} of {folder} cannot be used ({{error}}); correct its name."
+        with left.entry(), one_sentence(message):
+            images[number] = ImageFile(inside(folder, name))
+    left.finish(images)
+    return images

@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from poseact._utils.boundary import inside, one_sentence
 from poseact._utils.errors import PoseActError
 from poseact.data.camera import Camera
-from poseact.data.images import ImageFile
+from poseact.data.images import images_inside
 from poseact.data.sample import PoseSample, labelled_box
 from poseact.skeleton import Skeleton
 
@@ -78,10 +77,9 @@ def samples_3d(
         People with at least one joint labelled in the image.
 
     Raises:
-        PoseActError: A name leads out of the folder.
+        PoseActError: All names lead out of the folder.
     """
-    with one_sentence("The labels cannot be read ({error}); correct the names of the pictures."):
-        pictures = [inside(images, name) for name in labels.images]
+    pictures = images_inside(images, labels.images)
     root = layout.index("pelvis")
     root_depth = labels.points[:, root, 2]
     depth = labels.points[..., 2] - root_depth[:, None]
@@ -92,7 +90,7 @@ def samples_3d(
     return [
         PoseSample(
             name=labels.images[index],
-            image=ImageFile(pictures[index]),
+            image=pictures[index],
             skeleton=skeleton,
             joints=joints[index],
             valid=valid[index],
@@ -105,4 +103,5 @@ def samples_3d(
             frame=frames[index][1],
         )
         for index in np.flatnonzero(valid.any(1)).tolist()
+        if index in pictures
     ]

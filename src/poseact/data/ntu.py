@@ -53,6 +53,10 @@ _TRAINING_CAMERAS = (2, 3)
 _NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 _FPS = 30.0
 _BODY_NUMBERS = 10
+# Kinect's range is 8 m; coordinates far beyond it are errors.
+_FARTHEST_M = 100.0
+# C libraries also write NaN as -nan(ind) or 1.#QNAN.
+_NOT_A_NUMBER = re.compile(r"\S*(?:nan|#)\S*", re.IGNORECASE)
 _JOINT_NUMBERS = 12
 # Numbers that a file has of the joints of a body in a frame.
 _NUMBERS_OF_BODY = len(NTU25) * _JOINT_NUMBERS
@@ -162,7 +166,8 @@ class _Body(NamedTuple):
     @property
     def known(self) -> np.ndarray:
         """``(N, 25)`` boolean; the joint has a place."""
-        placed = np.isfinite(self.numbers[..., _JointNumbers.METRES]).all(-1)
+        # Comparing is false for NaN.
+        placed = (abs(self.numbers[..., _JointNumbers.METRES]) < _FARTHEST_M).all(-1)
         return placed & (self.numbers[..., _JointNumbers.STATE] > 0)
 
     def in_all_frames(self) -> np.ndarray:
@@ -181,7 +186,8 @@ def _main_body(file: Path) -> _Body | None:
     with one_sentence(
         f"{file} is missing, cut short or of another layout ({{error}}); give {_WHAT}."
     ):
-        bodies = _bodies(file.read_text(encoding="ascii").split())
+        text = _NOT_A_NUMBER.sub("nan", file.read_text(encoding="ascii"))
+        bodies = _bodies(text.split())
     best = max(
         bodies,
         key=lambda body: movement(body.numbers[..., _JointNumbers.METRES], body.known),

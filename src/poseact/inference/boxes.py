@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from poseact._utils.boundary import one_sentence
 from poseact._utils.csv_rows import number_of, rows_of
 from poseact._utils.errors import PoseActError
 from poseact._utils.left_out import LeftOut
@@ -25,40 +26,43 @@ def read_boxes(path: str | Path) -> dict[str, BoxesByFrame]:
 
     The columns ``source, frame, x0, y0, x1, y1`` hold the file relative to the folder that is
     predicted, the frame number from 0 (0 for a photo) and the box in px; several rows of one frame
-    are several people.
+    are several people. Rows that are not boxes are left out with a warning.
 
     Returns:
         Boxes by source and frame.
 
     Raises:
-        PoseActError: The file is missing, lacks a column or holds something else than numbers.
+        PoseActError: The file cannot be read, lacks a column, or no row of it is a box.
     """
-    found: dict[str, BoxesByFrame] = {}
-    line = 1
+    left, found = LeftOut(path, "rows"), []
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             columns, rows = rows_of(file)
             missing = [name for name in _BOX_COLUMNS if name not in columns]
-            for line, row in () if missing else rows:  # noqa: B007 - told in errors
-                source, frame, box = _box_of(row)
-                found.setdefault(source, {}).setdefault(frame, []).append(box)
-    except OSError as error:
+            for line, row in () if missing else rows:
+                message = (
+                    f"Line {line} of the boxes in {path} is not a box ({{error}}); "
+                    "give whole numbers for frame and numbers in px for x0, y0, x1, y1."
+                )
+                if any(row.values()):
+                    with left.entry(), one_sentence(message, around=True):
+                        found.append(_box_of(row))
+    except (OSError, ValueError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
         raise PoseActError(
-            f"The boxes in {path} could not be read ({error.strerror}); check the path."
-        ) from error
-    except PoseActError as error:
-        raise PoseActError(f"Line {line} of {path}: {error}") from error
-    except (ValueError, TypeError, csv.Error) as error:
-        raise PoseActError(
-            f"Line {line} of the boxes in {path} is not a box ({error}); "
-            "give whole numbers for frame and numbers in px for x0, y0, x1, y1."
+            f"The boxes in {path} could not be read ({reason}); check the path, and save them as "
+            "CSV in UTF-8."
         ) from error
     if missing:
         raise PoseActError(
             f"The boxes in {path} lack the columns {', '.join(missing)}; "
             f"give a CSV file with the columns {', '.join(_BOX_COLUMNS)}."
         )
-    return found
+    left.finish(found)
+    boxes: dict[str, BoxesByFrame] = {}
+    for source, frame, box in found:
+        boxes.setdefault(source, {}).setdefault(frame, []).append(box)
+    return boxes
 
 
 def boxes_inside(boxes: BoxesByFrame, name: str, width: int, height: int) -> BoxesByFrame:
@@ -87,12 +91,12 @@ def boxes_inside(boxes: BoxesByFrame, name: str, width: int, height: int) -> Box
 
 
 def _box_of(row: dict[str, str]) -> tuple[str, int, Box]:
-    frame = int(row["frame"])
-    if frame < 0:
-        raise ValueError(f"frame {frame} is before the first, 0")
+    frame = number_of(row["frame"])
+    if frame < 0 or not frame.is_integer():
+        raise ValueError(f"frame {row['frame']} is not a whole number from 0")
     x0, y0, x1, y1 = (number_of(row[name]) for name in _BOX_COLUMNS[2:])
     window_of((x0, y0, x1, y1))
-    return row["source"], frame, (x0, y0, x1, y1)
+    return row["source"], int(frame), (x0, y0, x1, y1)
 
 
 def window_of(box: Box) -> Window:

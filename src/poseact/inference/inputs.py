@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -49,9 +50,10 @@ def find_inputs(source: Path, out: Path, draw: bool) -> list[Input]:
     names = [path.relative_to(root) for path in paths]
     targets = [out / name if draw else None for name in _drawn_names(names)]
     timelines = [_timeline_of(target) for target in targets]
-    originals = {path.resolve() for path in paths}
+    # Not Path.resolve, which fails at a link to itself.
+    originals = {os.path.realpath(path) for path in paths}
     for target in (*targets, *timelines):
-        if target is not None and target.resolve() in originals:
+        if target is not None and os.path.realpath(target) in originals:
             raise PoseActError(
                 f"The result {target} would replace a picture or video that is to be read; "
                 "give another folder by --out."

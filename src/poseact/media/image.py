@@ -56,14 +56,24 @@ def read_image(path: Path) -> np.ndarray:
         PoseActError: The file cannot be read or holds no intact picture.
     """
     path = Path(path)
+    # Not cv2.imread: on Windows it cannot open every name.
+    return decode_image(picture_content(path), f"file {path}")
+
+
+def picture_content(path: Path) -> bytes:
+    """The bytes of a picture file, not decoded.
+
+    Raises:
+        PoseActError: The file cannot be read, or is a device or a pipe, which may have no end.
+    """
     try:
-        # Not cv2.imread: on Windows it cannot open every name.
-        content = path.read_bytes()
+        if path.exists() and not path.is_file():
+            raise PoseActError(f"{path} is not a file; give a picture.")
+        return path.read_bytes()
     except OSError as error:
         raise PoseActError(
             f"The picture {path} could not be read ({error.strerror}); check the path."
         ) from error
-    return decode_image(content, f"file {path}")
 
 
 def decode_image(content: bytes, name: str) -> np.ndarray:

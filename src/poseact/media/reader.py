@@ -267,7 +267,9 @@ def _rate(stream: VideoStream) -> Fraction:
     average, guessed = stream.average_rate, stream.guessed_rate
     if average and guessed and average > _USUAL_RATE and guessed < average / 2:
         average = guessed
-    rates = (average, guessed, _FALLBACK_RATE)
+    # The guess may count the fields of a picture, which the codec's own rate does not.
+    own = None if average else stream.codec_context.framerate
+    rates = (average, own, guessed, _FALLBACK_RATE)
     return next(rate for rate in rates if rate and rate <= _MAX_RATE)
 
 

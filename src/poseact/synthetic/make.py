@@ -60,17 +60,16 @@ class SyntheticSpec:
                 f"The part {self.part!r} was asked for; give one of {', '.join(get_args(Part))}."
             )
         limits = {
-            "count": 1,
-            "seed": 0,
-            "size": 64,
-            "clip_length": 1,
-            "shard_size": self.clip_length,
+            "count": (1, 10**9),
+            "seed": (0, 2**63 - 1),
+            "size": (64, 4096),
+            "clip_length": (1, 10**9),
+            "shard_size": (self.clip_length, 10**9),
         }
-        for name, least in limits.items():
-            if getattr(self, name) < least:
+        for name, (least, most) in limits.items():
+            if not least <= getattr(self, name) <= most:
                 raise PoseActError(
-                    f"{name} is {getattr(self, name)}, but at least {least} is needed; "
-                    f"give a larger one."
+                    f"{name} is {getattr(self, name)}; give a number from {least} to {most}."
                 )
 
     def plan(self) -> ShardPlan:

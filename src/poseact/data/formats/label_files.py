@@ -17,6 +17,9 @@ from poseact.data.formats.npz_file import load_arrays
 MATLAB_PIXEL_ORIGIN = 0.5
 """Labels that count pixels as MATLAB does have the first one's centre at 1; here it is at 0.5."""
 
+# Of the arrays that a file holds, so many are named in messages.
+_LISTED = 10
+
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -88,10 +91,8 @@ def read_mat_variables(path: Path, variables: Sequence[str], what: str) -> list[
         content = load_variables(path.read_bytes(), variables)
     for variable in variables:
         if variable not in content:
-            found = ", ".join(name for name in content if name and not name.startswith("__"))
-            raise PoseActError(
-                f"{path} holds no array {variable!r} but {found or 'nothing'}; give {what}."
-            )
+            found = _listed([name for name in content if name and not name.startswith("__")])
+            raise PoseActError(f"{path} holds no array {variable!r} but {found}; give {what}.")
     return [content[variable] for variable in variables]
 
 
@@ -118,9 +119,14 @@ def read_npz(
     missing = [key for key in keys if key not in arrays]
     if missing:
         raise PoseActError(
-            f"{path} lacks {', '.join(missing)} and holds {', '.join(names)}; give {what}."
+            f"{path} lacks {', '.join(missing)} and holds {_listed(names)}; give {what}."
         )
     return arrays
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more or "nothing"
 
 
 def require_shape(

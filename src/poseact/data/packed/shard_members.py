@@ -18,6 +18,7 @@ from poseact.data.packed.shards import STILL_FACTS, VIDEO_FACTS
 from poseact.data.sample import PoseSample
 from poseact.data.video import FrameImages, FrameSource, FrameVideo, LabelledVideo, VideoFrame
 from poseact.media import VideoReader, decode_image
+from poseact.media.image import picture_content
 
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95)
 
@@ -81,12 +82,7 @@ def _stored(image: ImageSource) -> _Picture:
         return _stored(image.video.images[image.number])
     if not isinstance(image, ImageFile):
         return _jpeg(image.read())
-    try:
-        content = image.path.read_bytes()
-    except OSError as error:
-        raise PoseActError(
-            f"The picture {image} could not be read ({error.strerror}); check the path."
-        ) from error
+    content = picture_content(image.path)
     # What is no picture would be found by those alone who train on it, and may be any file.
     decode_image(content, f"file {image}")
     return _Picture(image.path.suffix[1:].lower(), content)

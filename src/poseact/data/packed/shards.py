@@ -289,6 +289,8 @@ def _items(shard: Path, labels: type[Labels], left: LeftOut) -> list[_Item[Label
     for number, found in members.items():
         message = f"The sample {number} of {shard} has damaged labels ({{error}}); pack it again."
         with left.entry(), one_sentence(message):
+            if len(found) < 2:
+                raise ValueError("it has no picture")
             items.append(_Item(found, labels.model_validate_json(found["json"].content())))
     return items
 
