@@ -18,10 +18,10 @@ def test_nothing_in_a_name_commands_the_terminal():
     console.file = io.StringIO()
     table = Table("name")
     table.add_row("b\x1b]0;title\x07")
-    console.print("a\x1b[31m\x9b1m\r.mp4", table)
+    console.print("a\x1b[31m\x9b1m\r.mp4", "\u202e4pm.a", table)
     printed = console.file.getvalue()
     assert "a?[31m?1m?.mp4" in printed
-    assert not any(sign in printed for sign in "\x1b\x07\x9b\r")
+    assert not any(sign in printed for sign in "\x1b\x07\x9b\r\u202e")
     record = logging.LogRecord("a", logging.WARNING, "a", 1, "%s", ("c\x1b[2J",), None)
     assert PlainFormatter("%(message)s").format(record) == "c?[2J"
 
@@ -32,6 +32,7 @@ def test_nothing_in_a_name_commands_the_terminal():
         ("rtsp://me:secret@192.0.2.1/s", "rtsp://me:***@192.0.2.1/s"),
         ("rtsp://me:sec@ret@192.0.2.1/s", "rtsp://me:***@192.0.2.1/s"),
         ("http://192.0.2.1:80/s", "http://192.0.2.1:80/s"),
+        ("http://192.0.2.1:80/s?token=secret", "http://192.0.2.1:80/s?***"),
         ("rtsp://me@192.0.2.1/s", "rtsp://me@192.0.2.1/s"),
     ],
 )

@@ -29,6 +29,8 @@ app = typer.Typer(
     add_completion=False,
 )
 
+_DIRECTIONS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+
 INTERRUPTED = 130
 """Exit code of a job that was stopped by a signal."""
 
@@ -105,8 +107,13 @@ def make_console(stderr: bool = False) -> Console:
 
 
 def without_commands(text: str) -> str:
-    """Text in which ``?`` stands for the signs by which terminals are commanded."""
-    return "".join(c if c in "\n\t" or unicodedata.category(c) != "Cc" else "?" for c in text)
+    """Text in which ``?`` replaces control characters and changes of the writing direction."""
+    return "".join("?" if c not in "\n\t" and _is_control(c) else c for c in text)
+
+
+def _is_control(character: str) -> bool:
+    category = unicodedata.category(character)
+    return category in ("Cc", "Zl", "Zp") or unicodedata.bidirectional(character) in _DIRECTIONS
 
 
 class PlainFormatter(logging.Formatter):

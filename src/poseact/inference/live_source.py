@@ -44,8 +44,11 @@ _NETWORK_TIMEOUT_MS = 10_000
 # Arrivals that the rate is measured on.
 _ARRIVALS = 100
 
-# In an address, after the name of the user.
-_PASSWORD = re.compile(r"(?<=://)([^:/?#]*):.*@")
+# What of an address is never printed: passwords, and queries, which may hold tokens.
+_SECRETS = (
+    (re.compile(r"(?<=://)([^:/?#]*):.*@"), r"\1:***@"),
+    (re.compile(r"([?#]).+"), r"\1***"),
+)
 
 _log = logging.getLogger(__name__)
 
@@ -247,7 +250,7 @@ def live_source(
     text = _file_of(str(spec))
     device = _DEVICE.fullmatch(os.path.realpath(text))
     if device or text.isdecimal() or "://" in text:
-        name = _PASSWORD.sub(r"\1:***@", text) if "://" in text else f"The camera {text}"
+        name = _printable(text) if "://" in text else f"The camera {text}"
         text = device[1] if device else text
         start = perf_counter()
         return LiveSource(
@@ -266,6 +269,12 @@ def live_source(
         lasting=False,
         live=realtime,
     )
+
+
+def _printable(address: str) -> str:
+    for pattern, replacement in _SECRETS:
+        address = pattern.sub(replacement, address)
+    return address
 
 
 def _file_of(text: str) -> str:
