@@ -58,8 +58,9 @@ class Conv2d(nn.Conv2d):
             padding.append(pad)
             first.append((pad - before) // stride)
             size.append(-(-x.shape[axis] // stride))
-        if torch.is_grad_enabled():
-            # The gradient of a view would lie channels first, and the convolution's be slow.
+        if torch.is_grad_enabled() or torch.compiler.is_exporting():
+            # The gradient of a view would lie channels first, and the convolution's be slow. Other
+            # runtimes take the padding into the convolution, and copy what changes a view in place.
             (top, bottom), (left, right) = pads
             x = F.pad(x, (left, right, top, bottom))
             return F.conv2d(x, self.weight, self.bias, self.stride, groups=self.groups)

@@ -19,10 +19,8 @@ _OPSET = 20
 
 def exported(graph: Graph) -> ExportedProgram:
     """The graph's arithmetic as PyTorch records it, without the code of this package."""
-    names = {name for axes in graph.dynamic.values() for name in axes.values()}
-    sizes = {name: Dim(name, min=1, max=2**15) for name in sorted(names)}
     shapes = {
-        name: {axis: sizes[size] for axis, size in graph.dynamic.get(name, {}).items()}
+        name: {axis: _size(size) for axis, size in graph.dynamic.get(name, {}).items()}
         for name in graph.inputs
     }
     with torch.no_grad(), _quiet():
@@ -56,6 +54,12 @@ def write_onnx(graph: Graph, path: Path, facts: Mapping[str, str] | None = None)
     onnx.helper.set_model_props(model, dict(facts or {}))
     with replacing(path) as partial:
         onnx.save(model, partial)
+
+
+def _size(axis: str) -> Dim:
+    factor, _, name = axis.rpartition("*")
+    size = Dim(name, min=1, max=2**15)
+    return int(factor) * size if factor else size
 
 
 @contextmanager

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib.resources import as_file, files
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from poseact._utils.errors import PoseActError
 from poseact.layers.softargmax import gather_at_joints, marginals, spread_2d, window_confidence
@@ -21,7 +23,17 @@ from poseact.media.crop import DEPTH_RANGE_MM, to_frames
 from poseact.models.base import Network
 from poseact.models.bn_folding import fold_batch_norm
 from poseact.models.multitask import MultitaskNetwork
+from poseact.models.person_network import PersonNetwork
 from poseact.models.sequence import SequenceNetwork
+from poseact.weights.movenet import read_stem
+
+JOINT_SEARCH_CELLS = 7
+"""How far about the expected place a joint of a person is looked for."""
+
+PERSON_STRIDE = 32
+"""What the sides of the person detector's pictures are multiples of."""
+
+PERSON_WEIGHTS = "movenet/person-detector.safetensors"
 
 
 @dataclass(frozen=True)
@@ -32,10 +44,11 @@ class Graph:
         module: In eval mode; takes the inputs in their order.
         inputs: An example of each input by its name, with 2 along every dynamic axis or more.
         outputs: Names of the outputs.
-        dynamic: Axes that may have another size, by input and then by axis, with their names.
+        dynamic: Axes that may have another size, by input and then by axis: a name, or a number
+            times a name for multiples of it.
     """
 
-    module: PoseGraph
+    module: nn.Module
     inputs: Mapping[str, Tensor]
     outputs: tuple[str, ...]
     dynamic: Mapping[str, Mapping[int, str]]
@@ -112,3 +125,54 @@ def without_actions(network: Network) -> Network:
     alone.load_state_dict({name: state[name] for name in alone.state_dict()})
     alone.card = network.card
     return alone.eval()
+
+
+class PersonOutputs(NamedTuple):
+    """Outputs of a :class:`PersonGraph`, of cells ``CELL_PX`` wide; pairs are y and x.
+
+    Attributes:
+        peaks: ``(N, h, w)`` probability that a person's box is centred in a cell; 0 where a
+            neighbour's is higher.
+        size: ``(N, 2, h, w)`` height and width of that box in cells.
+        offset: ``(N, 2, h, w)`` from the cell to the box's centre in cells.
+        reach: ``(N, 17, 2, h, w)`` from the cell of a centre to the person's joints in cells.
+        near: ``(N, 17, h, w)`` highest probability of a joint within ``JOINT_SEARCH_CELLS`` about a
+            cell.
+    """
+
+    peaks: Tensor
+    size: Tensor
+    offset: Tensor
+    reach: Tensor
+    near: Tensor
+
+
+class PersonGraph(nn.Module):
+    """``(N, H, W, 3)`` uint8 RGB, sides multiples of 32, to :class:`PersonOutputs`.
+
+    Args:
+        network: Finds people.
+    """
+
+    def __init__(self, network: PersonNetwork) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)  # pyright: ignore
+
+    def forward(self, pictures: Tensor) -> PersonOutputs:
+        maps = self.network(to_frames(pictures).squeeze(1))
+        highest = F.max_pool2d(maps.centre.unsqueeze(1), 3, 1, 1).squeeze(1)
+        peaks = maps.centre * (maps.centre == highest)
+        near = F.max_pool2d(maps.joints, JOINT_SEARCH_CELLS, 1, JOINT_SEARCH_CELLS // 2)
+        return PersonOutputs(peaks, maps.size, maps.offset, maps.reach, near)
+
+
+def person_graph() -> Graph:
+    """The graph that finds people, with the published weights."""
+    with as_file(files("poseact.assets") / PERSON_WEIGHTS) as path:
+        stem = read_stem(path)
+    network = PersonNetwork(stem.width).eval()
+    network.load_state_dict(stem.tensors)
+    pictures = torch.zeros((2, 2 * PERSON_STRIDE, 3 * PERSON_STRIDE, 3), dtype=torch.uint8)
+    axes = {0: "N", 1: f"{PERSON_STRIDE}*H", 2: f"{PERSON_STRIDE}*W"}
+    module = PersonGraph(network).eval()
+    return Graph(module, {"pictures": pictures}, PersonOutputs._fields, {"pictures": axes})
