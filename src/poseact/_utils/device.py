@@ -8,11 +8,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TypeVar
-
-import torch
+from typing import TYPE_CHECKING, TypeVar
 
 from poseact._utils.errors import PoseActError
+
+if TYPE_CHECKING:
+    import torch
 
 T = TypeVar("T")
 
@@ -34,6 +35,8 @@ def on_device(device: str | torch.device | None, start: Callable[[torch.device],
     Raises:
         PoseActError: There is no such device, or it cannot be used.
     """
+    import torch
+
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         place = torch.device(chosen)
@@ -73,6 +76,8 @@ def single_thread() -> Iterator[None]:
     The number of threads is PyTorch's for the process: what other threads compute meanwhile may be
     slower too. It is as before afterwards.
     """
+    import torch
+
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

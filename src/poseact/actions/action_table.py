@@ -6,7 +6,7 @@ import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 from poseact._utils.csv_rows import escaped
 from poseact._utils.files import atomic_write
 from poseact.actions.answers import Segment, WindowAnswer, find_segments
-from poseact.actions.clip_inputs import ActionNetwork
+
+if TYPE_CHECKING:
+    from poseact.models.sequence import ActionNetwork
 
 WINDOW_COLUMNS: dict[str, str] = {
     "source": "File the window is from, relative to the folder that was given.",

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from itertools import groupby, pairwise
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from poseact.actions.action_names import BACKGROUND
-from poseact.actions.clip_inputs import ActionNetwork, window_answers, window_fps
+from poseact.actions.clip_inputs import window_answers, window_fps
 from poseact.actions.frame_pose import PersonReading
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.actions.windows import MAX_IN_GAP, window_ends, windows_before
 from poseact.skeleton import Skeleton
+
+if TYPE_CHECKING:
+    from poseact.models.sequence import ActionNetwork
 
 UNKNOWN = "unknown"
 """Label of motions that are none of the actions, or uncertain."""

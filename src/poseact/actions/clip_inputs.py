@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from poseact._utils.errors import PoseActError
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.actions.windows import window_indices
-from poseact.models.action import sharpen
-from poseact.models.base import Network
-from poseact.models.multitask import MultitaskNetwork
-from poseact.models.sequence import SequenceNetwork
 
-ActionNetwork = MultitaskNetwork | SequenceNetwork
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from poseact.models.base import Network
+    from poseact.models.sequence import ActionNetwork
 
 _WINDOWS_PER_BATCH = 64
 
@@ -47,6 +46,8 @@ def action_network(network: Network) -> ActionNetwork:
     Raises:
         PoseActError: It has no labels, or reads only clips of pictures.
     """
+    from poseact.models.sequence import ActionNetwork
+
     if not isinstance(network, ActionNetwork) or not network.config.labels:
         raise PoseActError(
             f"The weights ({network.card.preset}) know no actions of sequences; give a file that "
@@ -84,6 +85,10 @@ def clip_inputs(
     Raises:
         PoseActError: The sequence is 2D, but D is 3.
     """
+    import torch
+
+    from poseact.models.action import sharpen
+
     if sequence.joints.shape[-1] < dims:
         raise PoseActError(
             f"The sequence {sequence.name} has 2D joints, but the network reads {dims}D; "
@@ -100,7 +105,6 @@ def clip_inputs(
     return ClipInputs(joints[where], confidence[where], appearance)
 
 
-@torch.inference_mode()
 def window_answers(
     network: ActionNetwork, sequence: PoseSequence, ends: Sequence[float] | np.ndarray
 ) -> dict[str, Tensor]:
@@ -114,6 +118,8 @@ def window_answers(
     Raises:
         PoseActError: The sequence has other joints than the network reads.
     """
+    import torch
+
     check_skeleton(network, sequence)
     device = next(network.parameters()).device
     config, fps = network.config, window_fps(network)
@@ -121,7 +127,8 @@ def window_answers(
     for start in range(0, len(ends), _WINDOWS_PER_BATCH):
         part = ends[start : start + _WINDOWS_PER_BATCH]
         inputs = clip_inputs(sequence, part, config.frames, fps, config.dims)
-        outputs = network.recognise(*inputs.to(device))
+        with torch.inference_mode():
+            outputs = network.recognise(*inputs.to(device))
         for stream, blocks in outputs.items():
             scaled = blocks[-1].log_probabilities / network.card.temperature
             answers.setdefault(stream, []).append(scaled.log_softmax(-1).cpu())

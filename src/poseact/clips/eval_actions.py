@@ -9,7 +9,7 @@ from typing import Any
 
 from poseact._utils.errors import PoseActError
 from poseact._utils.interrupt import StopRequest
-from poseact.actions.clip_inputs import ActionNetwork, action_network, check_skeleton
+from poseact.actions.clip_inputs import action_network, check_skeleton
 from poseact.clips.action_data import (
     OnStage,
     is_filmed,
@@ -27,6 +27,7 @@ from poseact.evaluation.action_report import Measured, ReportFiles, write_action
 from poseact.evaluation.action_scores import ActionScores
 from poseact.models.base import Network
 from poseact.models.multitask import MultitaskNetwork
+from poseact.models.sequence import ActionNetwork
 from poseact.weights.checkpoint import load
 
 

@@ -17,7 +17,7 @@ from poseact._utils.files import open_folder
 from poseact._utils.interrupt import StopRequest
 from poseact._utils.worker_pool import check_workers
 from poseact.actions.action_names import BACKGROUND
-from poseact.actions.clip_inputs import ActionNetwork, window_fps
+from poseact.actions.clip_inputs import window_fps
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.clips.action_data import (
     ActionData,
@@ -47,6 +47,7 @@ from poseact.inference.predictor import DEFAULT_WEIGHTS
 from poseact.media import VIDEO_SUFFIXES
 from poseact.models.base import Network
 from poseact.models.multitask import MultitaskNetwork
+from poseact.models.sequence import ActionNetwork
 from poseact.recipe import load_recipe
 from poseact.training.finetune import finetune
 from poseact.training.heads import Row, train_heads

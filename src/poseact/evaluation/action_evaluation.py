@@ -9,11 +9,12 @@ from typing import Literal, get_args
 import numpy as np
 
 from poseact._utils.errors import PoseActError
-from poseact.actions.clip_inputs import ActionNetwork, window_answers, window_fps
+from poseact.actions.clip_inputs import window_answers, window_fps
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.actions.windows import centre_end, window_ends
 from poseact.data.split import Labelled
 from poseact.evaluation.action_scores import ActionScores
+from poseact.models.sequence import ActionNetwork
 
 Crop = Literal["centre", "multi"]
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import fminbound
 
-from poseact.actions.clip_inputs import ActionNetwork
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.evaluation.action_evaluation import ActionProtocol, clip_windows, targets_of
 from poseact.evaluation.action_scores import expected_calibration_error
 from poseact.models.card import Card
+from poseact.models.sequence import ActionNetwork
 
 KEPT = 0.95
 """Share of the known motions that shall be named rather than called unknown."""

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import as_file, files
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F
 
-from poseact._utils.device import on_device
 from poseact.media import require_picture
 from poseact.media.crop import (
     Box,
     crop_matrix,
     person_window,
-    to_frames,
     transform_points,
     warp_image,
 )
 from poseact.metrics import overlaps
-from poseact.models.person_network import CELL_PX, PersonMaps, PersonNetwork
-from poseact.weights.movenet import read_stem
+from poseact.runtime.choose import TORCH, Choice
+from poseact.runtime.source import PersonSource
+
+if TYPE_CHECKING:
+    import torch
 
 LOOKS_PX = (256, 320, 480, 640)
 """Longest side of a photo in each look."""
@@ -44,8 +41,8 @@ THRESHOLD = 0.284
 MAX_PEOPLE = 20
 """Largest number of people found in one picture."""
 
-_WEIGHTS = "movenet/person-detector.safetensors"
 _STRIDE = 32
+_CELL_PX = 4
 # A look counts most for people whose longest side is near this, by a bell curve in octaves.
 _BEST_PX = 110.0
 _OCTAVES = 0.8
@@ -54,7 +51,6 @@ _LEAST_SCORE = 0.02
 _SAME_PERSON = 0.7
 # The surest joints, which a picture of a part of a person has too.
 _SURE_JOINTS = 8
-_JOINT_SEARCH_CELLS = 7
 # People of these scores are looked at from near, each in windows of their own.
 _DOUBTFUL = (0.06, 0.75)
 _CLOSE_LOOK_PX = 192
@@ -88,22 +84,17 @@ class PersonDetector:
     look sees nothing, the score sinks. Doubtful people are looked at again from near.
 
     Args:
-        device: Where to run; by default CUDA where there is one.
+        device: Where PyTorch runs; by default CUDA where there is one.
+        choice: Runtime and precision; 8-bit numbers stand for 32 bit.
 
     Raises:
         PoseActError: The device does not exist.
     """
 
-    def __init__(self, device: str | torch.device | None = None) -> None:
-        with as_file(files("poseact.assets") / _WEIGHTS) as path:
-            stem = read_stem(path)
-        network = PersonNetwork(stem.width).eval()
-        network.load_state_dict(stem.tensors)
-
-        def start(device: torch.device) -> tuple[torch.device, PersonNetwork]:
-            return device, network.to(device).to(memory_format=torch.channels_last)  # pyright: ignore
-
-        self.device, self.network = on_device(device, start)
+    def __init__(self, device: str | torch.device | None = None, choice: Choice = TORCH) -> None:
+        if choice.precision == "int8":
+            choice = choice._replace(precision="fp32")
+        self._run = PersonSource().start(choice, device)
 
     def find(
         self,
@@ -130,7 +121,6 @@ class PersonDetector:
         found = found[np.argsort(-found[:, 4], kind="stable")]
         return [Person(tuple(row[:4]), row[4]) for row in found.tolist() if row[4] >= threshold]
 
-    @torch.inference_mode()
     def _look(self, image: np.ndarray, scale: float) -> np.ndarray:
         """Candidates in the picture at a scale, ``(N, 5)`` box in px and score."""
         height, width = image.shape[:2]
@@ -138,13 +128,11 @@ class PersonDetector:
         smoothly = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         padded = np.zeros((*(-(-side // _STRIDE) * _STRIDE for side in size[::-1]), 3), np.uint8)
         padded[: size[1], : size[0]] = cv2.resize(image, size, interpolation=smoothly)
-        frames = torch.from_numpy(padded).to(self.device)[None].permute(0, 3, 1, 2)
-        (rows,) = candidates(self.network(frames.float() / 127.5 - 1))
+        (rows,) = candidates(self._run(padded[None]))
         rows[:, :4] /= np.tile((size[0] / width, size[1] / height), 2)
         rows[:, :4] = rows[:, :4].clip(0, np.tile((width, height), 2))
         return rows[(rows[:, 0] < rows[:, 2]) & (rows[:, 1] < rows[:, 3])]
 
-    @torch.inference_mode()
     def _look_closer(self, image: np.ndarray, found: np.ndarray, margins: Sequence[float]) -> None:
         """Look at doubtful people from near and in the mirror; the score is the mean of all looks.
 
@@ -162,9 +150,9 @@ class PersonDetector:
             windows = [person_window(tuple(box), margin) for box in found[doubtful, :4]]
             matrices = [crop_matrix(window) for window in windows]
             crops = [warp_image(image, matrix, _CLOSE_LOOK_PX) for matrix in matrices]
-            frames = to_frames(torch.from_numpy(np.stack(crops)).to(self.device)).squeeze(1)
-            for view, mirrored in ((frames, False), (frames.flip(-1), True)):
-                seen = candidates(self.network(view))
+            pictures = np.stack(crops)
+            for view, mirrored in ((pictures, False), (pictures[:, :, ::-1], True)):
+                seen = candidates(self._run(np.ascontiguousarray(view)))
                 for rows, matrix in zip(seen, matrices, strict=True):
                     rows[:, :4] /= _CLOSE_LOOK_PX
                     if mirrored:
@@ -191,32 +179,32 @@ def _support(person: int, seen: np.ndarray, found: np.ndarray) -> float:
     return float((seen[:, 4] * same[person])[own].max(initial=0))
 
 
-def candidates(maps: PersonMaps) -> list[np.ndarray]:
+def candidates(maps: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The people of each picture's maps.
+
+    Args:
+        maps: Outputs of the person graph, see :class:`~poseact.runtime.graphs.PersonOutputs`.
 
     Returns:
         ``(N, 5)`` x0, y0, x1, y1 in px of the network's input and score, in no order.
     """
-    pictures = zip(*(part.split(1) for part in maps), strict=True)
-    return [_candidates(PersonMaps(*parts)).cpu().numpy() for parts in pictures]
+    return [_candidates(*parts) for parts in zip(*maps, strict=True)]
 
 
-def _candidates(maps: PersonMaps) -> Tensor:
+def _candidates(
+    peaks: np.ndarray, size: np.ndarray, offset: np.ndarray, reach: np.ndarray, near: np.ndarray
+) -> np.ndarray:
     """The people of one picture's maps."""
-    centre = maps.centre[0]
-    peaks = centre == F.max_pool2d(centre[None], 3, 1, 1)[0]
-    y, x = (peaks & (centre > _LEAST_SCORE)).nonzero(as_tuple=True)
-    cell = torch.stack((y, x))
-    middle, half = cell + maps.offset[0, :, y, x], maps.size[0, :, y, x].abs() / 2
-    low, high = CELL_PX * (middle - half), CELL_PX * (middle + half)
-    places = (cell + maps.reach[0, ..., y, x]).round().long()
-    limits = torch.tensor(centre.shape, device=centre.device)[:, None] - 1
-    rows, columns = places.clamp(torch.zeros_like(limits), limits).unbind(1)
-    near = F.max_pool2d(maps.joints, _JOINT_SEARCH_CELLS, 1, _JOINT_SEARCH_CELLS // 2)[0]
-    joints = near[torch.arange(len(near), device=near.device)[:, None], rows, columns]
-    vouching = joints.topk(_SURE_JOINTS, dim=0).values.mean(0)
-    score = (centre[y, x] ** 2 * vouching) ** (1 / 3)
-    return torch.stack((*low.flip(0), *high.flip(0), score), 1)
+    y, x = (peaks > _LEAST_SCORE).nonzero()
+    cell = np.stack((y, x)).astype(np.float32)
+    middle, half = cell + offset[:, y, x], np.abs(size[:, y, x]) / 2
+    low, high = _CELL_PX * (middle - half), _CELL_PX * (middle + half)
+    places = np.rint(cell + reach[..., y, x]).astype(int)
+    rows, columns = (places[:, axis].clip(0, limit - 1) for axis, limit in enumerate(peaks.shape))
+    joints = near[np.arange(len(near))[:, None], rows, columns]
+    vouching = np.sort(joints, 0)[-_SURE_JOINTS:].mean(0)
+    score = np.cbrt(peaks[y, x] ** 2 * vouching)
+    return np.stack((*low[::-1], *high[::-1], score), 1)
 
 
 def merged(looks: list[np.ndarray], scales: list[float]) -> np.ndarray:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import NamedTuple
-
-import torch
+from typing import TYPE_CHECKING, NamedTuple
 
 from poseact._utils.errors import PoseActError
-from poseact.actions.clip_inputs import ActionNetwork, action_network, window_fps
+from poseact.actions.clip_inputs import action_network, window_fps
 from poseact.inference.predictor import People, Predictor
-from poseact.models.base import Network
-from poseact.models.bn_folding import fold_batch_norm
-from poseact.models.multitask import MultitaskNetwork
-from poseact.models.sequence import SequenceNetwork
-from poseact.weights.checkpoint import load
+from poseact.runtime.pose import DEFAULT_PRECISION, known_facts
+
+if TYPE_CHECKING:
+    import torch
+
+    from poseact.models.base import Network
+    from poseact.models.sequence import ActionNetwork, SequenceNetwork
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +37,8 @@ def load_readers(
     num_blocks: int | None = None,
     device: str | torch.device | None = None,
     people: People = "all",
+    runtime: str | None = None,
+    precision: str = DEFAULT_PRECISION,
 ) -> Readers:
     """The predictor, and the action network if the weights recognise actions in sequences.
 
@@ -46,17 +48,31 @@ def load_readers(
         num_blocks: Pose blocks to run (default all).
         device: Where to run; by default CUDA where there is one.
         people: How many people to look for, see :class:`~poseact.inference.predictor.Predictor`.
+        runtime: What runs the pose network, see there.
+        precision: In which it computes, see there.
 
     Raises:
         PoseActError: The weights cannot be read, or poses and actions do not fit one another.
     """
-    network = weights if isinstance(weights, Network) else load(weights)
+    options = (num_blocks, device, people, runtime, precision)
+    if isinstance(weights, str | Path):
+        facts = known_facts(weights, num_blocks)
+        if facts is not None and not facts.labels:
+            return Readers(Predictor(weights, *options), None)
+
+    from poseact.models.bn_folding import fold_batch_norm
+    from poseact.models.sequence import SequenceNetwork
+    from poseact.weights.checkpoint import load
+
+    network = load(weights) if isinstance(weights, str | Path) else weights
     if isinstance(network, SequenceNetwork):
-        folder = Path() if isinstance(weights, Network) else Path(weights).parent
-        predictor = Predictor(_pose_weights(network, folder), num_blocks, device, people)
+        folder = Path(weights).parent if isinstance(weights, str | Path) else Path()
+        predictor = Predictor(_pose_weights(network, folder), *options)
         _check_poses(network, predictor)
     else:
-        predictor = Predictor(network, num_blocks, device, people)
+        # By its weights where they are poses alone, so that they are known without PyTorch.
+        source = network if network.config.labels else weights
+        predictor = Predictor(source, *options)
     if not _reads_sequences(network):
         if getattr(network.config, "labels", ()):
             _log.warning(
@@ -74,13 +90,15 @@ def load_action_readers(
     num_blocks: int | None = None,
     device: str | torch.device | None = None,
     people: People = "all",
+    runtime: str | None = None,
+    precision: str = DEFAULT_PRECISION,
 ) -> tuple[Predictor, ActionNetwork]:
     """As :func:`load_readers`, for weights that must know actions.
 
     Raises:
         PoseActError: As there, or the weights know no actions of sequences.
     """
-    predictor, network = load_readers(weights, num_blocks, device, people)
+    predictor, network = load_readers(weights, num_blocks, device, people, runtime, precision)
     if network is None:
         raise PoseActError(
             f"The weights ({predictor.card.preset}) know no actions of sequences; give a file that "
@@ -91,6 +109,9 @@ def load_action_readers(
 
 def _reads_sequences(network: Network) -> bool:
     """Whether the network recognises actions from poses in px at a known frame rate."""
+    from poseact.models.multitask import MultitaskNetwork
+    from poseact.models.sequence import SequenceNetwork
+
     if isinstance(network, MultitaskNetwork):
         known = bool(network.config.labels) and network.config.person_square
         return known and network.card.fps is not None

@@ -24,6 +24,7 @@ from poseact.media.crop import (
     warp_image,
     whole_window,
 )
+from poseact.runtime.choose import Choice
 from poseact.runtime.pose import DEFAULT_PRECISION, CropReading, open_pose
 
 if TYPE_CHECKING:
@@ -82,9 +83,12 @@ class Predictor:
         self.num_blocks, self.card, self.skeleton = facts.num_blocks, facts.card, facts.skeleton
         self.image_size, self.has_depth = facts.image_size, facts.has_depth
         self.judges = facts.judges
-        self.device = getattr(self.reader.runtime, "device", "cpu")
+        running = self.reader.runtime
+        self.device = getattr(running, "device", "cpu")
         one = self.people_limit == 1
-        self.detector = None if one else PersonDetector(self.device)
+        self.detector = (
+            None if one else PersonDetector(self.device, Choice(running.name, running.precision))
+        )
 
     @property
     def sure(self) -> float:

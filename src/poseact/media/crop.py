@@ -6,9 +6,13 @@ The crop spans [0, 1] x [0, 1] in the same way, so mirroring it is exactly x -> 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PERSON_MARGIN = 1.25
 MIN_SIDE_PX = 16.0

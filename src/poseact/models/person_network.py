@@ -8,9 +8,6 @@ from torch import Tensor, nn
 
 from poseact.models.pyramid_stem import PyramidHead, PyramidStem
 
-CELL_PX = 4
-"""Side of a cell of the maps in px of the input."""
-
 HEAD_MAPS = {
     "center": 1,
     "box_scale": 2,
@@ -22,7 +19,7 @@ HEAD_MAPS = {
 
 
 class PersonMaps(NamedTuple):
-    """Maps of a :class:`PersonNetwork`, of cells ``CELL_PX`` wide; pairs are y and x.
+    """Maps of a :class:`PersonNetwork`, of cells 4 px wide; pairs are y and x.
 
     Attributes:
         centre: ``(N, h, w)`` probability that a person's box is centred in a cell.

@@ -11,6 +11,7 @@ from poseact._utils.errors import PoseActError
 from poseact.models.action import ActionModel, PoseStream, to_person_square
 from poseact.models.base import Network
 from poseact.models.config import NetworkConfig
+from poseact.models.multitask import MultitaskNetwork
 from poseact.models.outputs import Action
 
 
@@ -94,3 +95,7 @@ class SequenceNetwork(Network):
         """
         square = to_person_square(joints, confidence)
         return self.action_model(square * confidence.unsqueeze(-1), None)
+
+
+ActionNetwork = MultitaskNetwork | SequenceNetwork
+"""Networks that may recognise actions in sequences."""

@@ -41,6 +41,9 @@ class Choice(NamedTuple):
     precision: Precision
 
 
+TORCH = Choice("torch", "fp32")
+
+
 def has_gpu() -> bool:
     """Whether there is a GPU of the kind that PyTorch takes by default; found without PyTorch."""
     return Path("/dev/nvidiactl").exists()
@@ -54,9 +57,9 @@ def choices(runtime: str, precision: str, on_cpu: bool) -> list[Choice]:
         precision: A name or ``auto``.
         on_cpu: Whether the network is to run on the CPU.
     """
-    names = [name for name in installed() if runtime in (name, AUTO)]
+    names: list[RuntimeName] = [name for name in installed() if runtime in (name, AUTO)]
     faster: list[Precision] = ["fp32", "bf16"] if has_bf16() or not on_cpu else ["fp32"]
-    bits = faster if precision == AUTO else [cast(Precision, precision)]
+    bits: list[Precision] = faster if precision == AUTO else [cast(Precision, precision)]
     return [Choice(name, one) for name in names for one in bits if computes_in(name, one)]
 
 
@@ -80,7 +83,7 @@ def fastest(
             return choice
     _log.warning("The network is prepared once for this machine; this takes a while.")
     crops = shipped_photos(size).crops[:_PHOTOS]
-    wanted = start(Choice("torch", "fp32"))(crops)[0]
+    wanted = start(TORCH)(crops)[0]
     running = {}
     for choice in possible:
         try:

@@ -33,8 +33,6 @@ JOINT_SEARCH_CELLS = 7
 PERSON_STRIDE = 32
 """What the sides of the person detector's pictures are multiples of."""
 
-PERSON_WEIGHTS = "movenet/person-detector.safetensors"
-
 
 @dataclass(frozen=True)
 class Graph:
@@ -128,7 +126,7 @@ def without_actions(network: Network) -> Network:
 
 
 class PersonOutputs(NamedTuple):
-    """Outputs of a :class:`PersonGraph`, of cells ``CELL_PX`` wide; pairs are y and x.
+    """Outputs of a :class:`PersonGraph`, of cells 4 px wide; pairs are y and x.
 
     Attributes:
         peaks: ``(N, h, w)`` probability that a person's box is centred in a cell; 0 where a
@@ -166,9 +164,13 @@ class PersonGraph(nn.Module):
         return PersonOutputs(peaks, maps.size, maps.offset, maps.reach, near)
 
 
-def person_graph() -> Graph:
-    """The graph that finds people, with the published weights."""
-    with as_file(files("poseact.assets") / PERSON_WEIGHTS) as path:
+def person_graph(weights: str) -> Graph:
+    """The graph that finds people.
+
+    Args:
+        weights: File among the assets of the package.
+    """
+    with as_file(files("poseact.assets") / weights) as path:
         stem = read_stem(path)
     network = PersonNetwork(stem.width).eval()
     network.load_state_dict(stem.tensors)

@@ -93,7 +93,7 @@ def _quantise(source: PoseSource, folder: Path) -> None:
     logging.getLogger("nncf").setLevel(logging.ERROR)
     crops = _calibrating(shipped_photos(source.facts.image_size).crops[::_STRIDE])
     model = nncf.quantize(
-        openvino.Core().read_model(source.onnx()),
+        openvino.Core().read_model(source.converted()),
         nncf.Dataset(list(crops[:, None])),
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(crops),

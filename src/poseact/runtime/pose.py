@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ from poseact.models.card import Card
 from poseact.runtime.base import AUTO, Precision, Runtime, RuntimeName, checked_runtime
 from poseact.runtime.cache import ModelCache
 from poseact.runtime.choose import Choice, choices, fastest, has_gpu
+from poseact.runtime.source import GraphSource
 from poseact.skeleton import Skeleton
 from poseact.weights.weight_files import find_weights, published_weights
 
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     import torch
 
     from poseact.models.base import Network
-    from poseact.runtime.graphs import Graph
+    from poseact.runtime.graphs import Graph, PoseGraph
 
 DEFAULT_PRECISION: Precision = "fp32"
+
+_FACTS = "facts.json"
 
 
 class CropReading(NamedTuple):
@@ -104,13 +106,15 @@ class PoseFacts:
         )
 
 
-class PoseSource:
+class PoseSource(GraphSource):
     """A pose network that is read from its weights only where its converted files do not do.
 
     Args:
         weights: Name of weights, a checkpoint file or a network.
         num_blocks: Prediction blocks to run (default all).
     """
+
+    name = "pose"
 
     def __init__(self, weights: str | Path | Network, num_blocks: int | None = None) -> None:
         self._weights, self._num_blocks = weights, num_blocks
@@ -126,7 +130,7 @@ class PoseSource:
         if isinstance(self._weights, str | Path):
             file = published_weights(self._weights) or find_weights(self._weights)
             return ModelCache(file.suffix.encode(), file.read_bytes(), blocks)
-        network = self.graph.module.network  # without actions, which change nothing here
+        network = self._module.network  # without actions, which change nothing here
         kind = f"{type(network).__module__}.{type(network).__qualname__} {network.config}"
         state = [value.numpy(force=True).tobytes() for value in network.state_dict().values()]
         return ModelCache(kind.encode(), *state, blocks)
@@ -157,6 +161,10 @@ class PoseSource:
         network = without_actions(self.network)
         return pose_graph(network, checked_blocks(self._num_blocks, network.num_blocks))
 
+    @property
+    def _module(self) -> PoseGraph:
+        return cast("PoseGraph", self.graph.module)
+
     @cached_property
     def facts(self) -> PoseFacts:
         """What is known of it.
@@ -165,50 +173,36 @@ class PoseSource:
             PoseActError: As for :attr:`graph`.
         """
         needed = "graph" in vars(self) or not isinstance(self._weights, str | Path)
-        known = None if needed else self.cache.read("facts.json")
+        known = None if needed else self.cache.read(_FACTS)
         if known is not None:
             return PoseFacts.read(known)
-        return PoseFacts.of(self.network, self.graph.module.num_blocks)
+        return PoseFacts.of(self.network, self._module.num_blocks)
 
-    def onnx(self) -> Path:
-        """The graph as an ONNX file, converted where it was not yet.
-
-        Raises:
-            PoseActError: It cannot be written.
-        """
-
-        def convert(path: Path) -> None:
-            from poseact.runtime.convert import write_onnx
-
-            write_onnx(self.graph, path)
-            self.cache.write("facts.json", asdict(self.facts))
-
-        return self.cache.file("pose.onnx", convert)
-
-    def start(self, choice: Choice, device: str | torch.device | None = None) -> Runtime:
-        """The network in a runtime.
+    def converted(self, precision: Precision = "fp32") -> Path:
+        """See :class:`GraphSource`.
 
         Raises:
-            PoseActError: It cannot run there.
+            PoseActError: It cannot be written, or 8-bit numbers cost too much.
         """
-        match choice.runtime:
-            case "onnx":
-                from poseact.runtime.onnx_runtime import OnnxRuntime
+        if precision != "int8":
+            return super().converted()
+        from poseact.runtime.int8 import cached_int8
 
-                return OnnxRuntime(self.onnx())
-            case "openvino":
-                from poseact.runtime.openvino_runtime import OpenVinoRuntime
+        return cached_int8(self)
 
-                file, compiled = self.onnx(), self.cache.folder / "compiled"
-                if choice.precision == "int8":
-                    from poseact.runtime.int8 import cached_int8
+    def _convert(self, path: Path) -> None:
+        super()._convert(path)
+        self.cache.write(_FACTS, asdict(self.facts))
 
-                    file = cached_int8(self)
-                return OpenVinoRuntime(file, choice.precision, compiled)
-            case "torch":
-                from poseact.runtime.torch_runtime import TorchRuntime
 
-                return TorchRuntime(self.graph, device, choice.precision)
+def known_facts(weights: str | Path, num_blocks: int | None = None) -> PoseFacts | None:
+    """What is known of weights that were converted before; None for others.
+
+    Raises:
+        PoseActError: There are no such weights.
+    """
+    known = PoseSource(weights, num_blocks).cache.read(_FACTS)
+    return None if known is None else PoseFacts.read(known)
 
 
 class PoseReader:
@@ -272,5 +266,4 @@ def _chosen(source: PoseSource, runtime: str, precision: str, on_cpu: bool) -> C
     possible = choices(runtime, precision, on_cpu)
     if len(possible) == 1:
         return possible[0]
-    start: Callable[[Choice], Runtime] = source.start
-    return fastest(possible, start, source.facts.image_size, source.cache)
+    return fastest(possible, source.start, source.facts.image_size, source.cache)

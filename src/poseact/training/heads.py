@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from poseact._utils.errors import PoseActError
-from poseact.actions.clip_inputs import ActionNetwork, check_skeleton
+from poseact.actions.clip_inputs import check_skeleton
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.evaluation.action_evaluation import ActionProtocol, evaluate
 from poseact.losses import ActionCriterion
 from poseact.models.action import STREAMS
 from poseact.models.card import Card
 from poseact.models.multitask import MultitaskNetwork
-from poseact.models.sequence import SequenceConfig
+from poseact.models.sequence import ActionNetwork, SequenceConfig
 from poseact.recipe import OptimiserSpec, ScheduleSpec
 from poseact.training.callbacks import Averaging
 from poseact.training.clip_augment import ClipAugment

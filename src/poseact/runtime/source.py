@@ -1,0 +1,93 @@
+"""Graphs that are built only where their converted files do not do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from poseact.runtime.base import Precision, Runtime
+from poseact.runtime.cache import ModelCache
+from poseact.runtime.choose import Choice
+
+if TYPE_CHECKING:
+    import torch
+
+    from poseact.runtime.graphs import Graph
+
+PERSON_WEIGHTS = "movenet/person-detector.safetensors"
+
+
+class GraphSource(ABC):
+    """A graph that any runtime can start.
+
+    Attributes:
+        name: What its files are called.
+    """
+
+    name: str
+
+    @property
+    @abstractmethod
+    def cache(self) -> ModelCache:
+        """Where its converted files are."""
+
+    @property
+    @abstractmethod
+    def graph(self) -> Graph:
+        """The graph itself, which needs PyTorch."""
+
+    def converted(self, precision: Precision = "fp32") -> Path:  # noqa: ARG002 - for subclasses
+        """Its file for ONNX Runtime and OpenVINO, converted where it was not yet.
+
+        Raises:
+            PoseActError: It cannot be written.
+        """
+        return self.cache.file(f"{self.name}.onnx", self._convert)
+
+    def _convert(self, path: Path) -> None:
+        from poseact.runtime.convert import write_onnx
+
+        write_onnx(self.graph, path)
+
+    def start(self, choice: Choice, device: str | torch.device | None = None) -> Runtime:
+        """The graph in a runtime.
+
+        Raises:
+            PoseActError: It cannot run there.
+        """
+        runtime, precision = choice
+        match runtime:
+            case "onnx":
+                from poseact.runtime.onnx_runtime import OnnxRuntime
+
+                return OnnxRuntime(self.converted())
+            case "openvino":
+                from poseact.runtime.openvino_runtime import OpenVinoRuntime
+
+                compiled = self.cache.folder / "compiled"
+                return OpenVinoRuntime(self.converted(precision), precision, compiled)
+            case "torch":
+                from poseact.runtime.torch_runtime import TorchRuntime
+
+                return TorchRuntime(self.graph, device, precision)
+
+
+class PersonSource(GraphSource):
+    """The person detector; in 8-bit numbers it is not to be had."""
+
+    name = "people"
+
+    @cached_property
+    def cache(self) -> ModelCache:
+        """See :class:`GraphSource`."""
+        return ModelCache((files("poseact.assets") / PERSON_WEIGHTS).read_bytes())
+
+    @cached_property
+    def graph(self) -> Graph:
+        """See :class:`GraphSource`."""
+        from poseact.runtime.graphs import person_graph
+
+        return person_graph(PERSON_WEIGHTS)
