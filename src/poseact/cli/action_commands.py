@@ -14,6 +14,7 @@ from rich.progress import TaskID
 from poseact._utils.errors import PoseActError
 from poseact.cli.app import INTERRUPTED, app, make_console, make_progress
 from poseact.cli.explained import explained_by, given
+from poseact.cli.options import PrecisionOption, RuntimeOption
 from poseact.cli.train_commands import named_table
 
 SHOWN_NOTES = 10
@@ -49,6 +50,8 @@ def train_actions_command(
     cache: Path | None = None,
     workers: int | None = None,
     device: str | None = None,
+    runtime: RuntimeOption = None,
+    precision: PrecisionOption = None,
 ) -> None:
     """Train an action recogniser on clips of your own."""
     from poseact.clips.train_actions import TrainPlan, train_actions
@@ -64,6 +67,7 @@ def train_actions_command(
             out,
             plan,
             **given(cache=cache, workers=workers, device=device),
+            **given(runtime=runtime, precision=precision),
             on_stage=stages.update,
         )
     console = make_console()
@@ -102,6 +106,8 @@ def eval_actions_command(
     cache: Path | None = None,
     workers: int | None = None,
     device: str | None = None,
+    runtime: RuntimeOption = None,
+    precision: PrecisionOption = None,
 ) -> None:
     """Score trained actions on labelled clips."""
     from poseact.clips.eval_actions import eval_actions
@@ -115,7 +121,7 @@ def eval_actions_command(
             protocol=ActionProtocol(crop, flip),
             groups=read_groups(group or ()),
             **options,
-            **given(workers=workers, device=device),
+            **given(workers=workers, device=device, runtime=runtime, precision=precision),
             on_stage=stages.update,
         )
     console = make_console()

@@ -11,6 +11,7 @@ from rich.table import Table
 from poseact.cli.action_commands import Stages
 from poseact.cli.app import INTERRUPTED, app, make_console
 from poseact.cli.explained import explained_by, given
+from poseact.cli.options import PrecisionOption, RuntimeOption
 
 if TYPE_CHECKING:
     from poseact.clips.check_clips import CheckReport
@@ -34,11 +35,14 @@ def check_command(
     ] = True,
     workers: int | None = None,
     device: str | None = None,
+    runtime: RuntimeOption = None,
+    precision: PrecisionOption = None,
 ) -> None:
     """Look through the clips of a folder before training on them."""
     from poseact.clips.check_clips import check_clips
 
     options = given(weights=weights, cache_dir=cache_dir, workers=workers, device=device)
+    options |= given(runtime=runtime, precision=precision)
     if not people:
         options["weights"] = None
     with Stages() as videos:

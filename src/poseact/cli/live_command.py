@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from poseact.cli.app import INTERRUPTED, app, make_console
-from poseact.cli.explained import explained_by
+from poseact.cli.explained import explained_by, given
+from poseact.cli.options import PrecisionOption, RuntimeOption
 from poseact.cli.predict_commands import people_of
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def live_command(
     ] = None,
     num_blocks: int | None = None,
     device: str | None = None,
+    runtime: RuntimeOption = None,
+    precision: PrecisionOption = None,
     people: str = "all",
     smooth: bool = True,
 ) -> None:
@@ -48,7 +51,14 @@ def live_command(
 
     back_off = BackOff() if patience is None else BackOff(patience_s=patience)
     pictures = live_source(spec, policy=policy, realtime=realtime, back_off=back_off)
-    stream = Stream(weights, num_blocks, device, people_of(people), smooth)
+    stream = Stream(
+        weights,
+        num_blocks,
+        device,
+        people_of(people),
+        smooth,
+        **given(runtime=runtime, precision=precision),
+    )
     changes = Changes(as_json)
     report = run_live(stream, pictures, show=show, out=out, on_answers=changes.on_answers)
     changes.finish()

@@ -11,6 +11,7 @@ from rich.progress import TaskID
 from poseact._utils.errors import PoseActError
 from poseact.cli.app import INTERRUPTED, Rate, app, make_console, make_progress
 from poseact.cli.explained import explained_by, given
+from poseact.cli.options import PrecisionOption, RuntimeOption
 
 if TYPE_CHECKING:
     from poseact.inference.distributed import DistributedReport
@@ -33,6 +34,8 @@ def predict_command(
     boxes: Path | None = None,
     num_blocks: int | None = None,
     device: str | None = None,
+    runtime: RuntimeOption = None,
+    precision: PrecisionOption = None,
     people: str = "all",
     draw: bool | None = None,
     side_view: bool = False,
@@ -51,7 +54,7 @@ def predict_command(
 ) -> None:
     """Predict poses, and actions if the weights know some, in photos and videos."""
     shared = given(weights=weights, boxes=boxes, num_blocks=num_blocks, device=device)
-    shared["people"] = people_of(people)
+    shared |= given(runtime=runtime, precision=precision, people=people_of(people))
     on_ray = given(
         workers=workers, cpus_per_worker=cpus_per_worker, gpus_per_worker=gpus_per_worker
     )

@@ -15,6 +15,7 @@ from rich.table import Table
 from poseact.cli.app import INTERRUPTED, app, make_console, make_progress
 from poseact.cli.explained import explained_by, given
 from poseact.cli.predict_commands import people_of
+from poseact.cli.options import PrecisionOption, RuntimeOption
 
 if TYPE_CHECKING:
     from poseact.training.run_record import Progress
@@ -130,6 +131,8 @@ def eval_pose_command(
     num_blocks: int | None = None,
     data: list[str] | None = None,
     device: str | None = None,
+    runtime: RuntimeOption = None,
+    precision: PrecisionOption = None,
 ) -> None:
     """Score weights on the validation data of a recipe."""
     from poseact.evaluation.eval_pose import eval_pose
@@ -152,6 +155,7 @@ def eval_pose_command(
             num_blocks=num_blocks,
             data=data or (),
             device=device,
+            **given(runtime=runtime, precision=precision),
             on_step=on_step,
         )
     console = make_console()
@@ -178,6 +182,8 @@ def eval_people_command(
     looks: Annotated[list[int] | None, typer.Option("--look")] = None,
     close_looks: Annotated[list[float] | None, typer.Option("--close-look")] = None,
     device: str | None = None,
+    runtime: RuntimeOption = None,
+    precision: PrecisionOption = None,
 ) -> None:
     """Score how people are found in whole photos, and their poses in the boxes found."""
     from poseact.evaluation.eval_people import PeopleScores, eval_people
@@ -189,6 +195,7 @@ def eval_people_command(
             labels,
             **given(images=images, weights=weights, looks=looks, device=device),
             **given(close_looks=close_looks),
+            **given(runtime=runtime, precision=precision),
             on_photo=lambda done, total: progress.update(task, completed=done, total=total),
         )
     rows = [("score", *PeopleScores._fields)]

@@ -21,6 +21,7 @@ from poseact.data.sequences.registry import read_sequences
 from poseact.data.split import Item
 from poseact.media import VIDEO_SUFFIXES
 from poseact.models.base import Network
+from poseact.runtime.base import DEFAULT_PRECISION
 from poseact.weights.checkpoint import load
 
 OnStage = Callable[[str, int, int], None]
@@ -69,6 +70,8 @@ def read_checked(
     *,
     workers: int = 1,
     device: str | None = None,
+    runtime: str | None = None,
+    precision: str = DEFAULT_PRECISION,
     on_stage: OnStage,
     stop: StopRequest,
 ) -> ActionData:
@@ -79,6 +82,8 @@ def read_checked(
         cache,
         workers=workers,
         device=device,
+        runtime=runtime,
+        precision=precision,
         on_step=lambda step: on_stage("poses", step.files, step.of),
         stop=stop,
     )
@@ -96,6 +101,8 @@ def read_filmed(
     background: Background = "keep",
     workers: int = 1,
     device: str | None = None,
+    runtime: str | None = None,
+    precision: str = DEFAULT_PRECISION,
     on_stage: OnStage,
     stop: StopRequest,
 ) -> ActionData:
@@ -108,6 +115,9 @@ def read_filmed(
         background: How it is treated, see :func:`~poseact.clips.extract.extract`.
         workers: Number of processes.
         device: Where to run.
+        runtime: What runs the pose network: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
+            :func:`~poseact.runtime.pose.open_pose`.
+        precision: In which it computes: ``fp32``, ``bf16``, ``int8`` or ``auto``.
         on_stage: Called as videos are done.
         stop: Checked after every frame.
 
@@ -121,6 +131,8 @@ def read_filmed(
         background=background,
         workers=workers,
         device=device,
+        runtime=runtime,
+        precision=precision,
         on_step=lambda step: on_stage("poses", step.files, step.of),
         stop=stop,
     )

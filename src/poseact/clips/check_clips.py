@@ -19,6 +19,7 @@ from poseact.clips.folder import CLIPS_TABLE, Clip, find_clips
 from poseact.data.split import Labelled
 from poseact.inference.predictor import DEFAULT_WEIGHTS
 from poseact.models.base import Network
+from poseact.runtime.base import DEFAULT_PRECISION
 
 SHORT_SECONDS = 1.0
 """Clips below this length are reported as short."""
@@ -111,6 +112,8 @@ def check_clips(
     *,
     workers: int = 1,
     device: str | None = None,
+    runtime: str | None = None,
+    precision: str = DEFAULT_PRECISION,
     on_step: OnExtractStep | None = None,
     stop: StopRequest | None = None,
 ) -> CheckReport:
@@ -126,6 +129,9 @@ def check_clips(
         cache_dir: Folder for the extracted features.
         workers: Number of processes.
         device: Device of the network; CUDA by default if available.
+        runtime: What runs the pose network: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
+            :func:`~poseact.runtime.pose.open_pose`.
+        precision: In which it computes: ``fp32``, ``bf16``, ``int8`` or ``auto``.
         on_step: Called as frames and videos are done.
         stop: None listens to SIGINT and SIGTERM here.
 
@@ -142,6 +148,8 @@ def check_clips(
         look=True,
         workers=workers,
         device=device,
+        runtime=runtime,
+        precision=precision,
         on_step=on_step,
         stop=stop,
     )

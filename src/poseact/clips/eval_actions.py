@@ -28,6 +28,7 @@ from poseact.evaluation.action_scores import ActionScores
 from poseact.models.base import Network
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.sequence import ActionNetwork
+from poseact.runtime.base import DEFAULT_PRECISION
 from poseact.weights.checkpoint import load
 
 
@@ -64,6 +65,8 @@ def eval_actions(
     cache: str | Path = DEFAULT_CACHE,
     workers: int = 1,
     device: str | None = None,
+    runtime: str | None = None,
+    precision: str = DEFAULT_PRECISION,
     on_stage: OnStage | None = None,
 ) -> ActionEvaluation:
     """Score trained actions on labelled clips; a clip that cannot be scored is an error.
@@ -83,6 +86,9 @@ def eval_actions(
         cache: Folder for the features of videos.
         workers: Number of processes that read videos.
         device: Device of the network; CUDA by default if available.
+        runtime: What runs the pose network: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
+            :func:`~poseact.runtime.pose.open_pose`.
+        precision: In which it computes: ``fp32``, ``bf16``, ``int8`` or ``auto``.
         on_stage: Called with the progress of every stage.
 
     Raises:
@@ -96,6 +102,7 @@ def eval_actions(
     if kind is None and is_filmed(source):
         clips, reader = choice.of(find_clips(source)), _pose_network(network)
         reading: dict[str, Any] = {"background": background, "workers": workers, "device": device}
+        reading |= {"runtime": runtime, "precision": precision}
         with StopRequest() as stop:
             data = read_filmed(clips, reader, Path(cache), **reading, on_stage=report, stop=stop)
     elif background == "keep":

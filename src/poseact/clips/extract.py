@@ -33,6 +33,7 @@ from poseact.clips.folder import Clip
 from poseact.inference.predictor import DEFAULT_WEIGHTS, Predictor
 from poseact.media import Frame, VideoReader
 from poseact.models.base import Network
+from poseact.runtime.base import DEFAULT_PRECISION
 from poseact.skeleton import Skeleton
 from poseact.weights.checkpoint import load
 
@@ -118,6 +119,8 @@ def extract(
     look: bool = False,
     workers: int = 1,
     device: str | None = None,
+    runtime: str | None = None,
+    precision: str = DEFAULT_PRECISION,
     on_step: OnExtractStep | None = None,
     stop: StopRequest | None = None,
 ) -> Extraction:
@@ -138,6 +141,9 @@ def extract(
             every video is decoded.
         workers: Number of processes.
         device: Device of the network; CUDA by default if available.
+        runtime: What runs the pose network: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
+            :func:`~poseact.runtime.pose.open_pose`.
+        precision: In which it computes: ``fp32``, ``bf16``, ``int8`` or ``auto``.
         on_step: Called after frames and videos.
         stop: Checked after every frame; None listens to SIGINT and SIGTERM here.
 
@@ -152,14 +158,17 @@ def extract(
             f"{', '.join(get_args(Background))}."
         )
     network = weights if isinstance(weights, Network | None) else load(weights)
-    kept, failed = _locate(clips, network, Path(cache_dir), background)
+    kept, failed = _locate(clips, network, Path(cache_dir), background, precision)
     found = {path: features for path in set(kept.values()) if (features := read_kept(path))}
     missing = {clip: path for clip, path in kept.items() if path not in found}
     jobs = _jobs([clip for clip in clips if clip.path not in failed], missing, background, look)
     files = len({clip.path for clip in clips})
     step = ExtractStep(files - len(jobs), files, 0)
     with nullcontext(stop) if stop is not None else StopRequest() as request:
-        done, step = _read(jobs, network, device, workers, request, step, on_step)
+        start = partial(
+            *(Predictor, network), device=device, people="one", runtime=runtime, precision=precision
+        )
+        done, step = _read(jobs, network and start, workers, request, step, on_step)
         interrupted = bool(request)
     failed |= {video: failure for video, (failure, _) in done.items() if failure is not None}
     extraction = Extraction(frames=step.frames, interrupted=interrupted)
@@ -182,8 +191,7 @@ def extract(
 
 def _read(
     jobs: Sequence[_Job],
-    network: Network | None,
-    device: str | None,
+    start: Callable[[], Predictor] | None,
     workers: int,
     stop: StopRequest,
     step: ExtractStep,
@@ -200,7 +208,7 @@ def _read(
     tell()
     done: dict[Path, _Done] = {}
     threads = None if workers == 1 else max((os.cpu_count() or 1) // workers, 1)
-    make = partial(_Extractor, network, device, threads)
+    make = partial(_Extractor, start, threads)
     for job, result in run_jobs(
         make, jobs, workers=workers, stop=stop, on_tick=lambda frames: tell(frames=frames)
     ):
@@ -224,12 +232,16 @@ class _Job:
 
 
 def _locate(
-    clips: Sequence[Clip], network: Network | None, folder: Path, background: Background
+    clips: Sequence[Clip],
+    network: Network | None,
+    folder: Path,
+    background: Background,
+    precision: str,
 ) -> tuple[dict[Clip, Path], dict[Path, str]]:
     """The cache file of each clip, and the videos that could not be read at all."""
     if network is None:
         return {}, {}
-    cache = FeatureCache(folder, network, background)
+    cache = FeatureCache(folder, network, background, precision)
     open_folder(cache.folder)
     digests: dict[Path, str] = {}
     failed: dict[Path, str] = {}
@@ -301,10 +313,10 @@ def _add(extraction: Extraction, clip: Clip, features: ClipFeatures, skeleton: S
 class _Extractor:
     """Extracts and caches the features of videos."""
 
-    def __init__(self, network: Network | None, device: str | None, threads: int | None) -> None:
+    def __init__(self, start: Callable[[], Predictor] | None, threads: int | None) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
-        self._predictor = network and Predictor(network, device=device, people="one")
+        self._predictor = start and start()
 
     def __call__(self, job: _Job, tick: Tick) -> _Done:
         """Read a video; returns the reason if it cannot be read, and the looks.

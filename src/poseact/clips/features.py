@@ -22,6 +22,7 @@ from poseact.inference.follow import PersonFollower
 from poseact.inference.predictor import Predictor
 from poseact.media import Frame
 from poseact.models.base import Network
+from poseact.runtime.base import DEFAULT_PRECISION
 
 VERSION = 2
 """Version of the extraction; a change invalidates all cached files."""
@@ -147,12 +148,20 @@ class FeatureCache:
         folder: Folder of the files.
         network: Network that reads the poses.
         background: How the background is treated.
+        precision: In which the network computes.
     """
 
-    def __init__(self, folder: Path, network: Network, background: Background = "keep") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        network: Network,
+        background: Background = "keep",
+        precision: str = DEFAULT_PRECISION,
+    ) -> None:
         self.folder = folder
         self._network = digest_of(network)
         self._options = [] if background == "keep" else [background]
+        self._options += [] if precision == DEFAULT_PRECISION else [precision]
 
     def path_of(self, video: str, stretch: Stretch) -> Path:
         """The file of a stretch.

@@ -49,6 +49,7 @@ from poseact.models.base import Network
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.sequence import ActionNetwork
 from poseact.recipe import load_recipe
+from poseact.runtime.base import DEFAULT_PRECISION
 from poseact.training.finetune import finetune
 from poseact.training.heads import Row, train_heads
 from poseact.weights.checkpoint import load, save
@@ -79,6 +80,8 @@ def train_actions(
     cache: str | Path | None = None,
     workers: int = 1,
     device: str | None = None,
+    runtime: str | None = None,
+    precision: str = DEFAULT_PRECISION,
     on_stage: OnStage | None = None,
     on_row: OnRow | None = None,
 ) -> ActionTraining:
@@ -97,6 +100,9 @@ def train_actions(
         cache: Folder for the features of videos; by default ``cache`` in ``out``.
         workers: Number of processes that read videos.
         device: Where videos are read; by default CUDA where there is one.
+        runtime: What runs the pose network: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
+            :func:`~poseact.runtime.pose.open_pose`.
+        precision: In which it computes: ``fp32``, ``bf16``, ``int8`` or ``auto``.
         on_stage: Called with the progress of every stage.
         on_row: Called with the name of a training of heads and what each of its epochs measured.
 
@@ -118,6 +124,7 @@ def train_actions(
     report = ActionTraining(out, out / "actions.safetensors", out / "split.csv")
     with StopRequest() as stop:
         reading = {"cache": Path(cache or out / "cache"), "workers": workers, "device": device}
+        reading |= {"runtime": runtime, "precision": precision}
         run = _Workflow(
             *(source, report, plan, stop),
             *(on_stage or no_progress, on_row or no_progress, reading),

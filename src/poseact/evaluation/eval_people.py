@@ -20,6 +20,7 @@ from poseact.inference.detect import CLOSE_LOOKS, LOOKS_PX, THRESHOLD, Person, P
 from poseact.inference.predictor import DEFAULT_WEIGHTS, Predictor
 from poseact.media import read_image
 from poseact.metrics import overlaps
+from poseact.runtime.base import DEFAULT_PRECISION
 from poseact.skeleton import COCO17
 
 _WHAT = "a COCO file with images and annotations of people"
@@ -113,6 +114,8 @@ def eval_people(
     looks: Sequence[int] = LOOKS_PX,
     close_looks: Sequence[float] = CLOSE_LOOKS,
     device: str | None = None,
+    runtime: str | None = None,
+    precision: str = DEFAULT_PRECISION,
     on_photo: Callable[[int, int], None] | None = None,
 ) -> PeopleReport:
     """Score the person detector, and the poses of weights in its boxes.
@@ -128,6 +131,9 @@ def eval_people(
         looks: Longest side of the photo in px in each look of the detector.
         close_looks: Sizes of the windows in which doubtful people are looked at again.
         device: Where to run; by default CUDA where there is one.
+        runtime: What runs the pose network: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
+            :func:`~poseact.runtime.pose.open_pose`.
+        precision: In which it computes: ``fp32``, ``bf16``, ``int8`` or ``auto``.
         on_photo: Called with the photos done and their total.
 
     Raises:
@@ -135,7 +141,8 @@ def eval_people(
     """
     root = Path(folder)
     photos = read_photos(root / labels, root / images)
-    detector, predictor = PersonDetector(device), Predictor(weights, device=device)
+    predictor = Predictor(weights, device=device, runtime=runtime, precision=precision)
+    detector = predictor.detector or PersonDetector(device)
     taken = 0.0
     skeleton = predictor.skeleton
     for done, photo in enumerate(photos, 1):

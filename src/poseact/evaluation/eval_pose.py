@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor, nn
 
 from poseact._utils.device import on_device
 from poseact._utils.errors import PoseActError
@@ -28,8 +30,12 @@ from poseact.evaluation.pose_report import (
 from poseact.evaluation.pose_results import PosePredictions, PoseScores
 from poseact.evaluation.pose_scores import person_errors, score_poses
 from poseact.media import write_image
+from poseact.media.crop import DEPTH_RANGE_MM
 from poseact.models.base import Network
+from poseact.models.outputs import Pose, Prediction
 from poseact.recipe import load_recipe
+from poseact.runtime.base import DEFAULT_PRECISION
+from poseact.runtime.pose import PoseReader, open_pose
 from poseact.weights.checkpoint import load
 
 PICTURES = 2 * COLUMNS
@@ -65,6 +71,8 @@ def eval_pose(
     num_blocks: int | None = None,
     data: Sequence[str] = (),
     device: str | None = None,
+    runtime: str = "torch",
+    precision: str = DEFAULT_PRECISION,
     on_step: OnData | None = None,
 ) -> EvalReport:
     """Score weights on the validation data of a recipe.
@@ -83,6 +91,9 @@ def eval_pose(
         num_blocks: Number of prediction blocks to use.
         data: Names of the validation data to score; by default all.
         device: Device of the network; CUDA by default if available.
+        runtime: What runs the pose network: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
+            :func:`~poseact.runtime.pose.open_pose`.
+        precision: In which it computes: ``fp32``, ``bf16``, ``int8`` or ``auto``.
         on_step: Called after every batch of people.
 
     Raises:
@@ -91,14 +102,17 @@ def eval_pose(
     """
     sources = _chosen(load_recipe(Path(recipe)).validation, data, Path(recipe))
     network = load(weights)
-    network = on_device(device, network.to)
+    if (runtime, precision) == ("torch", DEFAULT_PRECISION):
+        running: nn.Module = on_device(device, network.to)
+    else:
+        running = _InRuntime(open_pose(weights, num_blocks, device, runtime, precision))
     size = network.config.image_size
     testing = describe_testing(size, flip=flip, crops=crops, num_blocks=num_blocks)
     report = EvalReport(Path(out), Path(out) / "scores.json")
     for name, spec in sources.items():
         samples = spec.read(network.config.skeleton)
         predictions = predict_samples(
-            network,
+            running,
             samples,
             size,
             flip=flip,
@@ -119,6 +133,23 @@ def eval_pose(
     write_json(report.json, {**facts, "version": version("poseact"), "data": scores})
     write_report(report.out, f"Poses of {Path(weights).name}", _sections(report))
     return report
+
+
+class _InRuntime(nn.Module):
+    """A pose network in any runtime, called as networks are."""
+
+    def __init__(self, reader: PoseReader) -> None:
+        super().__init__()
+        self._read = reader
+
+    def forward(self, frames: Tensor, num_blocks: int | None = None) -> Prediction:  # noqa: ARG002 - it runs those that it was started with
+        """Poses in ``(N, 1, 3, S, S)``, as :class:`~poseact.Prediction` has them, without maps."""
+        crops = ((frames[:, 0].permute(0, 2, 3, 1) + 1) * 127.5).round().to(torch.uint8)
+        reading = self._read(crops.numpy())
+        joints, confidence = torch.from_numpy(reading.joints), torch.from_numpy(reading.confidence)
+        joints = torch.cat((joints[..., :2], joints[..., 2:] / DEPTH_RANGE_MM + 0.5), -1)
+        pose = Pose(joints.unsqueeze(1), confidence.unsqueeze(1), frames.new_empty(0))
+        return Prediction([pose], {}, frames)
 
 
 def _sections(report: EvalReport) -> list[Section]:

@@ -24,6 +24,7 @@ from poseact.inference.predict_worker import FileWorker, WorkerJob, packed_item
 from poseact.inference.predictor import DEFAULT_WEIGHTS, People
 from poseact.inference.ray_engine import ray_session, run_workers, workers_that_fit
 from poseact.inference.records import FileRecord, JobFolder
+from poseact.runtime.base import DEFAULT_PRECISION
 from poseact.weights.checkpoint import load
 
 _Item = tuple[str, BoxesByFrame | None]
@@ -68,6 +69,8 @@ def predict_distributed(
     num_blocks: int | None = None,
     device: str | None = None,
     people: People = "all",
+    runtime: str | None = None,
+    precision: str = DEFAULT_PRECISION,
     workers: int | None = None,
     cpus_per_worker: int = 1,
     gpus_per_worker: float | None = None,
@@ -92,6 +95,9 @@ def predict_distributed(
         num_blocks: Stop after this many prediction blocks.
         device: Where workers run; by default CUDA if they are given GPUs, else the CPU.
         people: As in :func:`~poseact.inference.predict.predict`.
+        runtime: What runs the pose network: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
+            :func:`~poseact.runtime.pose.open_pose`.
+        precision: In which it computes: ``fp32``, ``bf16``, ``int8`` or ``auto``.
         workers: Number of Ray processes; by default as many as fit into the cluster.
         cpus_per_worker: CPU cores, and threads, of each Ray process.
         gpus_per_worker: Share of a GPU for each Ray process, such as 0.25 for four on one GPU; by
@@ -113,15 +119,18 @@ def predict_distributed(
     if Path(weights).is_file():
         weights = str(Path(weights).absolute())
     # Loaded here first, so that unsuitable weights are reported before any work.
-    load_readers(weights, num_blocks, "cpu", people)
+    load_readers(weights, num_blocks, "cpu", people, runtime, precision)
     root = source if source.is_dir() else source.parent
     options = {"source": str(root), "weights": _digest(weights), "num_blocks": num_blocks}
+    if precision != DEFAULT_PRECISION:
+        options["precision"] = precision
     folder.claim(options | {"boxes": _file_digest(boxes), "people": people})
     names = [item.name for item in inputs]
     waiting = folder.waiting(root, names)
     device = device or ("cuda" if gpus else "cpu")
     job = WorkerJob(
-        uuid4().hex, root, folder, str(weights), num_blocks, people, device, cpus_per_worker
+        *(uuid4().hex, root, folder, str(weights), num_blocks, people, device, cpus_per_worker),
+        *(runtime, precision),
     )
     run = _DistributedJob(job, len(names), len(names) - len(waiting), on_file or (lambda *_: None))
     try:

@@ -17,6 +17,7 @@ from poseact.inference.inputs import Input, boxes_of, find_inputs, open_media
 from poseact.inference.loading import Readers, load_readers
 from poseact.inference.predict_file import ResultTables, Stage, empty_tables, predict_file
 from poseact.inference.predictor import DEFAULT_WEIGHTS, People
+from poseact.runtime.base import DEFAULT_PRECISION
 
 _log = logging.getLogger(__name__)
 
@@ -90,6 +91,8 @@ def predict(
     side_view: bool = False,
     smooth: bool = True,
     coco: bool = False,
+    runtime: str | None = None,
+    precision: str = DEFAULT_PRECISION,
     on_step: OnStep | None = None,
 ) -> PredictReport:
     """Predict the poses, and what the weights know of actions, in photos and videos.
@@ -118,6 +121,9 @@ def predict(
         smooth: Smooth the drawn poses of people who are followed; the tables hold them as they are
             read.
         coco: Write ``results.coco.json`` too, which pycocotools reads.
+        runtime: What runs the pose network: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
+            :func:`~poseact.runtime.pose.open_pose`.
+        precision: In which it computes: ``fp32``, ``bf16``, ``int8`` or ``auto``.
         on_step: Called after every frame.
 
     Raises:
@@ -127,7 +133,7 @@ def predict(
     source, out = Path(source), Path(out)
     inputs = find_inputs(source, out, draw)
     boxes_by_name = None if boxes is None else boxes_of(inputs, boxes)
-    readers = load_readers(weights, num_blocks, device, people)
+    readers = load_readers(weights, num_blocks, device, people, runtime, precision)
     if side_view and not readers.predictor.has_depth:
         raise PoseActError(
             f"A side view was asked for, but the weights {weights} are 2D; leave it out."

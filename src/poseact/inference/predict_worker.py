@@ -42,6 +42,8 @@ class WorkerJob:
         people: How many people to look for.
         device: Where to run.
         threads: Threads of each worker.
+        runtime: What runs the pose network.
+        precision: In which it computes.
     """
 
     run: str
@@ -52,6 +54,8 @@ class WorkerJob:
     people: People
     device: str
     threads: int
+    runtime: str | None
+    precision: str
 
 
 class FileWorker:
@@ -85,7 +89,9 @@ class FileWorker:
     @cached_property
     def _readers(self) -> Readers:
         job = self._job
-        return load_readers(job.weights, job.num_blocks, job.device, job.people)
+        return load_readers(
+            *(job.weights, job.num_blocks, job.device, job.people, job.runtime, job.precision)
+        )
 
     def _predict(self, name: str, boxes: BoxesByFrame | None) -> None:
         job, path = self._job, self._job.root / name

@@ -24,8 +24,9 @@ from poseact.media.crop import (
     warp_image,
     whole_window,
 )
+from poseact.runtime.base import DEFAULT_PRECISION
 from poseact.runtime.choose import Choice
-from poseact.runtime.pose import DEFAULT_PRECISION, CropReading, open_pose
+from poseact.runtime.pose import CropReading, open_pose
 
 if TYPE_CHECKING:
     import torch

@@ -23,6 +23,7 @@ from poseact.inference.tracking import MAX_GAP_S
 from poseact.media import Frame, require_picture
 from poseact.media.crop import Box
 from poseact.models.base import Network
+from poseact.runtime.base import DEFAULT_PRECISION
 
 MOST_PEOPLE = 10
 """Largest number of people that are followed where everyone is asked for."""
@@ -88,6 +89,9 @@ class Stream:
         people: ``all`` for everyone in view, at most 10; a number for that many, the largest; or
             ``one`` to take it for granted that there is one person.
         smooth: Smooth the poses over time; the actions are told from the poses as they are read.
+        runtime: What runs the pose network: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
+            :func:`~poseact.runtime.pose.open_pose`.
+        precision: In which it computes: ``fp32``, ``bf16``, ``int8`` or ``auto``.
 
     Attributes:
         predictor: Reads the poses.
@@ -106,9 +110,13 @@ class Stream:
         device: str | torch.device | None = None,
         people: People = "all",
         smooth: bool = True,
+        runtime: str | None = None,
+        precision: str = DEFAULT_PRECISION,
     ) -> None:
         limit = MOST_PEOPLE if people == "all" else people
-        self.predictor, self.network = load_action_readers(weights, num_blocks, device, limit)
+        self.predictor, self.network = load_action_readers(
+            *(weights, num_blocks, device, limit, runtime, precision)
+        )
         self._smooth = smooth
         self.labels = self.network.config.labels
         self.window_s = window_span(self.network)

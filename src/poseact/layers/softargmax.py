@@ -105,6 +105,7 @@ def window_confidence(probabilities: Tensor) -> Tensor:
     """
     height, width = probabilities.shape[2:]
     window = (min(2, height), min(2, width))
-    sums = F.avg_pool2d(probabilities, window, stride=1, divisor_override=1)
+    # Not by the pool's own divisor, which other runtimes do not know.
+    sums = F.avg_pool2d(probabilities, window, stride=1) * (window[0] * window[1])
     # Rounding may add up to a little more than one, which a cross-entropy refuses.
     return sums.amax((2, 3)).clamp_max(1)

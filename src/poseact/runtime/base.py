@@ -15,6 +15,8 @@ from poseact._utils.errors import PoseActError
 RuntimeName = Literal["torch", "onnx", "openvino"]
 Precision = Literal["fp32", "bf16", "int8"]
 
+DEFAULT_PRECISION: Precision = "fp32"
+
 AUTO = "auto"
 """Take the fastest runtime, or the fastest precision that is accurate enough."""
 

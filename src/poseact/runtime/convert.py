@@ -12,7 +12,7 @@ import torch
 from torch.export import Dim, ExportedProgram
 
 from poseact._utils.files import replacing
-from poseact.runtime.graphs import Graph
+from poseact.runtime.graphs import ActionStreamGraph, Graph
 
 _OPSET = 20
 
@@ -23,6 +23,8 @@ def exported(graph: Graph) -> ExportedProgram:
         name: {axis: _size(size) for axis, size in graph.dynamic.get(name, {}).items()}
         for name in graph.inputs
     }
+    if isinstance(graph.module, ActionStreamGraph):  # takes them as one tuple
+        shapes = {"inputs": tuple(shapes.values())}
     with torch.no_grad(), _quiet():
         return torch.export.export(
             graph.module, tuple(graph.inputs.values()), dynamic_shapes=shapes
@@ -35,8 +37,8 @@ def write_pt2(graph: Graph, path: Path, facts: Mapping[str, str] | None = None) 
         torch.export.save(exported(graph), partial, extra_files=dict(facts or {}))
 
 
-def write_onnx(graph: Graph, path: Path, facts: Mapping[str, str] | None = None) -> None:
-    """Write a graph as ONNX, with the facts as the model's metadata."""
+def write_onnx(graph: Graph, path: Path) -> None:
+    """Write a graph as ONNX."""
     import onnx
 
     with torch.no_grad(), _quiet():
@@ -50,10 +52,34 @@ def write_onnx(graph: Graph, path: Path, facts: Mapping[str, str] | None = None)
         )
     if program is None:
         raise RuntimeError("torch.onnx.export returned no program")
-    model = program.model_proto
-    onnx.helper.set_model_props(model, dict(facts or {}))
     with replacing(path) as partial:
-        onnx.save(model, partial)
+        onnx.save(program.model_proto, partial)
+
+
+def add_facts(model: Path, path: Path, facts: Mapping[str, str]) -> None:
+    """Write an ONNX file with facts as its metadata."""
+    import onnx
+
+    content = onnx.load(model)
+    onnx.helper.set_model_props(content, dict(facts))
+    with replacing(path) as partial:
+        onnx.save(content, partial)
+
+
+def write_openvino(model: Path, path: Path, facts: Mapping[str, str]) -> None:
+    """Write an ONNX file or a model of OpenVINO as the latter, with facts as runtime information.
+
+    Args:
+        model: To read.
+        path: ``.xml``; the weights are put beside it.
+        facts: By name.
+    """
+    import openvino
+
+    content = openvino.Core().read_model(model)
+    for name, fact in facts.items():
+        content.set_rt_info(fact, name)
+    openvino.save_model(content, path, compress_to_fp16=False)
 
 
 def _size(axis: str) -> Dim:

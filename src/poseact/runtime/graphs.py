@@ -20,11 +20,12 @@ from poseact._utils.errors import PoseActError
 from poseact.layers.softargmax import gather_at_joints, marginals, spread_2d, window_confidence
 from poseact.losses import judged_joints
 from poseact.media.crop import DEPTH_RANGE_MM, to_frames
+from poseact.models.action import sharpen
 from poseact.models.base import Network
 from poseact.models.bn_folding import fold_batch_norm
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.person_network import PersonNetwork
-from poseact.models.sequence import SequenceNetwork
+from poseact.models.sequence import ActionNetwork, SequenceNetwork
 from poseact.weights.movenet import read_stem
 
 JOINT_SEARCH_CELLS = 7
@@ -178,3 +179,74 @@ def person_graph(weights: str) -> Graph:
     axes = {0: "N", 1: f"{PERSON_STRIDE}*H", 2: f"{PERSON_STRIDE}*W"}
     module = PersonGraph(network).eval()
     return Graph(module, {"pictures": pictures}, PersonOutputs._fields, {"pictures": axes})
+
+
+class ActionGraph(nn.Module):
+    """Windows of poses to calibrated probabilities ``(N, A)``.
+
+    Takes joints ``(N, T, J, D)``, x and y in a common unit and z in mm, confidence ``(N, T, J)``
+    and, where the network reads it, appearance ``(N, T, J, C)``.
+
+    Args:
+        network: Recognises actions in sequences.
+    """
+
+    def __init__(self, network: ActionNetwork) -> None:
+        super().__init__()
+        self.network = fold_batch_norm(network).float()
+        if isinstance(self.network, MultitaskNetwork):
+            self.network.stem = self.network.pose_model = nn.Identity()  # pyright: ignore
+        self.temperature = network.card.temperature
+
+    def forward(
+        self, joints: Tensor, confidence: Tensor, appearance: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        dims = self.network.config.dims
+        joints = joints[..., :dims]
+        joints = torch.cat((joints[..., :2], joints[..., 2:] / DEPTH_RANGE_MM + 0.5), -1)
+        actions = self.network.recognise(joints, sharpen(confidence, dims), appearance)
+        return ((actions["fused"][-1].log_probabilities / self.temperature).softmax(-1),)
+
+
+class ActionStreamGraph(ActionGraph):
+    """The same frame by frame: one frame's inputs and those of the last T to both anew."""
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:  # pyright: ignore
+        half = len(inputs) // 2
+        new, window = inputs[:half], inputs[half:]
+        window = [
+            torch.cat((old[:, 1:], one.unsqueeze(1)), 1)
+            for one, old in zip(new, window, strict=True)
+        ]
+        return (*super().forward(*window), *window)
+
+
+def action_graphs(network: ActionNetwork, pose: Network) -> dict[str, Graph]:
+    """The graphs ``actions`` and ``actions_stream``.
+
+    Args:
+        network: Recognises actions in sequences.
+        pose: Reads the poses.
+    """
+    frames, joints, dims = network.config.frames, network.config.num_joints, pose.config.dims
+    shapes = {"joints": (joints, dims), "confidence": (joints,)}
+    if "appearance" in getattr(network.config, "streams", ()):
+        shapes["appearance"] = (joints, network.config.channels)  # pyright: ignore
+    window = {name: torch.rand(2, frames, *shape) for name, shape in shapes.items()}
+    frame = {name: values[:, 0].clone() for name, values in window.items()}
+    state = {f"last_{name}": values for name, values in window.items()}
+    batch = {0: "N"}
+    return {
+        "actions": Graph(
+            ActionGraph(network).eval(),
+            window,
+            ("probabilities",),
+            dict.fromkeys(window, batch),
+        ),
+        "actions_stream": Graph(
+            ActionStreamGraph(network).eval(),
+            frame | state,
+            ("probabilities", *(f"next_{name}" for name in window)),
+            dict.fromkeys(frame | state, batch),
+        ),
+    }

@@ -11,7 +11,14 @@ import numpy as np
 
 from poseact._utils.errors import PoseActError
 from poseact.models.card import Card
-from poseact.runtime.base import AUTO, Precision, Runtime, RuntimeName, checked_runtime
+from poseact.runtime.base import (
+    AUTO,
+    DEFAULT_PRECISION,
+    Precision,
+    Runtime,
+    RuntimeName,
+    checked_runtime,
+)
 from poseact.runtime.cache import ModelCache
 from poseact.runtime.choose import Choice, choices, fastest, has_gpu
 from poseact.runtime.source import GraphSource
@@ -23,8 +30,6 @@ if TYPE_CHECKING:
 
     from poseact.models.base import Network
     from poseact.runtime.graphs import Graph, PoseGraph
-
-DEFAULT_PRECISION: Precision = "fp32"
 
 _FACTS = "facts.json"
 

@@ -1,0 +1,196 @@
+"""Every runtime reads the poses that PyTorch reads; the fastest is found once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+import poseact
+from poseact._utils.errors import PoseActError
+from poseact.runtime import base, convert
+from poseact.runtime.cache import ModelCache
+from poseact.runtime.choose import TORCH, Choice, fastest
+from poseact.runtime.int8 import cached_int8
+from poseact.runtime.int8_photos import JOINTS, pck, shipped_photos
+from poseact.runtime.pose import PoseFacts, PoseSource, open_pose
+
+SIZE = 32
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    network = poseact.create_model(
+        *["tiny"],
+        **{"image_size": SIZE, "num_blocks": 2, "depth_maps": 2, "channels": 8, "low_channels": 8},
+    )
+    return poseact.save(network, tmp_path_factory.mktemp("weights") / "tiny.safetensors")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch, cache):
+    monkeypatch.setenv("POSEACT_CACHE", str(cache))
+
+
+def crops(count):
+    return np.random.default_rng(count).integers(0, 256, (count, SIZE, SIZE, 3), np.uint8)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_runtimes_agree_with_torch(weights, name, count):
+    for module in base._MODULES[name]:
+        pytest.importorskip(module)
+    wanted = open_pose(weights, runtime="torch")(crops(count))
+    reader = open_pose(weights, runtime=name)
+    assert reader.runtime.name == name
+    for part, own, other in zip(wanted._fields, wanted, reader(crops(count)), strict=True):
+        assert own.dtype == other.dtype == np.float32
+        np.testing.assert_allclose(own, other, rtol=1e-3, atol=1e-3, err_msg=part)
+
+
+def test_blocks_are_left_out_in_other_runtimes_too(weights):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    one, two = (open_pose(weights, blocks, runtime="onnx")(crops(1)) for blocks in (1, 2))
+    wanted = open_pose(weights, 1, runtime="torch")(crops(1))
+    np.testing.assert_allclose(one.joints, wanted.joints, rtol=1e-3, atol=1e-3)
+    assert not np.allclose(one.joints, two.joints, atol=1e-3)
+
+
+def test_weights_are_converted_once_and_then_need_no_torch(weights, cache):
+    pytest.importorskip("openvino")
+    pytest.importorskip("onnxscript")
+    before = poseact.Predictor(weights, people="one", runtime="openvino").crops(crops(1)).joints
+    script = (
+        "import sys, numpy, poseact\n"
+        f"predictor = poseact.Predictor({str(weights)!r}, people='one', runtime='openvino')\n"
+        "random = numpy.random.default_rng(1)\n"
+        f"crops = random.integers(0, 256, (1, {SIZE}, {SIZE}, 3), numpy.uint8)\n"
+        "print(float(predictor.crops(crops).joints[0, 0, 0]))\n"
+        "predictor.image(numpy.zeros((40, 60, 3), numpy.uint8))\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == pytest.approx(float(before[0, 0, 0]), abs=1e-5)
+
+
+def test_half_precision_stays_close(weights):
+    exact, half = (
+        open_pose(weights, runtime="torch", precision=p)(crops(2)) for p in ("fp32", "bf16")
+    )
+    assert not np.array_equal(exact.appearance, half.appearance)
+    np.testing.assert_allclose(exact.joints[..., :2], half.joints[..., :2], atol=0.05)
+
+
+class Fake:
+    """Answers at once or after some loops, right or wrong."""
+
+    precision = "fp32"
+
+    def __init__(self, slow=False, wrong=False):
+        self.slow, self.wrong, self.calls = slow, wrong, 0
+
+    def __call__(self, pictures):
+        self.calls += 1
+        joints = np.zeros((len(pictures), 2, 2), np.float32) + (0.1 if self.wrong else 0)
+        if self.slow:
+            np.linalg.svd(np.random.default_rng(0).random((300, 300)))
+        return [joints]
+
+
+def test_auto_takes_the_fastest_that_is_right_and_remembers_it(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("POSEACT_CACHE", str(tmp_path))
+    fakes = {
+        TORCH: Fake(slow=True),
+        Choice("onnx", "fp32"): Fake(wrong=True),
+        Choice("openvino", "fp32"): Fake(),
+    }
+    kept = ModelCache(b"weights")
+    best = fastest(list(fakes), fakes.__getitem__, SIZE, kept)
+    assert best == Choice("openvino", "fp32")
+    calls = fakes[best].calls
+    fakes[best].slow = True
+    assert fastest(list(fakes), fakes.__getitem__, SIZE, kept) == best
+    assert fakes[best].calls == calls
+
+    def broken(choice):
+        if choice != TORCH:
+            raise RuntimeError("cannot be converted")
+        return fakes[TORCH]
+
+    assert fastest(list(fakes), broken, SIZE, ModelCache(b"others")) == TORCH
+    assert "cannot be converted" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"runtime": "tensorrt"}, "torch, onnx, openvino or auto"),
+        ({"precision": "fp4"}, "fp32, bf16, int8 or auto"),
+        ({"runtime": "onnx", "precision": "bf16"}, "computes in fp32"),
+        ({"runtime": "openvino", "device": "cuda"}, "runs on the CPU"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(weights, options, message):
+    with pytest.raises(PoseActError, match=message):
+        open_pose(weights, **options)
+
+
+def test_a_missing_extra_is_named(weights, monkeypatch):
+    monkeypatch.setattr(base, "find_spec", lambda name: None if name == "openvino" else object())
+    with pytest.raises(PoseActError, match=r"pip install 'poseact\[openvino\]'"):
+        open_pose(weights, runtime="openvino")
+    assert base.installed() == ["torch", "onnx"]
+
+
+def test_the_environment_names_the_runtime(weights, monkeypatch):
+    monkeypatch.setenv("POSEACT_RUNTIME", "tensorrt")
+    with pytest.raises(PoseActError, match="tensorrt"):
+        open_pose(weights)
+    assert open_pose(weights, runtime="torch").runtime.name == "torch"
+
+
+def test_damaged_notes_are_made_again(weights, tmp_path, monkeypatch):
+    monkeypatch.setenv("POSEACT_CACHE", str(tmp_path))
+    monkeypatch.setattr(convert, "write_onnx", lambda _graph, path: path.write_bytes(b"model"))
+    source = PoseSource(weights)
+    source.converted()
+    facts = PoseFacts.of(source.network, 2)
+    assert PoseSource(weights).facts == facts
+    assert PoseFacts.read(asdict(facts)) == facts
+    (source.cache.folder / "facts.json").write_text("{")
+    assert PoseSource(weights).facts == facts
+
+
+@pytest.mark.parametrize("loss", [2.0, None])
+def test_costly_8_bit_numbers_are_refused_unless_forced(weights, tmp_path, monkeypatch, loss):
+    monkeypatch.setenv("POSEACT_CACHE", str(tmp_path))
+    source = PoseSource(weights)
+    (source.cache.folder / "int8").mkdir(parents=True)
+    (source.cache.folder / "int8" / "pose.xml").write_text("model")
+    source.cache.write("int8.json", {"pck_loss": loss})
+    with pytest.raises(PoseActError, match="--force"):
+        cached_int8(source)
+    assert cached_int8(source, force=True).name == "pose.xml"
+    source.cache.write("int8.json", {"pck_loss": 0.4})
+    assert cached_int8(source).name == "pose.xml"
+
+
+def test_the_shipped_photos_score_their_own_labels():
+    photos = shipped_photos(64)
+    assert photos.crops.shape == (len(photos.joints), 64, 64, 3)
+    assert photos.joints.shape[1:] == (len(JOINTS), 2)
+    assert pck(photos.joints, photos.joints) == 100
+    assert pck(photos.joints + 1, photos.joints) == 0
