@@ -85,12 +85,32 @@ def warp_image(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     # warpAffine reads four pixels however much it shrinks, so shrink by area first.
     shrink = int(1 / (size * np.sqrt(abs(np.linalg.det(matrix[:2, :2])))))
     if shrink >= 2:
-        height, width = image.shape[:2]
-        small = (max(width // shrink, 1), max(height // shrink, 1))
-        image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
-        matrix = matrix @ np.diag((width / small[0], height / small[1], 1.0))
+        image, matrix = _shrunk(image, matrix, shrink)
     # OpenCV puts pixel centres at whole numbers, hence the halves on both sides.
     pixels = matrix[:2] * size
     offset = pixels @ (0.5, 0.5, 1.0) - 0.5
     pixels = np.column_stack((pixels[:, :2], offset))
     return cv2.warpAffine(image, pixels, (size, size), flags=cv2.INTER_LINEAR)
+
+
+def _shrunk(image: np.ndarray, matrix: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
+    """The part of an image that a crop shows, smaller by a factor, and the map from its px.
+
+    Args:
+        image: ``(H, W, 3)``.
+        matrix: ``(3, 3)`` map from image px to [0, 1] of the crop.
+        factor: From 2.
+    """
+    size = np.array(image.shape[1::-1])
+    corners = transform_points(np.linalg.inv(matrix), np.array([[0, 0], [0, 1], [1, 0], [1, 1.0]]))
+    # Whole cells, and two more for the interpolation at the edge.
+    low = np.clip(factor * (np.floor(corners.min(0) / factor) - 2), 0, size).astype(int)
+    high = np.clip(factor * (np.ceil(corners.max(0) / factor) + 2), 0, size).astype(int)
+    extent = high - low
+    if not extent.all():
+        return np.zeros_like(image[:1, :1]), matrix
+    small = np.maximum(extent // factor, 1)
+    part = image[low[1] : high[1], low[0] : high[0]]
+    to_image = np.diag((*(extent / small), 1.0))
+    to_image[:2, 2] = low
+    return cv2.resize(part, small.tolist(), interpolation=cv2.INTER_AREA), matrix @ to_image
