@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     """Padding before and after an axis, so that ``ceil(size / stride)`` steps fit."""
-    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    total = max(kernel - (size % stride or stride), 0)
     return total // 2, total - total // 2
 
 
