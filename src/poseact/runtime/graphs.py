@@ -80,7 +80,7 @@ class PoseGraph(nn.Module):
         joints = network.config.skeleton.joints
         self.pelvis = joints.index("pelvis") if "pelvis" in joints else None
 
-    def forward(self, crops: Tensor) -> CropOutputs:
+    def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
         prediction = self.network(to_frames(crops), num_blocks=self.num_blocks)
         joints, confidence, heatmaps = (part.squeeze(1) for part in prediction.pose)
         appearance = gather_at_joints(heatmaps, prediction.features.squeeze(1))
@@ -91,7 +91,8 @@ class PoseGraph(nn.Module):
             depth = joints[..., 2:]
             root = 0.5 if self.pelvis is None else depth[:, self.pelvis : self.pelvis + 1]
             joints = torch.cat((joints[..., :2], (depth - root) * DEPTH_RANGE_MM), -1)
-        return CropOutputs(joints, confidence, sharpness, spread, appearance)
+        # torch.export saves plain tuples alone.
+        return tuple(CropOutputs(joints, confidence, sharpness, spread, appearance))
 
 
 def pose_graph(network: Network, num_blocks: int) -> Graph:
@@ -157,12 +158,12 @@ class PersonGraph(nn.Module):
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)  # pyright: ignore
 
-    def forward(self, pictures: Tensor) -> PersonOutputs:
+    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         maps = self.network(to_frames(pictures).squeeze(1))
         highest = F.max_pool2d(maps.centre.unsqueeze(1), 3, 1, 1).squeeze(1)
         peaks = maps.centre * (maps.centre == highest)
         near = F.max_pool2d(maps.joints, JOINT_SEARCH_CELLS, 1, JOINT_SEARCH_CELLS // 2)
-        return PersonOutputs(peaks, maps.size, maps.offset, maps.reach, near)
+        return tuple(PersonOutputs(peaks, maps.size, maps.offset, maps.reach, near))
 
 
 def person_graph(weights: str) -> Graph:
