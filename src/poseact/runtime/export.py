@@ -52,7 +52,7 @@ _OPEN = {
     return lambda *arrays: session.run(None, dict(zip(names, arrays)))''',
     "openvino": '''def open_network(name):
     """A function of arrays that runs one of the networks."""
-    hints = {"INFERENCE_PRECISION_HINT": "PRECISION", "PERFORMANCE_HINT": "LATENCY"}
+    hints = {"INFERENCE_PRECISION_HINT": "COMPUTE_IN", "PERFORMANCE_HINT": "LATENCY"}
     model = openvino.Core().compile_model(HERE / f"{name}.xml", "CPU", hints)
     return lambda *arrays: list(model(list(arrays)).to_tuple())''',
     "pt2": '''def open_network(name):
@@ -238,7 +238,7 @@ class _Bundle:
         hint = "bf16" if self.precision == "bf16" else "f32"
         script = (folder / "run.py.txt").read_text("utf-8")
         script = script.replace("IMPORT_RUNTIME", _IMPORTS[self.to])
-        script = script.replace("OPEN_NETWORK", _OPEN[self.to].replace("PRECISION", hint))
+        script = script.replace("OPEN_NETWORK", _OPEN[self.to].replace("COMPUTE_IN", hint))
         readme = (folder / "README.md").read_text("utf-8")
         readme = readme.replace("RUNTIME_NAME", _RUNTIMES[self.to])
         for name, text in {"run.py": script, "README.md": readme}.items():
@@ -276,10 +276,10 @@ def _sources(weights: str | Path) -> tuple[PoseSource, ActionNetwork | None]:
             )
         beside = find_weights(weights).parent / name
         return PoseSource(beside if beside.is_file() else name), network
-    labelled = isinstance(network, MultitaskNetwork) and bool(network.config.labels)
-    if labelled and network.config.person_square and network.card.fps is not None:
-        return PoseSource(network), network
-    return PoseSource(weights), None
+    if not isinstance(network, MultitaskNetwork) or not network.config.labels:
+        return PoseSource(weights), None
+    known = network.config.person_square and network.card.fps is not None
+    return (PoseSource(network), network) if known else (PoseSource(weights), None)
 
 
 def _card(pose: PoseSource, actions: ActionNetwork | None, precision: str) -> dict[str, Any]:
