@@ -4,9 +4,11 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# Read by torch's thread pool when it is first loaded: waiting threads that spin instead make small
-# networks many times slower on a busy machine.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+from poseact._utils.device import cores_are_free
+
+# Read by torch's thread pool when it is first loaded.
+if not cores_are_free():
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 if TYPE_CHECKING:
     from poseact._utils.errors import PoseActError

@@ -14,8 +14,8 @@ from rich.table import Table
 
 from poseact.cli.app import INTERRUPTED, app, make_console, make_progress
 from poseact.cli.explained import explained_by, given
-from poseact.cli.predict_commands import people_of
 from poseact.cli.options import PrecisionOption, RuntimeOption
+from poseact.cli.predict_commands import people_of
 
 if TYPE_CHECKING:
     from poseact.training.run_record import Progress
