@@ -43,7 +43,7 @@ export function livePage(main, app) {
     sight?.close();
     past = new Strip();
     now.textContent = t("live_ready");
-    sight = new Sight(video, { recogniser: recogniser.value, onHello, onAnswer, onLost: () => fit(overlay, [1, 1]) });
+    sight = new Sight(video, { recogniser: recogniser.value, onHello, onAnswer, onError, onLost: () => fit(overlay, [1, 1]) });
     empty.hidden = true;
     stopButton.hidden = false;
     start.hidden = true;
@@ -61,6 +61,10 @@ export function livePage(main, app) {
     drawPeople(overlay, answer, hello, { mirror: isMirrored(), colours: colours() });
     past.add(performance.now() / 1000, answer.people);
     counts.answer = answer;
+  }
+
+  function onError(message) {
+    now.textContent = t("failed", { message });
   }
 
   function showFacts() {

@@ -26,6 +26,7 @@ export function recordPage(main, app) {
   const countdown = h("input", { type: "checkbox", onchange: keepSettings });
   const mirror = h("input", { type: "checkbox", onchange: keepSettings });
   const saving = h("span", { class: "hint", role: "status" });
+  const keys = h("p", { class: "hint keys" }, t("record_keys"));
   const list = actionList(app, showAction);
   const upload = uploadCard(app, { camera: !hasCameraRights() });
   let sight = null, hello = null, recorder = null, lastFile = null, timer = 0, isOpen = false, isTrimmed = false, left = false;
@@ -70,6 +71,7 @@ export function recordPage(main, app) {
         recogniser: "pose",
         onHello: (said) => { hello = said; },
         onAnswer: (answer) => drawPeople(overlay, answer, hello, { mirror: mirror.checked }),
+        onError: (message) => { keys.textContent = t("failed", { message }); },
         onLost: () => fit(overlay, [1, 1]),
       });
     } catch (error) {
@@ -167,7 +169,7 @@ export function recordPage(main, app) {
         h("label", { class: "inline" }, t("length"), length),
         h("label", { class: "inline" }, countdown, t("countdown")),
         h("label", { class: "inline" }, mirror, t("mirror"))),
-      h("p", { class: "hint keys" }, t("record_keys"))),
+      keys),
     h("aside", { class: "column" }, list.element, upload.element, phoneCard())));
   // Where the camera was allowed before, no click is needed.
   navigator.permissions?.query({ name: "camera" }).then((found) => found.state === "granted" && !left && openIt(), () => {});

@@ -6,9 +6,9 @@ const LATENCIES = 200;
 
 /** Sends the newest picture whenever the last one was answered. */
 export class Sight {
-  /** onHello(hello) and onAnswer(answer) are called as they come; onLost when the server is gone. */
-  constructor(video, { recogniser, onHello, onAnswer, onLost }) {
-    Object.assign(this, { video, recogniser, onHello, onAnswer, onLost });
+  /** onHello(hello), onAnswer(answer) and onError(sentence) are called as they come; onLost when the server is gone. */
+  constructor(video, { recogniser, onHello, onAnswer, onError, onLost }) {
+    Object.assign(this, { video, recogniser, onHello, onAnswer, onError, onLost });
     this.canvas = document.createElement("canvas");
     this.latencies = [];
     this.answered = [];
@@ -42,7 +42,10 @@ export class Sight {
     const taken = this.sentAt;
     this.inFlight = false;
     this.push();
-    if (message.type !== "answer") return;
+    if (message.type !== "answer") {
+      this.onError?.(message.message);
+      return;
+    }
     this.onAnswer(message);
     const now = performance.now();
     keep(this.latencies, now - taken);
