@@ -64,6 +64,7 @@ export function livePage(main, app) {
   }
 
   function onError(message) {
+    now.classList.remove("labels");
     now.textContent = t("failed", { message });
   }
 
@@ -75,6 +76,7 @@ export function livePage(main, app) {
     const { people, counts: seen } = counts.answer;
     const said = people.map((person) => person.label ? `${actionName(person.label)} ${Math.round(100 * person.probability)} %` : "").filter(Boolean).join(" · ");
     const text = people.length ? said : t("live_nothing");
+    now.classList.toggle("labels", Boolean(said));
     if (now.textContent !== text) now.textContent = text;
     const found = Object.entries(seen).sort((a, b) => b[1] - a[1]);
     if (found.length) fill(counts, found.map(([label, n]) => h("div", {}, h("dt", {}, h("span", { class: "swatch", vars: { "--colour": colours()[label] } }), actionName(label)), h("dd", {}, String(n)))));

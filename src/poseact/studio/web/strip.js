@@ -3,6 +3,8 @@ import { actionName } from "./texts.js";
 
 const SPAN_S = 30;
 const MOST_LANES = 4;
+// Who was away for longer leaves a gap.
+const GAP_S = 2;
 const LANE_PX = 26;
 
 export class Strip {
@@ -17,8 +19,8 @@ export class Strip {
       if (!label) continue;
       const lane = this.lanes.get(person) ?? [];
       const last = lane.at(-1);
-      if (last && last.label === label && time - last.end < 1) last.end = time;
-      else lane.push({ start: last && time - last.end < 1 ? last.end : time, end: time, label });
+      if (last && last.label === label && time - last.end < GAP_S) last.end = time;
+      else lane.push({ start: last && time - last.end < GAP_S ? last.end : time, end: time, label });
       this.lanes.set(person, lane);
     }
     for (const [person, lane] of this.lanes) {
