@@ -21,7 +21,10 @@ from poseact._utils.errors import PoseActError
 from poseact.clips import extract as extract_module
 from poseact.clips.extract import extract
 from poseact.clips.features import read_features
+from poseact.inference.predictor import Predictor
 from poseact.media import Frame, VideoReader
+from poseact.models.multitask import for_actions
+from poseact.weights.checkpoint import load
 
 # Extracts videos one after the other; after each, the most memory in kB that was needed so far.
 PEAKS = """
@@ -71,7 +74,8 @@ def same(first, second):
 
 
 class TestFeatures:
-    def test_they_are_what_the_predictor_follows(self, tmp_path, person, predictor, read):
+    def test_they_are_what_the_predictor_follows(self, tmp_path, person, read):
+        predictor = Predictor(for_actions(load("small-open")))
         video = write_video(tmp_path / "späß 写真 1.mp4", person[:6])
         extraction = read(clip_of(video))
         (sequence,) = extraction.sequences

@@ -34,7 +34,7 @@ from poseact.training.finetune import FinetunePlan
 from poseact.training.heads import HeadRecipe
 from poseact.weights.checkpoint import load, save
 
-RECIPE = HeadRecipe(batch=8, action_blocks=1, pose_filters=4, pose_width=14)
+RECIPE = HeadRecipe(batch=8, width=16)
 PLAN = TrainPlan(frames=8, fps=10.0, epochs=3, curve=False, recipe=RECIPE)
 POSE_RECIPE = ROOT / "recipes" / "small-open.yaml"
 ACTIONS = ("wave", "squat", "stand")
@@ -68,7 +68,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
-    return train_actions(folder, out, replace(PLAN, epochs=5, curve=True))
+    return train_actions(folder, out, replace(PLAN, epochs=25, curve=True))
 
 
 @pytest.fixture(scope="module")

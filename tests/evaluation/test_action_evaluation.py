@@ -219,7 +219,7 @@ class TestCalibration:
         raw, _, weights = self.drawn()
         best = np.exp(raw.max(1))
         for kept in (0.5, 0.95, 1.0):
-            threshold = reject_threshold(raw, weights, kept)
+            threshold = reject_threshold(best, weights, kept)
             assert (best >= threshold).mean() >= kept
             assert (best > threshold).mean() < kept
 
@@ -271,4 +271,4 @@ def reject_by_hand(net, several: list[PoseSequence], temperature: float) -> floa
         found = window_answers(net, clip, ActionProtocol().ends(clip, 8, 10.0))["fused"].numpy()
         answers.append(found)
         weights += [1 / len(found)] * len(found)
-    return reject_threshold(np.concatenate(answers), np.array(weights), 0.95)
+    return reject_threshold(np.exp(np.concatenate(answers).max(1)), np.array(weights), 0.95)

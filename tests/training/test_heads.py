@@ -23,7 +23,7 @@ from poseact.training.clip_augment import ClipAugment
 from poseact.training.clip_bank import ClipBank
 from poseact.training.heads import STATE_NAME, HeadRecipe, train_heads
 
-SMALL = HeadRecipe(batch=8, action_blocks=1, pose_filters=4, pose_width=8)
+SMALL = HeadRecipe(batch=8, width=16)
 NEUTRAL = ClipAugment(
     rate=(1, 1), cut=0, flip=0, rotation_deg=0, turn_deg=0, aspect=0, body=0, jitter=0, drop=0
 )
@@ -225,7 +225,7 @@ class TestTraining:
             validation=clips(range(20, 22)),
             frames=16,
             fps=10,
-            epochs=12,
+            epochs=30,
             recipe=SMALL,
             on_progress=lambda epoch, epochs, row: rows.append((epoch, epochs, row)),
         )
@@ -235,7 +235,7 @@ class TestTraining:
         assert not network.training
         assert (network.card.fps, network.config.frames) == (10, 16)
         assert network.config.labels == ("jump", "stand", "wave")
-        assert [epoch for epoch, _, _ in rows] == list(range(1, 13))
+        assert [epoch for epoch, _, _ in rows] == list(range(1, 31))
         assert tuple(row for _, _, row in rows) == trained.record
         assert trained.record[-1]["loss"] < 0.7 * trained.record[0]["loss"]
         assert evaluate(network, clips(range(30, 36))).stream("pose").accuracy >= 0.9

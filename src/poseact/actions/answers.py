@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from poseact.actions.action_names import BACKGROUND
-from poseact.actions.clip_inputs import window_answers, window_fps
+from poseact.actions.clip_inputs import read_windows, window_fps
 from poseact.actions.frame_pose import PersonReading
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.actions.windows import MAX_IN_GAP, window_ends, windows_before
@@ -33,11 +33,13 @@ class WindowAnswer(NamedTuple):
         start: Time of its first frame in s, but not before the first frame of the clip.
         end: Time of its last frame in s.
         probabilities: ``(A,)`` calibrated.
+        familiarity: Below 0 the motion is unknown.
     """
 
     start: float
     end: float
     probabilities: np.ndarray
+    familiarity: float = 0.0
 
 
 class Segment(NamedTuple):
@@ -204,26 +206,33 @@ def answer_windows(network: ActionNetwork, sequence: PoseSequence) -> list[Windo
 def _answers_at(
     network: ActionNetwork, sequence: PoseSequence, ends: np.ndarray
 ) -> list[WindowAnswer]:
-    answers = window_answers(network, sequence, ends)["fused"].exp().numpy()
+    readings = read_windows(network, sequence, ends)
+    answers = readings.log_probabilities["fused"].exp().numpy()
     starts = np.maximum(ends - window_span(network), sequence.times[0])
     return [
-        WindowAnswer(float(start), float(end), probabilities)
-        for start, end, probabilities in zip(starts, ends, answers, strict=True)
+        WindowAnswer(float(start), float(end), probabilities, familiarity)
+        for start, end, probabilities, familiarity in zip(
+            starts, ends, answers, readings.familiarity.tolist(), strict=True
+        )
     ]
 
 
-def name_answer(network: ActionNetwork, probabilities: np.ndarray) -> Name:
+def name_answer(
+    network: ActionNetwork, probabilities: np.ndarray, familiarity: float = 0.0
+) -> Name:
     """The most probable action.
 
-    It is ``UNKNOWN`` below the threshold of the network's card, and where it is the background.
+    It is ``UNKNOWN`` below the threshold of the network's card, where the motion is not familiar,
+    and where it is the background.
 
     Args:
         network: Gives the labels.
         probabilities: ``(A,)`` calibrated.
+        familiarity: Of the motion, see :func:`~poseact.actions.clip_inputs.read_windows`.
     """
     best = int(probabilities.argmax())
     label, probability = network.config.labels[best], float(probabilities[best])
-    unsure = probability < (network.card.unknown_below or 0.0)
+    unsure = familiarity < 0 or probability < (network.card.unknown_below or 0.0)
     return Name(UNKNOWN if unsure or label == BACKGROUND else label, probability)
 
 
@@ -250,12 +259,15 @@ def find_segments(
     )
     probabilities = np.stack([window.probabilities for window in windows]).astype(np.float64)
     logs = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
+    familiarity = np.array([window.familiarity for window in windows])
     cells = []
     for start, stop in pairwise(_cuts(starts, ends)):
         middle = (start + stop) / 2
         away = np.maximum(np.maximum(starts - middle, middle - ends), 0)
-        mean = logs[away == away.min()].mean(0)
-        name = name_answer(network, np.exp(mean - np.logaddexp.reduce(mean)))
+        over = away == away.min()
+        mean = logs[over].mean(0)
+        sure = np.exp(mean - np.logaddexp.reduce(mean))
+        name = name_answer(network, sure, float(familiarity[over].mean()))
         cells.append(Segment(start, stop, *name))
     if end is not None:
         cells[-1] = cells[-1]._replace(end=end)

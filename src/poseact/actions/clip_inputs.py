@@ -39,6 +39,11 @@ class ClipInputs(NamedTuple):
         appearance = None if self.appearance is None else self.appearance.to(device)
         return ClipInputs(self.joints.to(device), self.confidence.to(device), appearance)
 
+    def chosen(self, windows: Tensor) -> ClipInputs:
+        """Some of the windows, by a mask or by their numbers."""
+        appearance = None if self.appearance is None else self.appearance[windows]
+        return ClipInputs(self.joints[windows], self.confidence[windows], appearance)
+
 
 def action_network(network: Network) -> ActionNetwork:
     """The network, if it can recognise actions from sequences.
@@ -105,10 +110,25 @@ def clip_inputs(
     return ClipInputs(joints[where], confidence[where], appearance)
 
 
-def window_answers(
+class WindowReadings(NamedTuple):
+    """What a network says of W windows.
+
+    Attributes:
+        log_probabilities: Calibrated, ``(W, A)`` for each stream's last block.
+        looks: ``(W, 2)`` how alike they look to what was learned, see
+            :meth:`~poseact.models.window_heads.WindowHeads.looks`; None for heads that cannot tell.
+        familiarity: ``(W,)``; unknown below 0, and 0 for heads that cannot tell.
+    """
+
+    log_probabilities: dict[str, Tensor]
+    looks: Tensor | None
+    familiarity: Tensor
+
+
+def read_windows(
     network: ActionNetwork, sequence: PoseSequence, ends: Sequence[float] | np.ndarray
-) -> dict[str, Tensor]:
-    """Calibrated log-probabilities of windows, ``(W, A)`` for each stream's last block.
+) -> WindowReadings:
+    """Answers of a network for windows of a sequence.
 
     Args:
         network: In eval mode.
@@ -120,19 +140,35 @@ def window_answers(
     """
     import torch
 
+    from poseact.models.window_heads import WindowHeads
+
     check_skeleton(network, sequence)
     device = next(network.parameters()).device
-    config, fps = network.config, window_fps(network)
+    config, fps, heads = network.config, window_fps(network), network.action_model
     answers: dict[str, list[Tensor]] = {}
+    looks: list[Tensor] = []
     for start in range(0, len(ends), _WINDOWS_PER_BATCH):
         part = ends[start : start + _WINDOWS_PER_BATCH]
-        inputs = clip_inputs(sequence, part, config.frames, fps, config.dims)
+        inputs = clip_inputs(sequence, part, config.frames, fps, config.dims).to(device)
         with torch.inference_mode():
-            outputs = network.recognise(*inputs.to(device))
+            outputs = network.recognise(*inputs)
+            if isinstance(heads, WindowHeads):
+                looks.append(heads.looks(heads.descriptions(*inputs), outputs["fused"][-1]))
         for stream, blocks in outputs.items():
             scaled = blocks[-1].log_probabilities / network.card.temperature
             answers.setdefault(stream, []).append(scaled.log_softmax(-1).cpu())
-    return {stream: torch.cat(parts) for stream, parts in answers.items()}
+    joined = {stream: torch.cat(parts) for stream, parts in answers.items()}
+    if not isinstance(heads, WindowHeads):
+        return WindowReadings(joined, None, torch.zeros(len(ends)))
+    seen = torch.cat(looks)
+    return WindowReadings(joined, seen.cpu(), heads.familiarity(seen).cpu())
+
+
+def window_answers(
+    network: ActionNetwork, sequence: PoseSequence, ends: Sequence[float] | np.ndarray
+) -> dict[str, Tensor]:
+    """The log-probabilities of :func:`read_windows`."""
+    return read_windows(network, sequence, ends).log_probabilities
 
 
 def check_skeleton(network: ActionNetwork, sequence: PoseSequence) -> None:

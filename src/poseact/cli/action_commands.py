@@ -42,7 +42,8 @@ def train_actions_command(
     epochs: int | None = None,
     seed: int | None = None,
     test: float | None = None,
-    curve: bool = True,
+    curve: bool = False,
+    instant: Annotated[bool, typer.Option("--instant")] = False,
     finetune: Annotated[
         Path | None,
         typer.Option(help="Recipe of pose data, to finally train the whole network end to end."),
@@ -59,7 +60,8 @@ def train_actions_command(
 
     plan = TrainPlan(
         **given(streams=streams, weights=weights, kind=kind, frames=frames, fps=fps),
-        **given(epochs=epochs, seed=seed, test=test, curve=curve, finetune=finetune),
+        **given(epochs=epochs, seed=seed, test=test, finetune=finetune),
+        **given(curve=curve, instant=instant),
     )
     with Stages() as stages:
         report = train_actions(

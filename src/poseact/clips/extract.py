@@ -33,6 +33,7 @@ from poseact.clips.folder import Clip
 from poseact.inference.predictor import DEFAULT_WEIGHTS, Predictor
 from poseact.media import Frame, VideoReader
 from poseact.models.base import Network
+from poseact.models.multitask import for_actions
 from poseact.runtime.base import DEFAULT_PRECISION
 from poseact.skeleton import Skeleton
 from poseact.weights.checkpoint import load
@@ -158,6 +159,7 @@ def extract(
             f"{', '.join(get_args(Background))}."
         )
     network = weights if isinstance(weights, Network | None) else load(weights)
+    network = None if network is None else for_actions(network)
     kept, failed = _locate(clips, network, Path(cache_dir), background, precision)
     found = {path: features for path in set(kept.values()) if (features := read_kept(path))}
     missing = {clip: path for clip, path in kept.items() if path not in found}

@@ -177,7 +177,8 @@ class FeatureCache:
 def digest_of(network: Network) -> str:
     """Digest of the parts of a network that read pictures, without the action model."""
     config = network.config
-    total = hashlib.sha256(repr((config.skeleton.joints, config.image_size)).encode())
+    facts = (config.skeleton.joints, config.image_size, getattr(config, "appearance_from", "block"))
+    total = hashlib.sha256(repr(facts).encode())
     for name, tensor in sorted(network.state_dict().items()):
         if not name.startswith("action_model."):
             total.update(f"{name} {tuple(tensor.shape)}".encode() + tensor.cpu().numpy().tobytes())

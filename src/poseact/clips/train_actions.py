@@ -51,13 +51,13 @@ from poseact.models.sequence import ActionNetwork
 from poseact.recipe import load_recipe
 from poseact.runtime.base import DEFAULT_PRECISION
 from poseact.training.finetune import finetune
-from poseact.training.heads import Row, train_heads
+from poseact.training.heads import Row, TrainedActions, train_heads
 from poseact.weights.checkpoint import load, save
 
 OnRow = Callable[[str, Row], None]
 
-VALIDATION = 0.2
-"""Share of the training recordings that the calibration is fitted on."""
+FOLDS = 3
+"""Parts of the training recordings for cross-fitting the calibration."""
 
 PROTOCOLS = {
     "multi clip": ActionProtocol("multi"),
@@ -87,10 +87,11 @@ def train_actions(
 ) -> ActionTraining:
     """Train an action recogniser on the user's own clips, and evaluate it.
 
-    The clips are split by recording. Features of videos are extracted once and cached. A first
-    training holds out part of the training clips and fits the temperature and the "unknown"
-    threshold on them. The heads that are saved are trained on all training clips and evaluated on
-    the test clips, which are used for no other decision.
+    The clips are split by recording. Features of videos are extracted once and cached. The heads
+    that are saved are trained on all training clips and evaluated on the test clips, which are used
+    for no other decision. In the same pass, further heads leave out a part of the training
+    recordings each; on what they say of it, the temperature of the probabilities and the limits of
+    "unknown" are fitted.
 
     Args:
         source: Folder of videos, see :func:`~poseact.clips.folder.find_clips`, or sequences of
@@ -154,22 +155,28 @@ class _Workflow:
         notes = self.report.notes = [*data.notes, *copies_note(data)]
         sequences = join_recordings(data.sequences, data.copies)
         require_trainable(sequences)
-        train, test = split_by_recording(sequences, self.plan.test, self.plan.seed)
-        check_parts(train, test)
-        calibration = self.calibration(train)
-        network = self.train("heads", train)
-        if calibration is not None:
-            network.card = calibration.on(network.card)
-        curve = self.curve(train, test) if self.plan.curve else []
+        if self.plan.instant and not any(s.part == "test" for s in sequences):
+            train, test = sequences, []
+        else:
+            train, test = split_by_recording(sequences, self.plan.test, self.plan.seed)
+            check_parts(train, test)
+        trained = self.train("heads", train, FOLDS)
+        network, readers = trained.network, None
+        calibration = self.calibration(trained)
+        if not test:
+            readers, test = self.unseen(trained, train)
+        curve = self.curve(train, test) if self.plan.curve and readers is None else []
         if self.plan.finetune is not None:
             network, test = self.end_to_end(network, data, train, test)
         scores = self.report.scores
         for name, protocol in PROTOCOLS.items():
             scores[name] = evaluate(
-                network, test, protocol, on_clips=self.reporting(f"test, {name}")
+                *(network, test, protocol),
+                readers=readers,
+                on_clips=self.reporting(f"test, {name}"),
             )
         # Last of all, so that weights of an earlier run never lie beside a split of this one.
-        write_split(self.report.split, {"train": train, "test": test})
+        write_split(self.report.split, {"train": train, "test": [] if readers else test})
         self.save(network, train, test)
         if curve:
             curve.append(_curve_point(train, scores["multi clip"]))
@@ -263,21 +270,31 @@ class _Workflow:
         read = {sequence.name: sequence for sequence in again.sequences}
         return result.network, [read.get(sequence.name, sequence) for sequence in test]
 
-    def calibration(self, train: Sequence[PoseSequence]) -> Calibration | None:
-        """Fitted on part of the training clips, with heads trained on the others."""
-        # A part given by the data set separates training from test, not the training clips.
-        free = [replace(sequence, part=None) for sequence in train]
-        fitted, held_out = split_by_recording(free, VALIDATION, self.plan.seed)
-        labels = {sequence.label for sequence in fitted}
-        held_out = [sequence for sequence in held_out if sequence.label in labels]
-        if not held_out or len(labels) < 2:
+    def calibration(self, trained: TrainedActions) -> Calibration | None:
+        """Fitted on the training clips, each as read by heads that have not learned from it."""
+        if not trained.unseen:
             self.report.notes.append(
                 "No action has two training recordings, so probabilities are not calibrated and no "
                 "motion is called unknown; film each action several times."
             )
             return None
-        network = self.train("calibration", fitted)
-        return calibrate(network, held_out, background=BACKGROUND)
+        readers, clips = zip(*trained.unseen, strict=True)
+        return calibrate(trained.network, clips, readers=readers, background=BACKGROUND)
+
+    def unseen(
+        self, trained: TrainedActions, train: list[PoseSequence]
+    ) -> tuple[list[ActionNetwork], list[PoseSequence]]:
+        """Clips to score where all are learned, each with a network that has not learned it."""
+        if not trained.unseen:
+            self.report.notes.append(
+                "No action has two recordings, so the scores are those of the clips that were "
+                "learned and say little; film each action several times."
+            )
+            return [trained.network] * len(train), train
+        readers, clips = zip(*trained.unseen, strict=True)
+        for reader in readers:
+            reader.card = trained.network.card
+        return list(readers), list(clips)
 
     def curve(
         self, train: Sequence[PoseSequence], test: Sequence[PoseSequence]
@@ -289,12 +306,12 @@ class _Workflow:
             if count < most:
                 part = _at_most(train, count, self.plan.seed)
                 name = f"{count} clips"
-                network = self.train(name, part)
+                network = self.train(name, part).network
                 scores = evaluate(network, test, on_clips=self.reporting(f"test, {name}"))
                 points.append(_curve_point(part, scores))
         return points
 
-    def train(self, name: str, sequences: Sequence[PoseSequence]) -> ActionNetwork:
+    def train(self, name: str, sequences: Sequence[PoseSequence], folds: int = 0) -> TrainedActions:
         """Train heads, or read them from disk if that training was finished before."""
         network = self.pose_network if isinstance(self.pose_network, MultitaskNetwork) else None
         streams = self.plan.streams or ("pose" if network is None else "both")
@@ -313,6 +330,8 @@ class _Workflow:
             streams=streams,
             pose_network=network,
             seed=self.plan.seed,
+            folds=folds,
+            instant=self.plan.instant,
             on_progress=report,
             stop=self.stop,
             out=self.report.out / "training" / name.replace(" ", "-"),
@@ -321,7 +340,7 @@ class _Workflow:
         )
         if not trained.finished:
             raise _Stopped
-        return trained.network
+        return trained
 
     def reporting(self, stage: str) -> Callable[[int, int], None]:
         """A callback that reports progress, and ends the stage after a stop request."""

@@ -31,6 +31,8 @@ class TrainPlan:
         seed: Random seed for the split and training.
         test: Share of the recordings that are kept for the test.
         curve: Also train on fewer clips, for the learning curve.
+        instant: Train nothing: actions are told by prototypes, from one clip of each on. All clips
+            are learned, unless the data name test clips, and scored by prototypes of the others.
         recipe: Further settings of the head trainings.
         finetune: Recipe of pose data; if given, the whole network is finally trained end to end,
             see :func:`~poseact.training.finetune.finetune`.
@@ -45,7 +47,8 @@ class TrainPlan:
     epochs: int | None = None
     seed: int = 0
     test: float = 0.3
-    curve: bool = True
+    curve: bool = False
+    instant: bool = False
     recipe: HeadRecipe | None = None
     finetune: Path | None = None
     finetune_plan: FinetunePlan | None = None

@@ -129,6 +129,7 @@ def evaluate(
     sequences: Sequence[PoseSequence],
     protocol: ActionProtocol | None = None,
     *,
+    readers: Sequence[ActionNetwork] | None = None,
     on_clips: Callable[[int, int], None] | None = None,
 ) -> ActionScores:
     """Score a network on labelled clips.
@@ -137,6 +138,8 @@ def evaluate(
         network: Network to score; it is set to eval mode.
         sequences: N labelled clips in its skeleton.
         protocol: Which windows are read; by default multi clip without mirroring.
+        readers: A network like it for each clip, such as one that has not learned from this clip;
+            None for the network itself.
         on_clips: Called with the clips done and their total.
 
     Raises:
@@ -146,8 +149,9 @@ def evaluate(
     targets = targets_of(network, sequences)
     network.eval()
     answers: dict[str, list[np.ndarray]] = {}
-    for done, sequence in enumerate(sequences, 1):
-        for stream, windows in clip_windows(network, sequence, protocol).items():
+    pairs = zip(readers or [network] * len(sequences), sequences, strict=True)
+    for done, (reader, sequence) in enumerate(pairs, 1):
+        for stream, windows in clip_windows(reader, sequence, protocol).items():
             answers.setdefault(stream, []).append(clip_answer(windows))
         if on_clips is not None:
             on_clips(done, len(sequences))

@@ -6,13 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from scipy.optimize import fminbound
+from torch import Tensor
 
+<<<<<<< HEAD
+=======
+from poseact.actions.clip_inputs import read_windows, window_fps
+>>>>>>> 75200f8 (Action heads that read whole windows: trained in one pass with cross-fitted calibration, instant prototypes, and what is not familiar is unknown)
 from poseact.actions.pose_sequence import PoseSequence
-from poseact.evaluation.action_evaluation import ActionProtocol, clip_windows, targets_of
+from poseact.evaluation.action_evaluation import ActionProtocol, targets_of
 from poseact.evaluation.action_scores import expected_calibration_error
 from poseact.models.card import Card
+<<<<<<< HEAD
 from poseact.models.sequence import ActionNetwork
+=======
+from poseact.models.window_heads import WindowHeads
+>>>>>>> 75200f8 (Action heads that read whole windows: trained in one pass with cross-fitted calibration, instant prototypes, and what is not familiar is unknown)
 
 KEPT = 0.95
 """Share of the known motions that shall be named rather than called unknown."""
@@ -54,18 +64,21 @@ def calibrate(
     network: ActionNetwork,
     sequences: Sequence[PoseSequence],
     *,
+    readers: Sequence[ActionNetwork] | None = None,
     kept: float = KEPT,
     background: str | None = None,
 ) -> Calibration:
-    """Fit the temperature and the threshold, and set them on the network's card.
+    """Fit temperature, threshold and what looks familiar, and set them on the network.
 
-    Both are found on windows, as a live stream sees them; the windows of a clip together count as
+    All are found on windows, as a live stream sees them; the windows of a clip together count as
     one clip. A clip's own answer is the mean of its windows' log-probabilities, of which a common
     temperature can be taken before or after.
 
     Args:
         network: Its card is replaced.
         sequences: Labelled clips that it was not trained on.
+        readers: A network like it for each clip that was not trained on this one; None for the
+            network itself.
         kept: Share of the known motions that shall be named.
         background: Label of motions that are none of the actions; they have no say in the
             threshold.
@@ -76,14 +89,26 @@ def calibrate(
     network.card = replace(network.card, temperature=1.0, unknown_below=None)
     network.eval()
     truth = targets_of(network, sequences)
-    per_clip = [clip_windows(network, s, ActionProtocol())["fused"] for s in sequences]
-    counts = np.array([len(windows) for windows in per_clip])
-    raw = np.concatenate(per_clip)
+    per_clip = [
+        read_windows(reader, s, ActionProtocol().ends(s, reader.config.frames, window_fps(reader)))
+        for reader, s in zip(readers or [network] * len(sequences), sequences, strict=True)
+    ]
+    fused = [reading.log_probabilities["fused"].double().numpy() for reading in per_clip]
+    counts = np.array([len(windows) for windows in fused])
+    raw = np.concatenate(fused)
     targets, weights = np.repeat(truth, counts), np.repeat(1 / counts, counts)
     temperature = fit_temperature(raw, targets, weights)
     calibrated = tempered(raw, temperature)
     known = np.array([network.config.labels[k] != background for k in targets])
-    threshold = reject_threshold(calibrated[known], weights[known], kept) if known.any() else 0.0
+    certainty = np.exp(calibrated.max(1))
+    looks = [reading.looks for reading in per_clip if reading.looks is not None]
+    threshold = 0.0
+    if known.any() and looks and isinstance(network.action_model, WindowHeads):
+        threshold = reject_threshold(certainty[known], weights[known], (1 + 3 * kept) / 4)
+        sure = certainty[known] >= threshold
+        fit_familiarity(network.action_model, torch.cat(looks)[known], weights[known], sure, kept)
+    elif known.any():
+        threshold = reject_threshold(certainty[known], weights[known], kept)
     found = Calibration(
         temperature,
         threshold,
@@ -130,19 +155,40 @@ def fit_temperature(
     return float(np.exp(fminbound(loss, low, high)))
 
 
-def reject_threshold(log_probabilities: np.ndarray, weights: np.ndarray, kept: float) -> float:
+def fit_familiarity(
+    heads: WindowHeads, looks: Tensor, weights: np.ndarray, sure: np.ndarray, kept: float
+) -> None:
+    """Let a share of the windows of known motions be familiar.
+
+    Args:
+        heads: Their numbers are replaced.
+        looks: ``(N, 2)`` of the windows.
+        weights: ``(N,)`` how much each counts.
+        sure: ``(N,)`` whether its probability is high enough; the others are unknown already.
+        kept: Share that shall be sure and familiar.
+    """
+    share = torch.from_numpy(weights / weights.sum()).float()[:, None]
+    mean = (share * looks).sum(0)
+    spread = (share * (looks - mean).square()).sum(0).sqrt().clamp_min(1e-6)
+    heads.known_looks.copy_(torch.stack((mean, spread)))
+    heads.least_familiar.zero_()
+    scores = heads.familiarity(looks).cpu().numpy()
+    least = reject_threshold(np.where(sure, scores, scores.min() - 1), weights, kept)
+    heads.least_familiar.fill_(least)
+
+
+def reject_threshold(certainty: np.ndarray, weights: np.ndarray, kept: float) -> float:
     """The highest threshold that a share of the predictions reaches.
 
     Args:
-        log_probabilities: ``(N, A)``.
+        certainty: ``(N,)``, such as the probability of the best action.
         weights: ``(N,)`` how much each counts.
         kept: Share of the predictions that shall reach the threshold.
     """
-    best = np.exp(log_probabilities.max(1))
-    order = np.argsort(-best, kind="stable")
+    order = np.argsort(-certainty, kind="stable")
     share = np.cumsum(weights[order]) / weights.sum()
     reached = np.searchsorted(share, kept - 1e-12)
-    return float(best[order[min(reached, len(best) - 1)]])
+    return float(certainty[order[min(reached, len(order) - 1)]])
 
 
 def _mean_loss(log_probabilities: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> float:

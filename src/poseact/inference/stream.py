@@ -14,7 +14,7 @@ import torch
 from poseact._utils.device import single_thread
 from poseact._utils.errors import PoseActError
 from poseact.actions.answers import RecentFrames, name_answer, recent_frames, window_span
-from poseact.actions.clip_inputs import window_answers
+from poseact.actions.clip_inputs import read_windows
 from poseact.actions.frame_pose import FramePose, PersonReading
 from poseact.inference.loading import load_action_readers
 from poseact.inference.predictor import People
@@ -191,11 +191,11 @@ class Stream:
         recent = self._recent[person]
         recent.add(time, reading)
         sequence = recent.sequence("the stream")
-        answer = window_answers(self.network, sequence, [time])["fused"][0].exp().numpy()
+        window = read_windows(self.network, sequence, [time])
+        answer = window.log_probabilities["fused"][0].exp().numpy()
+        name = name_answer(self.network, answer, float(window.familiarity))
         complete = time - recent.first >= self.window_s
-        return StreamAnswer(
-            reading.pose, *name_answer(self.network, answer), answer, complete, math.nan
-        )
+        return StreamAnswer(reading.pose, *name, answer, complete, math.nan)
 
     def latency(self) -> Latency:
         """Of the latest answers, up to a thousand; NaN before the first."""

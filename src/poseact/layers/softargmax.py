@@ -83,7 +83,7 @@ def gather_at_joints(heatmaps: Tensor, features: Tensor) -> Tensor:
     the tiled Kronecker product that defines it (CVPR 2018, appearance-based recognition). Finer
     heat maps are first summed over the cells of the features.
     """
-    if heatmaps.shape[2:] != features.shape[2:]:
+    while heatmaps.shape[2] > features.shape[2]:
         heatmaps = sum_cells(heatmaps)
     return heatmaps.flatten(2) @ features.flatten(2).transpose(1, 2)
 

@@ -93,6 +93,20 @@ class NetworkConfig:
         raise NotImplementedError
 
 
+HEADS = ("blocks", "temporal", "prototypes")
+"""Kinds of action heads: the paper's blocks, :class:`WindowHeads`, or their prototypes alone."""
+
+
+def check_heads(heads: str) -> None:
+    """Check the kind of the action heads.
+
+    Raises:
+        PoseActError: There is no such kind.
+    """
+    if heads not in HEADS:
+        raise PoseActError(f"heads={heads!r} was given; give one of {', '.join(HEADS)}.")
+
+
 def check_streams(streams: tuple[str, ...]) -> None:
     """Check the names of the action streams.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,13 +22,22 @@ from poseact.models.action import (
     to_person_square,
 )
 from poseact.models.base import Network
-from poseact.models.config import NetworkConfig, check_streams, checked_blocks, checked_frames
+from poseact.models.config import (
+    NetworkConfig,
+    check_heads,
+    check_streams,
+    checked_blocks,
+    checked_frames,
+)
 from poseact.models.outputs import Action, Pose, PosesOnDemand, Prediction
 from poseact.models.pose import PeakHead, PoseHead, PoseModel, PredictionBlock
-from poseact.models.pyramid_stem import PyramidEntry
+from poseact.models.pyramid_stem import BACKBONE_CHANNELS, PyramidEntry, scaled
 from poseact.models.stem import LightStem, MultitaskStem
+from poseact.models.window_heads import WindowHeads
 
 STEMS = ("multitask", "light", "pyramid")
+
+N = TypeVar("N", bound=Network)
 
 MAP_STRIDE = 8
 """Pixels of the image per cell of the heat maps."""
@@ -64,10 +74,25 @@ class MultitaskConfig(NetworkConfig):
     """What the actions are read from: pose, appearance or both."""
     person_square: bool = False
     """Put a clip's joints into the square of its person before the action streams read them."""
+    heads: Literal["blocks", "temporal", "prototypes"] = "blocks"
+    """Kind of the action heads."""
+    head_width: int = 96
+    """Width of temporal heads."""
+    appearance_from: Literal["block", "backbone"] = "block"
+    """Features that the appearance is gathered from: block 1's, or those of a pyramid's backbone at
+    stride 16."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_streams(self.streams)
+        check_heads(self.heads)
+        if self.appearance_from not in (
+            ("block", "backbone") if self.stem == "pyramid" else ("block",)
+        ):
+            raise PoseActError(
+                f"appearance_from={self.appearance_from!r} was given for the stem {self.stem!r}; "
+                "give 'block', or 'backbone' for the stem 'pyramid'."
+            )
         if self.stem not in STEMS:
             raise PoseActError(f"stem={self.stem!r} was given; give one of {', '.join(STEMS)}.")
         if not isinstance(self.stem_width, int | float) or not 0.25 <= self.stem_width <= 4:
@@ -89,9 +114,29 @@ class MultitaskConfig(NetworkConfig):
         """Coordinates per joint."""
         return 3 if self.depth_maps > 1 else 2
 
+    @property
+    def appearance_size(self) -> int:
+        """Channels of the features that the appearance is gathered from."""
+        if self.appearance_from == "block":
+            return self.channels
+        return scaled(BACKBONE_CHANNELS, self.stem_width)
+
     def build(self) -> MultitaskNetwork:
         """A network of this shape with fresh weights."""
         return MultitaskNetwork(self)
+
+
+def for_actions(network: N) -> N:
+    """The pose network as new actions read it: appearance comes from a pretrained backbone.
+
+    A network that knows actions stays as it is, for they were learned from what it gives.
+    """
+    config = network.config
+    if not isinstance(config, MultitaskConfig) or config.stem != "pyramid" or config.labels:
+        return network
+    reader = copy(network)
+    reader.config = replace(config, appearance_from="backbone")
+    return reader
 
 
 def build_stem(config: MultitaskConfig) -> MultitaskStem | LightStem | PyramidEntry:
@@ -128,10 +173,16 @@ def build_pose_model(config: MultitaskConfig) -> PoseModel:
     return PoseModel(head, blocks)
 
 
-def build_action_model(config: MultitaskConfig) -> ActionModel | None:
+def build_action_model(config: MultitaskConfig) -> ActionModel | WindowHeads | None:
     """The streams that a configuration names; None without labels."""
     if not config.num_actions:
         return None
+    if config.heads != "blocks":
+        channels = config.appearance_size if "appearance" in config.streams else None
+        return WindowHeads(
+            *(config.heads, config.num_joints, config.dims),
+            *(channels, config.head_width, config.num_actions),
+        )
     predicts = {"num_actions": config.num_actions, "num_blocks": config.action_blocks}
     pose = appearance = fusion = None
     if "pose" in config.streams:
@@ -140,7 +191,7 @@ def build_action_model(config: MultitaskConfig) -> ActionModel | None:
         )
     if "appearance" in config.streams:
         appearance = AppearanceStream(
-            in_channels=config.channels, channels=config.appearance_channels, **predicts
+            in_channels=config.appearance_size, channels=config.appearance_channels, **predicts
         )
     if pose and appearance:
         fusion = Fusion(config.num_actions)
@@ -195,6 +246,8 @@ class MultitaskNetwork(Network):
 
         poses = PosesOnDemand(read, count) if self.folded else [read(k) for k in range(count)]
         visual = outputs[0].visual
+        if self.config.appearance_from == "backbone" and stem.backbone is not None:
+            visual = stem.backbone
         features = unfold_time(visual, clip_length)
         if self.action_model is None:
             return Prediction(poses, {}, features)
@@ -214,13 +267,15 @@ class MultitaskNetwork(Network):
             joints: ``(B, T, J, D)``, as :class:`~poseact.Pose` has them; with ``person_square`` x
                 and y may be in any common unit.
             confidence: ``(B, T, J)``, sharpened (:func:`~poseact.models.action.sharpen`).
-            appearance: ``(B, T, J, C)`` block 1's features gathered at the joints.
+            appearance: ``(B, T, J, C)`` features gathered at the joints.
 
         Raises:
             PoseActError: The network has no labels, or lacks an appearance that it reads.
         """
         if self.action_model is None:
             raise PoseActError("The network has no labels; train its actions first.")
+        if isinstance(self.action_model, WindowHeads):
+            return self.action_model(joints, confidence, appearance)
         if self.config.person_square:
             joints = to_person_square(joints, confidence)
         return self.action_model(joints * confidence.unsqueeze(-1), appearance)

@@ -21,6 +21,7 @@ from poseact.models.stem import StemOutput
 STAGES = ((16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1))
 EXPANSION = 6
 TOP_CHANNELS = 1280
+BACKBONE_CHANNELS = STAGES[4][0]
 PYRAMID_CHANNELS = (24, 24, 32, 64)
 """Width of the pyramid at strides 4, 8, 16 and 32."""
 HEAD_CHANNELS = 96
@@ -196,4 +197,4 @@ class PyramidEntry(nn.Module):
         fine += self.from_level8(pyramid.stride8)
         fine += self.from_maps(max_pool(maps))
         fine += upsample_bilinear(coarse, fine.shape[2:])
-        return StemOutput(fine, maps)
+        return StemOutput(fine, maps, pyramid.stage16)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor
 
 from poseact._utils.errors import PoseActError
 from poseact.models.action import ActionModel, PoseStream, to_person_square
 from poseact.models.base import Network
-from poseact.models.config import NetworkConfig
+from poseact.models.config import NetworkConfig, check_heads
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.outputs import Action
+from poseact.models.window_heads import WindowHeads
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,14 @@ class SequenceConfig(NetworkConfig):
     """Filters of its first, narrowest convolution."""
     pose_width: int = 56
     """Half the width of its action blocks."""
+    heads: Literal["blocks", "temporal", "prototypes"] = "blocks"
+    """Kind of the action heads."""
+    head_width: int = 96
+    """Width of temporal heads."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_heads(self.heads)
         if not self.labels or self.coordinates not in (2, 3):
             raise PoseActError(
                 f"labels={self.labels!r} and coordinates={self.coordinates} were given for a "
@@ -51,20 +57,26 @@ class SequenceConfig(NetworkConfig):
 
 
 class SequenceNetwork(Network):
-    """The pose stream of CVPR'18 on sequences of joints, in the square of their person."""
+    """A pose stream on sequences of joints: that of CVPR'18, or window heads."""
 
     def __init__(self, config: SequenceConfig) -> None:
         super().__init__(config)
         self.config = config
-        self.action_model = ActionModel(
-            PoseStream(
-                dims=config.dims,
-                filters=config.pose_filters,
-                width=config.pose_width,
-                num_actions=config.num_actions,
-                num_blocks=config.action_blocks,
+        if config.heads == "blocks":
+            self.action_model = ActionModel(
+                PoseStream(
+                    dims=config.dims,
+                    filters=config.pose_filters,
+                    width=config.pose_width,
+                    num_actions=config.num_actions,
+                    num_blocks=config.action_blocks,
+                )
             )
-        )
+        else:
+            self.action_model = WindowHeads(
+                *(config.heads, config.num_joints, config.dims),
+                *(None, config.head_width, config.num_actions),
+            )
 
     if TYPE_CHECKING:
 
@@ -93,6 +105,8 @@ class SequenceNetwork(Network):
             confidence: ``(B, T, J)``; 0 where a joint is not known.
             appearance: Not read.
         """
+        if isinstance(self.action_model, WindowHeads):
+            return self.action_model(joints, confidence, None)
         square = to_person_square(joints, confidence)
         return self.action_model(square * confidence.unsqueeze(-1), None)
 

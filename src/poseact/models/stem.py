@@ -18,10 +18,12 @@ class StemOutput(NamedTuple):
     Attributes:
         features: ``(N, C, H / 8, W / 8)``, shared by pose and action.
         maps: ``(N, J, H / 4, W / 4)`` logits of heat maps that a pretrained stem already knows.
+        backbone: ``(N, C', H / 16, W / 16)`` features of a pretrained backbone.
     """
 
     features: Tensor
     maps: Tensor | None = None
+    backbone: Tensor | None = None
 
 
 class MultitaskStem(nn.Module):

@@ -23,11 +23,13 @@ class ClipBatch(NamedTuple):
 
     Attributes:
         names: Of the clips.
+        clips: ``(B,)`` their numbers in the bank.
         inputs: As networks read them.
         targets: ``(B,)`` indices of the labels.
     """
 
     names: list[str]
+    clips: Tensor
     inputs: ClipInputs
     targets: Tensor
 
@@ -79,7 +81,7 @@ class ClipBank:
         with_appearance: bool,
     ) -> None:
         for sequence in sequences:
-            _check(sequence, labels, dims, with_appearance)
+            check_sequence(sequence, labels, dims, with_appearance)
         self.names = [sequence.name for sequence in sequences]
         self.targets = torch.tensor([labels.index(str(s.label)) for s in sequences])
         self._skeleton = sequences[0].skeleton
@@ -137,7 +139,9 @@ class ClipBank:
             for step, clips in enumerate(order.reshape(draw.steps, -1), epoch * draw.steps):
                 inputs = self.random_windows(clips, draw.frames, draw.fps, draw.augment, rng)
                 if step >= first:
-                    yield ClipBatch([self.names[i] for i in clips], inputs, self.targets[clips])
+                    names = [self.names[i] for i in clips]
+                    chosen = torch.from_numpy(clips)
+                    yield ClipBatch(names, chosen, inputs, self.targets[chosen])
 
     def contents(self) -> Iterator[str | np.ndarray]:
         """All data that a training depends on, for the digest."""
@@ -152,12 +156,17 @@ class ClipBank:
         return ClipInputs(self._joints[rows], self._confidence[rows], appearance)
 
 
-def _check(
+def check_sequence(
     sequence: PoseSequence,
     labels: Sequence[str],
     dims: int,
     with_appearance: bool,
 ) -> None:
+    """Refuse a sequence that heads cannot learn from.
+
+    Raises:
+        PoseActError: It has no such label, too few coordinates, or no appearance that is read.
+    """
     given = f"The sequence {sequence.name}"
     if sequence.label not in labels:
         raise PoseActError(

@@ -1,4 +1,8 @@
-"""Training of action heads on cached joints and features, with the pose network frozen."""
+"""Training of action heads on cached joints and features, with the pose network frozen.
+
+One pass trains the heads on all clips and, beside them, heads that each leave out a part of the
+clips. Probabilities are calibrated on what these say of the clips that they have not seen.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,10 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import lightning as L
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
@@ -17,35 +22,32 @@ from torch.optim.lr_scheduler import LambdaLR
 from poseact._utils.errors import PoseActError
 from poseact.actions.clip_inputs import check_skeleton
 from poseact.actions.pose_sequence import PoseSequence
+from poseact.data.split import split_by_recording
 from poseact.evaluation.action_evaluation import ActionProtocol, evaluate
 from poseact.losses import ActionCriterion
-from poseact.models.action import STREAMS
-from poseact.models.card import Card
 from poseact.models.multitask import MultitaskNetwork
-from poseact.models.sequence import ActionNetwork, SequenceConfig
+from poseact.models.sequence import ActionNetwork
 from poseact.recipe import OptimiserSpec, ScheduleSpec
 from poseact.training.callbacks import Averaging
 from poseact.training.clip_augment import ClipAugment
 from poseact.training.clip_bank import ClipBank, ClipBatch, WindowDraw
 from poseact.training.engine import TrainingModule, on_device_of, run_steps
+from poseact.training.instant import place_prototypes
+from poseact.training.new_heads import FPS, FRAMES, WIDTH, Streams, build_network
 from poseact.training.optimisation import make_optimiser, rate_factor
 from poseact.training.state import RunState, digest_of, weights_of
 
-Streams = Literal["both", "pose"]
 Row = dict[str, float]
 OnProgress = Callable[[int, int, Row], None]
 
-FRAMES, FPS, EPOCHS = 32, 15.0, 30
-"""Default T and frame rate of the windows, and default number of epochs."""
+EPOCHS = 30
+"""Default number of epochs."""
 
 STATE_NAME = "heads.pt"
 """File of a run's state within its folder."""
 
-# With the default momentum, the running means of a few hundred steps would still be biased.
-_NORM_MOMENTUM = 0.1
-
 # Small sets are seen several times per epoch, so that an epoch has enough steps to learn from.
-_LEAST_STEPS = 8
+_LEAST_STEPS = 3
 
 # Number of evaluations on the validation clips per run.
 _VALIDATIONS = 8
@@ -62,19 +64,15 @@ class HeadRecipe:
     batch: int = 64
     """Windows per step."""
     optimiser: OptimiserSpec = field(
-        default_factory=lambda: OptimiserSpec(name="adamw", lr=4e-3, weight_decay=0.05, ema=0.99)
+        default_factory=lambda: OptimiserSpec(name="adamw", lr=4e-3, weight_decay=0.05, ema=0.97)
     )
     warm_up: float = 0.1
     """Share of the steps with a rising learning rate; a cosine decay follows."""
     label_smoothing: float = 0.1
     """See :class:`ActionCriterion`."""
     augment: ClipAugment = field(default_factory=ClipAugment)
-    action_blocks: int = 4
-    """Prediction blocks of a network that reads poses only."""
-    pose_filters: int = 8
-    """Channels of its narrowest convolution."""
-    pose_width: int = 28
-    """Half the width of its blocks."""
+    width: int = WIDTH
+    """Width of the streams."""
 
     def __post_init__(self) -> None:
         if self.batch < 2 or not 0 <= self.warm_up <= 1 or not 0 <= self.label_smoothing < 1:
@@ -94,11 +92,14 @@ class TrainedActions:
         record: One row per epoch: ``epoch``, ``loss``, the terms by stream, ``lr``, ``seconds``
             since the start, and ``accuracy/STREAM`` if validation clips were scored.
         finished: False if the run was stopped; the same call resumes it.
+        unseen: Clips, each with a network that learned its action from other recordings alone;
+            empty without ``folds``.
     """
 
     network: ActionNetwork
     record: tuple[Row, ...]
     finished: bool
+    unseen: tuple[tuple[ActionNetwork, PoseSequence], ...] = ()
 
 
 def train_heads(
@@ -111,6 +112,8 @@ def train_heads(
     fps: float = FPS,
     epochs: int = EPOCHS,
     seed: int = 0,
+    folds: int = 0,
+    instant: bool = False,
     recipe: HeadRecipe | None = None,
     on_progress: OnProgress | None = None,
     stop: object = False,
@@ -130,6 +133,10 @@ def train_heads(
         fps: Frame rate of the windows.
         epochs: Each draws about as many windows as there are sequences, balanced over the labels.
         seed: Random seed.
+        folds: Parts of the recordings for cross-fitting, at least 2: in the same pass, a network
+            for each learns from all others. 0 for none.
+        instant: Train nothing, and tell actions by prototypes, as
+            :func:`~poseact.training.instant.train_instant` does.
         recipe: All other settings.
         on_progress: Called after an epoch with its number from 1, the total and its row.
         stop: The run ends after the current step once this is true, such as a
@@ -143,12 +150,26 @@ def train_heads(
     """
     recipe = recipe or HeadRecipe()
     check_windows(frames, fps, epochs)
-    network = build_network(sequences, streams, pose_network, frames, fps, seed, recipe).eval()
+    fold_of = cross_folds(sequences, folds, seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network, *others = (
+            build_network(
+                *(sequences, streams, pose_network, frames, fps),
+                heads="prototypes" if instant else "temporal",
+                width=recipe.width,
+            ).eval()
+            for _ in range(1 + folds)
+        )
     for sequence in sequences:
         check_skeleton(network, sequence)
     bank = ClipBank(sequences, network.config.labels, network.config.dims, streams == "both")
+    flip = recipe.augment.flip > 0
+    if instant:
+        unseen = _finished([network, *others], sequences, fold_of, flip)
+        return TrainedActions(network.eval(), (), True, unseen)
     steps = max(-(-len(bank) // recipe.batch), _LEAST_STEPS)
-    settings = (network.config, fps, recipe, epochs, seed)
+    settings = (network.config, fps, recipe, epochs, seed, fold_of.tolist())
     state = None
     if out is not None:
         digest = digest_of(settings, bank.contents(), weights_of(network))
@@ -158,7 +179,7 @@ def train_heads(
     averaging = Averaging(recipe.optimiser.ema) if recipe.optimiser.ema else None
     record = EpochRecord(network, epochs, steps, averaging, validation, on_progress)
     run_steps(
-        HeadTraining(network, recipe, steps * epochs),
+        HeadTraining([network, *others], fold_of, recipe, steps * epochs, seed),
         bank.batches(windows, begun["global_step"] if begun else 0),
         steps * epochs,
         state=state,
@@ -170,7 +191,50 @@ def train_heads(
         gradient_clip_val=recipe.optimiser.clip_norm,
         **on_device_of(network),
     )
-    return TrainedActions(network.eval(), tuple(record.rows), len(record.rows) == epochs)
+    finished = len(record.rows) == epochs
+    unseen = _finished([network, *others], sequences, fold_of, flip) if finished else ()
+    return TrainedActions(network.eval(), tuple(record.rows), finished, unseen)
+
+
+def _finished(
+    networks: Sequence[ActionNetwork],
+    sequences: Sequence[PoseSequence],
+    fold_of: np.ndarray,
+    flip: bool,
+) -> tuple[tuple[ActionNetwork, PoseSequence], ...]:
+    """Place the prototypes of all networks; returns the clips that one of them has not seen."""
+    network, *others = networks
+    place_prototypes(network.eval(), sequences, flip)
+    unseen: list[tuple[ActionNetwork, PoseSequence]] = []
+    for fold, other in enumerate(others):
+        parts: dict[bool, list[PoseSequence]] = {True: [], False: []}
+        for sequence, own in zip(sequences, fold_of, strict=True):
+            parts[own == fold].append(sequence)
+        labels = {sequence.label for sequence in parts[False]}
+        if len(labels) > 1:
+            place_prototypes(other.eval(), parts[False], flip)
+            unseen += [(other, sequence) for sequence in parts[True] if sequence.label in labels]
+    return tuple(unseen)
+
+
+def cross_folds(sequences: Sequence[PoseSequence], folds: int, seed: int) -> np.ndarray:
+    """The fold ``(N,)`` of each sequence; recordings stay whole, and actions are spread.
+
+    Raises:
+        PoseActError: There are fewer than 2 folds, but not none.
+    """
+    if folds < 0 or folds == 1:
+        raise PoseActError(f"folds={folds} was given; give at least 2, or 0 for none.")
+    fold_of = np.full(len(sequences), max(folds - 1, 0))
+    # A part given by the data set separates training from test, not the training clips.
+    left = [
+        replace(s, part=None, name=str(number), recording=s.recording or s.name)
+        for number, s in enumerate(sequences)
+    ]
+    for fold in range(folds - 1):
+        left, held_out = split_by_recording(left, 1 / (folds - fold), seed + fold)
+        fold_of[[int(sequence.name) for sequence in held_out]] = fold
+    return fold_of
 
 
 def check_windows(frames: int = FRAMES, fps: float = FPS, epochs: int = EPOCHS) -> None:
@@ -186,112 +250,73 @@ def check_windows(frames: int = FRAMES, fps: float = FPS, epochs: int = EPOCHS) 
         )
 
 
-def build_network(
-    sequences: Sequence[PoseSequence],
-    streams: Streams,
-    pose_network: MultitaskNetwork | None,
-    frames: int,
-    fps: float,
-    seed: int,
-    recipe: HeadRecipe,
-) -> ActionNetwork:
-    """A network with new heads for the labels of the sequences; arguments as of `train_heads`.
-
-    Raises:
-        PoseActError: There are fewer than two labels, or the appearance stream has no network
-            that gives its features.
-    """
-    labels = tuple(sorted({s.label for s in sequences if s.label is not None}))
-    if len(labels) < 2:
-        raise PoseActError(
-            f"The sequences have {len(labels)} different labels; give at least 2 actions."
-        )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        if pose_network is not None:
-            return _on_top_of(pose_network, labels, streams, frames, fps)
-        if streams != "pose":
-            raise PoseActError(
-                "The appearance stream needs the network that gave its features; give "
-                "pose_network, or streams='pose'."
-            )
-        network = SequenceConfig(
-            sequences[0].skeleton,
-            labels,
-            frames=frames,
-            coordinates=min(sequence.joints.shape[-1] for sequence in sequences),
-            action_blocks=recipe.action_blocks,
-            pose_filters=recipe.pose_filters,
-            pose_width=recipe.pose_width,
-        ).build()
-    network.card = Card(fps=fps)
-    return network
-
-
-def _on_top_of(
-    pose_network: MultitaskNetwork,
-    labels: tuple[str, ...],
-    streams: Streams,
-    frames: int,
-    fps: float,
-) -> MultitaskNetwork:
-    if pose_network.folded:
-        raise PoseActError("A folded copy of a network was given; give the original network.")
-    network = replace(
-        pose_network.config,
-        labels=labels,
-        streams=STREAMS if streams == "both" else STREAMS[:1],
-        person_square=True,
-        frames=frames,
-    ).build()
-    for part in ("stem", "pose_model"):
-        getattr(network, part).load_state_dict(getattr(pose_network, part).state_dict())
-    network.card = replace(pose_network.card, fps=fps, temperature=1.0, unknown_below=None)
-    return network
-
-
 class HeadTraining(TrainingModule):
-    """Action heads that learn from cached windows.
+    """Action heads that learn from cached windows, several in one pass.
 
     Args:
-        network: Network whose action model is trained.
+        networks: Their action models are trained; the first on all clips, the others each without
+            its fold, in the order of the folds.
+        fold_of: ``(N,)`` the fold of each clip.
         recipe: Settings of the loss and the optimiser.
         steps: Steps of the whole run.
+        seed: Of what is dropped.
     """
 
-    def __init__(self, network: ActionNetwork, recipe: HeadRecipe, steps: int) -> None:
+    def __init__(
+        self,
+        networks: Sequence[ActionNetwork],
+        fold_of: np.ndarray,
+        recipe: HeadRecipe,
+        steps: int,
+        seed: int,
+    ) -> None:
         super().__init__()
-        head = network.action_model
-        assert head is not None
-        self.head = head
-        # Not the network itself, which would make its frozen parts submodules of this one.
-        self.recognise = network.recognise
+        self.seed = seed
+        self.heads = nn.ModuleList(
+            network.action_model for network in networks if network.action_model is not None
+        )
+        # Not the networks themselves, which would make their frozen parts submodules of this one.
+        self.readers = [network.recognise for network in networks]
+        self.fold_of = torch.from_numpy(fold_of)
         self.recipe, self.steps = recipe, steps
         self.criterion = ActionCriterion(recipe.label_smoothing)
-        for module in head.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.momentum = _NORM_MOMENTUM
         # Lightning keeps the modes as they are.
         self.train()
 
     def training_step(self, batch: ClipBatch, _: int) -> Tensor:
-        """Loss of a batch.
+        """Loss of a batch; the terms are those of the first network.
 
         Raises:
             PoseActError: It is not finite; the message names the clips.
         """
-        terms = self.criterion(self.recognise(*batch.inputs), batch.targets)
+        with torch.random.fork_rng(devices=[]):
+            # The same in a run that was resumed.
+            chance = np.random.default_rng((self.seed, self.global_step))
+            torch.manual_seed(int(chance.integers(2**62)))
+            return self._losses(batch)
+
+    def _losses(self, batch: ClipBatch) -> Tensor:
+        terms = self.criterion(self.readers[0](*batch.inputs), batch.targets)
         loss = self.criterion.total(terms)
         if not loss.isfinite():
             raise PoseActError(
                 f"The loss is {loss.item()} in the batch of {', '.join(batch.names)}; look at "
                 "these sequences, or lower the learning rate."
             )
-        return self.add_terms(loss, terms)
+        self.add_terms(loss, terms)
+        folds = self.fold_of[batch.clips]
+        for fold, read in enumerate(self.readers[1:]):
+            chosen = folds != fold
+            if chosen.sum() > 1:
+                inputs = batch.inputs.chosen(chosen)
+                loss = loss + self.criterion.total(
+                    self.criterion(read(*inputs), batch.targets[chosen])
+                )
+        return loss
 
     def configure_optimizers(self) -> dict[str, Any]:
         """The recipe's optimiser, with warm-up and cosine decay."""
-        optimiser = make_optimiser(self.head, self.recipe.optimiser)
+        optimiser = make_optimiser(self.heads, self.recipe.optimiser)
         spec = ScheduleSpec(warm_up=round(self.recipe.warm_up * self.steps))
         schedule = LambdaLR(optimiser, lambda step: rate_factor(step, self.steps, spec))
         return {

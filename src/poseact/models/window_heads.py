@@ -1,0 +1,265 @@
+"""Small action heads that read whole windows: convolutions over time, and prototypes.
+
+They learn within seconds from few clips. The body is put into a frame of its own, so that they see
+neither where in the picture nor how large a person is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from poseact._utils.errors import PoseActError
+from poseact.models.outputs import Action
+
+RANK = 128
+"""Dimensions of the space of prototypes."""
+
+PARTS = 4
+"""Parts of a window whose mean poses its description holds."""
+
+# Every joint counts a little, however unsure: wrong joints of a pose that the network does not know
+# are wrong in the same way again and again.
+_LEAST_WEIGHT = 0.05
+_BODY_SCALE = 3.5
+_FARTHEST = 2.0
+_FRAME_STEP = 4
+_DROP = 0.3
+_LOGIT_SCALE = 0.1
+
+
+def body_frame(joints: Tensor, confidence: Tensor) -> Tensor:
+    """The joints of a window relative to its person.
+
+    x and y are counted from the mean place of all joints of the window, in 3.5 times their root
+    mean square distance from it, both weighted by confidence; they are limited to twice that. A
+    joint without any confidence lies in the middle.
+
+    Args:
+        joints: ``(B, T, J, D)`` in any common unit, the depth in [0, 1].
+        confidence: ``(B, T, J)``.
+    """
+    known = confidence > 0
+    weight = confidence + _LEAST_WEIGHT * known
+    weight = (weight / weight.sum((1, 2), keepdim=True).clamp_min(1e-6)).unsqueeze(-1)
+    plane, depth = joints[..., :2], joints[..., 2:]
+    offset = plane - (weight * plane).sum((1, 2), keepdim=True)
+    radius = (weight * offset.square()).sum((1, 2, 3), keepdim=True).sqrt()
+    scaled = offset / (_BODY_SCALE * radius.clamp_min(1e-6))
+    body = torch.cat((scaled, depth - 0.5), -1) * known.unsqueeze(-1)
+    return body.clamp(-_FARTHEST, _FARTHEST)
+
+
+def describe_pose(body: Tensor) -> Tensor:
+    """Mean, spread, speed and course of a window's joints: ``(B, T, J, D)`` to ``(B, 7 J D)``."""
+    body = body.flatten(2)
+    mean = body.mean(1, keepdim=True)
+    speed = 4 * (body[:, 1:] - body[:, :-1]).abs().mean(1)
+    course = F.adaptive_avg_pool1d(body.transpose(1, 2), PARTS).transpose(1, 2) - mean
+    spread = body.std(1, correction=0)
+    return torch.cat((mean.squeeze(1), spread, speed, course.flatten(1)), 1)
+
+
+def describe_appearance(appearance: Tensor) -> Tensor:
+    """Mean features at the joints of a window: ``(B, T, J, C)`` to ``(B, J C)``."""
+    return sampled(appearance).mean(1).flatten(1)
+
+
+def sampled(appearance: Tensor) -> Tensor:
+    """Some of the frames, for what a body looks like changes slowly."""
+    first = min(_FRAME_STEP // 2, appearance.shape[1] - 1)
+    return appearance[:, first::_FRAME_STEP]
+
+
+class PoseWindow(nn.Module):
+    """Actions from the course of all joints: ``(B, T, J, D)`` in the body's frame to logits."""
+
+    def __init__(self, values: int, width: int, num_actions: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(2 * values)
+        channels = (2 * values, width, width, 2 * width)
+        self.convs = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv1d(before, after, kernel, padding=kernel // 2, bias=False),
+                nn.BatchNorm1d(after),
+                nn.ReLU(),
+            )
+            for before, after, kernel in zip(channels, channels[1:], (5, 3, 3), strict=False)
+        )
+        self.out = nn.Sequential(nn.Dropout(_DROP), nn.Linear(4 * width, num_actions))
+
+    def forward(self, body: Tensor) -> Tensor:
+        x = body.flatten(2).transpose(1, 2)
+        speed = F.pad(x[..., 2:] - x[..., :-2], (1, 1))
+        x = self.norm(torch.cat((x, 3 * speed), 1))
+        first, second, third = self.convs
+        x = second(F.max_pool1d(first(x), 2, ceil_mode=True))
+        x = F.max_pool1d(third(x), 2, ceil_mode=True)
+        return self.out(torch.cat((x.mean(-1), x.amax(-1)), 1))
+
+
+class AppearanceWindow(nn.Module):
+    """Actions from what is seen at the joints: ``(B, T, J, C)`` to logits."""
+
+    REDUCED = 16
+
+    def __init__(self, num_joints: int, channels: int, width: int, num_actions: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(channels)
+        self.reduce = nn.Linear(channels, self.REDUCED, bias=False)
+        self.reduced_norm = nn.BatchNorm1d(self.REDUCED)
+        self.hidden = nn.Sequential(
+            nn.Dropout(_DROP),
+            nn.Linear(2 * num_joints * self.REDUCED, width, bias=False),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+            nn.Dropout(_DROP),
+            nn.Linear(width, num_actions),
+        )
+
+    def forward(self, appearance: Tensor) -> Tensor:
+        x = sampled(appearance)
+        reduced = F.relu(self.reduced_norm(self.reduce(self.norm(x.flatten(0, 2)))))
+        over_time = reduced.unflatten(0, x.shape[:3]).flatten(2)
+        return self.hidden(torch.cat((over_time.mean(1), over_time.amax(1)), 1))
+
+
+class Prototypes(nn.Module):
+    """One point for each action in a space in which the windows of an action vary alike.
+
+    Fitted in closed form (:func:`poseact.training.instant.fit_prototypes`); nothing is trained.
+
+    Args:
+        values: F, length of a description.
+        num_actions: A.
+    """
+
+    def __init__(self, values: int, num_actions: int) -> None:
+        super().__init__()
+        for name, shape in {
+            "centre": (values,),
+            "axes": (values, RANK),
+            "whitening": (RANK, RANK),
+            "places": (num_actions, RANK),
+            "spread": (values,),
+        }.items():
+            self.register_buffer(name, torch.ones(shape))
+        self.centre: Tensor
+        self.axes: Tensor
+        self.whitening: Tensor
+        self.places: Tensor
+        self.spread: Tensor
+
+    def forward(self, description: Tensor) -> Tensor:
+        """Squared distances ``(B, A)`` of descriptions ``(B, F)`` from the prototypes."""
+        offset = (description - self.centre) / self.spread
+        within = offset @ self.axes
+        return torch.cdist(within @ self.whitening, self.places).square()
+
+
+class WindowHeads(nn.Module):
+    """Both streams, or the pose stream alone, on windows; their sum is the answer.
+
+    Args:
+        kind: ``temporal`` for trained streams, ``prototypes`` for prototypes alone.
+        num_joints: J.
+        dims: D.
+        channels: C of the appearance; None for the pose stream alone.
+        width: Of the trained streams.
+        num_actions: A.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        num_joints: int,
+        dims: int,
+        channels: int | None,
+        width: int,
+        num_actions: int,
+    ) -> None:
+        super().__init__()
+        values = {"pose": (3 + PARTS) * num_joints * dims}
+        streams: dict[str, nn.Module] = {"pose": PoseWindow(num_joints * dims, width, num_actions)}
+        if channels is not None:
+            values["appearance"] = num_joints * channels
+            streams["appearance"] = AppearanceWindow(num_joints, channels, width, num_actions)
+        self.streams = nn.ModuleDict(streams if kind == "temporal" else {})
+        self.prototypes = nn.ModuleDict(
+            {name: Prototypes(size, num_actions) for name, size in values.items()}
+        )
+        # Mean and deviation of what known motions look like, see looks(), and the least that is
+        # familiar; zeros until they are fitted.
+        self.register_buffer("known_looks", torch.zeros(2, 2))
+        self.register_buffer("least_familiar", torch.zeros(()))
+        self.known_looks: Tensor
+        self.least_familiar: Tensor
+
+    def descriptions(
+        self, joints: Tensor, confidence: Tensor, appearance: Tensor | None
+    ) -> dict[str, Tensor]:
+        """What the prototypes read, ``(B, F)`` by stream.
+
+        Raises:
+            PoseActError: There is no appearance, but a stream of it.
+        """
+        found = {"pose": describe_pose(body_frame(joints, confidence))}
+        if "appearance" in self.prototypes:
+            found["appearance"] = describe_appearance(required(appearance))
+        return found
+
+    def distances(self, descriptions: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Squared distances from the prototypes, ``(B, A)`` by stream."""
+        return {name: self.prototypes[name](values) for name, values in descriptions.items()}
+
+    def looks(self, descriptions: Mapping[str, Tensor], answer: Action) -> Tensor:
+        """How alike windows look to what was learned: ``(B, 2)``, larger being more alike.
+
+        Minus the logarithm of the squared distance from the nearest prototype, of the appearance
+        where there is one, and the free energy of the logits (Liu et al., NeurIPS 2020).
+        """
+        nearest = list(self.distances(descriptions).values())[-1].amin(1)
+        return torch.stack((-nearest.clamp_min(1e-6).log(), answer.maps.flatten(1).logsumexp(1)), 1)
+
+    def familiarity(self, looks: Tensor) -> Tensor:
+        """``(B,)`` how much more familiar windows are than the least that counts as known.
+
+        Below 0 a motion is unknown. 0 before it was fitted.
+        """
+        mean, spread = self.known_looks
+        if not spread.all():
+            return torch.zeros(len(looks), device=looks.device)
+        return ((looks - mean) / spread).sum(1) - self.least_familiar
+
+    def forward(
+        self, joints: Tensor, confidence: Tensor, appearance: Tensor | None
+    ) -> dict[str, list[Action]]:
+        if self.streams:
+            logits = {"pose": self.streams["pose"](body_frame(joints, confidence))}
+            if "appearance" in self.streams:
+                logits["appearance"] = self.streams["appearance"](required(appearance))
+        else:
+            distances = self.distances(self.descriptions(joints, confidence, appearance))
+            logits = {name: -_LOGIT_SCALE * values for name, values in distances.items()}
+        logits["fused"] = torch.stack(list(logits.values())).sum(0)
+        return {
+            name: [Action(values.log_softmax(-1), values[..., None, None])]
+            for name, values in logits.items()
+        }
+
+
+def required(appearance: Tensor | None) -> Tensor:
+    """The appearance.
+
+    Raises:
+        PoseActError: There is none.
+    """
+    if appearance is None:
+        raise PoseActError(
+            "No appearance was given to a network that reads it; give it, or train the pose "
+            "stream alone."
+        )
+    return appearance
