@@ -10,19 +10,13 @@ import torch
 from scipy.optimize import fminbound
 from torch import Tensor
 
-<<<<<<< HEAD
-=======
 from poseact.actions.clip_inputs import read_windows, window_fps
->>>>>>> 75200f8 (Action heads that read whole windows: trained in one pass with cross-fitted calibration, instant prototypes, and what is not familiar is unknown)
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.evaluation.action_evaluation import ActionProtocol, targets_of
 from poseact.evaluation.action_scores import expected_calibration_error
 from poseact.models.card import Card
-<<<<<<< HEAD
 from poseact.models.sequence import ActionNetwork
-=======
 from poseact.models.window_heads import WindowHeads
->>>>>>> 75200f8 (Action heads that read whole windows: trained in one pass with cross-fitted calibration, instant prototypes, and what is not familiar is unknown)
 
 KEPT = 0.95
 """Share of the known motions that shall be named rather than called unknown."""
