@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from torch.nn import functional as F
 
 import poseact
 from poseact._utils.errors import PoseActError
-from poseact.actions.clip_inputs import ClipInputs
+from poseact.actions.answers import UNKNOWN, answer_windows, find_segments
+from poseact.actions.clip_inputs import ClipInputs, read_windows, window_answers
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.evaluation.action_evaluation import evaluate
+from poseact.evaluation.calibration import calibrate
 from poseact.losses import ActionCriterion
 from poseact.models.action import to_person_square
 from poseact.models.outputs import Action
@@ -21,7 +24,8 @@ from poseact.models.sequence import SequenceNetwork
 from poseact.skeleton import PA16, PENN13, Skeleton
 from poseact.training.clip_augment import ClipAugment
 from poseact.training.clip_bank import ClipBank
-from poseact.training.heads import STATE_NAME, HeadRecipe, train_heads
+from poseact.training.heads import STATE_NAME, HeadRecipe, cross_folds, train_heads
+from poseact.training.instant import train_instant
 
 SMALL = HeadRecipe(batch=8, width=16)
 NEUTRAL = ClipAugment(
@@ -333,3 +337,79 @@ class TestTraining:
         refused("epochs=0", some, epochs=0)
         nan = replace(SMALL, optimiser=SMALL.optimiser.model_copy(update={"lr": 1e30}))
         refused("look at these sequences", some, epochs=3, recipe=nan)
+
+
+class TestFolds:
+    def test_recordings_stay_whole_and_actions_are_spread(self):
+        many = [replace(s, recording=f"r{n // 2}") for n, s in enumerate(clips(range(12)))]
+        fold_of = cross_folds(many, 3, seed=0)
+        for recording in {s.recording for s in many}:
+            own = [f for s, f in zip(many, fold_of, strict=True) if s.recording == recording]
+            assert len(set(own)) == 1
+        for label in ("jump", "stand", "wave"):
+            assert {f for s, f in zip(many, fold_of, strict=True) if s.label == label} == {0, 1, 2}
+        with pytest.raises(PoseActError, match="folds=1"):
+            cross_folds(many, 1, seed=0)
+
+    def test_every_clip_has_a_network_that_has_not_seen_it(self):
+        some = clips(range(6))
+        options = {"streams": "pose", "frames": 8, "fps": 10.0, "epochs": 2, "recipe": SMALL}
+        trained = train_heads(some, folds=3, **options)
+        assert {s.name for _, s in trained.unseen} == {s.name for s in some}
+        assert len({id(network) for network, _ in trained.unseen}) == 3
+        assert not any(same(network, trained.network) for network, _ in trained.unseen)
+        assert not train_heads(some, **options).unseen
+
+
+class TestInstant:
+    options: ClassVar = {"streams": "pose", "frames": 16, "fps": 10.0}
+
+    def test_one_clip_of_each_action_is_enough(self, tmp_path):
+        network = train_instant(clips(range(1)), **self.options)
+        assert evaluate(network, clips(range(30, 36))).stream().accuracy > 0.6
+        few = train_instant(clips(range(4)), **self.options)
+        assert evaluate(few, clips(range(30, 36))).stream().accuracy >= 0.9
+        again = poseact.load(poseact.save(few, tmp_path / "instant.safetensors"))
+        one = clip("wave", 99)
+        torch.testing.assert_close(
+            window_answers(again, one, [1.0])["fused"], window_answers(few, one, [1.0])["fused"]
+        )
+
+    def test_appearance_tells_actions_too(self):
+        def coloured(number, shade):
+            one = clip("stand", number, dims=3, skeleton=PA16, channels=16)
+            return replace(one, appearance=one.appearance + np.float16(shade), label=f"is {shade}")
+
+        some = [coloured(4 * n + k, 3 * k) for n in range(3) for k in range(2)]
+        network = train_instant(some, pose_network=create_model(), frames=8, fps=10.0)
+        scores = evaluate(network, [coloured(100 + k, 3 * k) for k in range(2)])
+        assert scores.stream("appearance").accuracy == 1
+
+    def test_one_action_alone_is_refused(self):
+        with pytest.raises(PoseActError, match="1 different labels"):
+            train_instant([clip("jump", n) for n in range(3)], **self.options)
+
+
+class TestFamiliarity:
+    def test_strange_motion_is_unknown_and_known_motion_is_named(self):
+        trained = train_heads(
+            clips(range(8)),
+            **{**TestInstant.options, "epochs": 30, "recipe": SMALL, "folds": 3},
+        )
+        readers, seen = zip(*trained.unseen, strict=True)
+        assert not read_windows(trained.network, seen[0], [1.0]).familiarity.any()
+        calibrate(trained.network, seen, readers=readers)
+
+        def share(sequences):
+            named = [
+                find_segments(trained.network, answer_windows(trained.network, s))[0].label
+                for s in sequences
+            ]
+            return np.mean([label != UNKNOWN for label in named])
+
+        def lying(number):
+            one = clip("wave", number)
+            return replace(one, joints=one.joints[..., ::-1].copy())
+
+        assert share(clips(range(40, 46))) >= 0.8
+        assert share([lying(n) for n in range(40, 46)]) <= 0.2

@@ -143,7 +143,7 @@ def read_windows(
     from poseact.models.window_heads import WindowHeads
 
     check_skeleton(network, sequence)
-    device = next(network.parameters()).device
+    device = next(iter(network.state_dict().values())).device
     config, fps, heads = network.config, window_fps(network), network.action_model
     answers: dict[str, list[Tensor]] = {}
     looks: list[Tensor] = []
