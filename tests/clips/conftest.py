@@ -20,7 +20,7 @@ def person():
 
 @pytest.fixture(scope="session")
 def predictor():
-    return Predictor(device="cpu")
+    return Predictor(device="cpu", runtime="torch")
 
 
 @pytest.fixture(scope="session")

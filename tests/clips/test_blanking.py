@@ -17,7 +17,7 @@ from poseact.actions.pose_sequence import PoseSequence
 from poseact.clips.blanking import GREY, blank_outside, read_blanked
 from poseact.clips.extract import extract
 from poseact.clips.features import read_features
-from poseact.clips.folder import Clip
+from poseact.clips.folder import Clip, Stretch
 from poseact.inference.follow import PersonFollower, person_box
 from poseact.inference.predictor import Predictor
 from poseact.media import Frame, VideoReader, VideoWriter
@@ -111,7 +111,7 @@ def test_the_answer_does_not_depend_on_the_scene(frames, monkeypatch):
     monkeypatch.setattr(Predictor, "follow_frame", lambda _, frame, __: followed[frame.index])
 
     def answer(pictures, background):
-        ((_, found),) = read_features(predictor, pictures, [(0.0, math.inf)], background)
+        ((_, found),) = read_features(predictor, pictures, [Stretch(0.0, math.inf)], background)
         sequence = PoseSequence(
             "clip",
             predictor.skeleton,

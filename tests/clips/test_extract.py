@@ -9,6 +9,7 @@ import signal
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ from poseact._utils.errors import PoseActError
 from poseact.clips import extract as extract_module
 from poseact.clips.extract import extract
 from poseact.clips.features import read_features
+from poseact.clips.folder import Stretch
 from poseact.inference.predictor import Predictor
 from poseact.media import Frame, VideoReader
 from poseact.models.multitask import for_actions
@@ -118,8 +120,8 @@ class TestFeatures:
             yield Frame(1, 1.0, person[1])
             raise AssertionError
 
-        ((stretch, features),) = read_features(predictor, frames(), [(0.0, 0.5)])
-        assert stretch == (0.0, 0.5)
+        ((stretch, features),) = read_features(predictor, frames(), [Stretch(0.0, 0.5)])
+        assert stretch == Stretch(0.0, 0.5)
         assert features is not None
         assert list(features.times) == [0.0]
 
@@ -284,3 +286,20 @@ def test_an_interrupted_run_goes_on(tmp_path, person, read):
     assert not first.findings
     second = read(*clips)
     assert (len(second.sequences), second.frames, second.interrupted) == (3, 8, False)
+
+
+def test_the_table_says_who_of_two_is_followed(tmp_path, person, read):
+    """By a box in the first picture, or by the id of ``predict``."""
+    width = person[0].shape[1]
+    pictures = [np.concatenate((image, image), 1) for image in person[:5]]
+    video = write_video(tmp_path / "two.mp4", pictures)
+    box = (110.0, 65.0, 236.0, 306.0)
+    right = (box[0] + width, box[1], box[2] + width, box[3])
+    named = (box, right, 0, 1)
+    clips = [replace(clip_of(video), name=str(who), person=who) for who in named]
+    extraction = read(*clips)
+    assert not extraction.findings
+    places = [float(np.median(one.joints[..., 0])) > width for one in extraction.sequences]
+    assert places[:2] == [False, True]
+    assert sorted(places[2:]) == [False, True]
+    assert set(extraction.people) == {clip.name for clip in clips}

@@ -157,6 +157,25 @@ class TestTable:
         with pytest.raises(PoseActError, match=reason):
             find_clips(tmp_path)
 
+    @pytest.mark.parametrize(
+        ("text", "person"), [("", None), (" 3", 3), ("1 2.5 30 40", (1.0, 2.5, 30.0, 40.0))]
+    )
+    def test_a_person_is_named_by_id_or_box(self, tmp_path, text, person):
+        (tmp_path / "a.mp4").touch()
+        rows = f"file,start,end,label,person\na.mp4,1,2,run,{text}\na.mp4,1,2,run,7\n"
+        (tmp_path / "clips.csv").write_text(rows)
+        clip, other = find_clips(tmp_path)
+        assert clip.stretch == (1.0, 2.0, person)
+        assert other.stretch == (1.0, 2.0, 7)
+        assert clip.name != other.name
+
+    @pytest.mark.parametrize("text", ["-1", "1 2 3", "5 0 1 9", "me", "1 2 3 x"])
+    def test_a_person_who_is_none(self, tmp_path, text):
+        (tmp_path / "a.mp4").touch()
+        (tmp_path / "clips.csv").write_text(f"file,start,end,label,person\na.mp4,,,run,{text}\n")
+        with pytest.raises(PoseActError, match=r"Line 2 .* is not a clip"):
+            find_clips(tmp_path)
+
     def test_bad_part(self, tmp_path):
         make_files(tmp_path, "x.mp4")
         make_table(tmp_path, "file,start,end,label,part\nx.mp4,5,6,a,validation\n")

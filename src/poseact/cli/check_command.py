@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,7 +66,7 @@ def check_command(
 def _tell(report: CheckReport) -> None:
     """Print the actions, and the first findings of each kind."""
     console = make_console()
-    table = Table("action", "clips", "recordings", "seconds", "frames/s", title="Clips")
+    table = Table("action", "clips", "recordings", "seconds", "frames/s", "people", title="Clips")
     for label, clips in report.by_label().items():
         seconds = [clip.seconds for clip in clips]
         rates = [clip.fps for clip in clips]
@@ -75,6 +76,7 @@ def _tell(report: CheckReport) -> None:
             str(len({clip.recording for clip in clips})),
             _span(seconds),
             _span(rates),
+            _span([clip.people for clip in clips if clip.people is not None]),
         )
     console.print(table)
     kinds = dict.fromkeys((finding.severity, finding.kind) for finding in report.findings)
@@ -90,6 +92,8 @@ def _tell(report: CheckReport) -> None:
         console.print("No faults were found.")
 
 
-def _span(values: list[float]) -> str:
+def _span(values: Sequence[float]) -> str:
+    if not values:
+        return ""
     low, high = min(values), max(values)
     return f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"

@@ -47,6 +47,8 @@ class ClipFacts:
         fps: Average frames per second.
         width: Width of the upright pictures in px.
         height: Their height in px.
+        people: How many people are in view, as far as the network is sure; None if the poses were
+            not read.
     """
 
     name: str
@@ -57,6 +59,7 @@ class ClipFacts:
     fps: float
     width: int
     height: int
+    people: int | None = None
 
 
 @dataclass
@@ -167,7 +170,7 @@ def judge_clips(folder: Path, clips: Sequence[Clip], read: Extraction) -> CheckR
     looks = read.looks
     report = CheckReport(
         folder,
-        [_facts(clip, look) for clip, look in looks.items()],
+        [_facts(clip, look, read.people.get(clip.name)) for clip, look in looks.items()],
         read.findings,
         sequences=read.sequences,
         interrupted=read.interrupted,
@@ -202,12 +205,13 @@ def require_trainable(items: Sequence[Labelled]) -> None:
         )
 
 
-def _facts(clip: Clip, look: ClipLook) -> ClipFacts:
+def _facts(clip: Clip, look: ClipLook, people: int | None) -> ClipFacts:
     span, count = look.times[-1] - look.times[0], len(look.times)
     fps = (count - 1) / span if count > 1 else 1.0
     seconds = round(span + 1 / fps, 3)
     size = look.width, look.height
-    return ClipFacts(clip.name, clip.label, clip.recording, count, seconds, round(fps, 3), *size)
+    rate = round(fps, 3)
+    return ClipFacts(clip.name, clip.label, clip.recording, count, seconds, rate, *size, people)
 
 
 def _of_one(facts: ClipFacts, longest_gap: float) -> list[Finding]:

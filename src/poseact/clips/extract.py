@@ -24,12 +24,11 @@ from poseact.clips.copies import ClipLook
 from poseact.clips.features import (
     ClipFeatures,
     FeatureCache,
-    Stretch,
     read_features,
     read_kept,
     write_features,
 )
-from poseact.clips.folder import Clip
+from poseact.clips.folder import Clip, Stretch
 from poseact.inference.predictor import DEFAULT_WEIGHTS, Predictor
 from poseact.media import Frame, VideoReader
 from poseact.models.base import Network
@@ -101,6 +100,7 @@ class Extraction:
         sequences: Poses of the usable clips, in their order and with their names.
         looks: Frame times and thumbnails of the clips, if asked for.
         findings: Faults of the clips, in their order.
+        people: How many people are in view in each clip, by its name.
         frames: Frames read in this run.
         interrupted: Whether the run was interrupted; the next run resumes it.
     """
@@ -108,6 +108,7 @@ class Extraction:
     sequences: list[PoseSequence] = field(default_factory=list[PoseSequence])
     looks: dict[Clip, ClipLook] = field(default_factory=dict[Clip, ClipLook])
     findings: list[Finding] = field(default_factory=list[Finding])
+    people: dict[str, int] = field(default_factory=dict[str, int])
     frames: int = 0
     interrupted: bool = False
 
@@ -177,7 +178,7 @@ def extract(
     extraction = Extraction(frames=step.frames, interrupted=interrupted)
     for clip in clips:
         _, looks = done.get(clip.path, (None, {}))
-        look_at = looks.get((clip.start, clip.end))
+        look_at = looks.get(clip.stretch)
         if look_at is not None and look_at.times:
             extraction.looks[clip] = look_at
         path = kept.get(clip)
@@ -255,7 +256,7 @@ def _locate(
         except OSError as error:
             failed[path] = f"The video {path} could not be read ({error.strerror}); check it."
     kept = {
-        clip: cache.path_of(digests[clip.path], (clip.start, clip.end))
+        clip: cache.path_of(digests[clip.path], clip.stretch)
         for clip in clips
         if clip.path in digests
     }
@@ -271,7 +272,7 @@ def _jobs(
         if clip not in missing and not look:
             continue
         job = jobs.setdefault(clip.path, _Job(clip.path, {}, [], background))
-        stretch = clip.start, clip.end
+        stretch = clip.stretch
         if clip in missing:
             job.targets[stretch] = missing[clip]
         if look:
@@ -286,16 +287,17 @@ def _add(extraction: Extraction, clip: Clip, features: ClipFeatures, skeleton: S
         )
         extraction.findings.append(Finding(clip.name, "nobody", "error", message))
         return
+    extraction.people[clip.name] = features.people
     if features.people == 0:
         message = (
-            f"The network is not sure of anybody in {clip.name}; look whether the person is seen "
+            f"Nobody is surely found in {clip.name}; look whether the person is seen "
             "whole and large enough."
         )
         extraction.findings.append(Finding(clip.name, "unsure", "warning", message))
-    if features.people > 1:
+    if features.people > 1 and clip.person is None:
         message = (
             f"{features.people} people are in view in {clip.name}; the largest and most central "
-            "one is followed."
+            "one is followed, unless clips.csv names another in its column person."
         )
         extraction.findings.append(Finding(clip.name, "several people", "warning", message))
     extraction.sequences.append(
@@ -340,7 +342,7 @@ class _Extractor:
                 for stretch, features in read:
                     if features is not None:
                         write_features(job.targets[stretch], features)
-            last = max((end for _, end in looks), default=0.0)
+            last = max((stretch.end for stretch in looks), default=0.0)
             while looks and (frame := next(frames, None)) is not None and frame.time < last:
                 pass
         return None, looks
@@ -351,8 +353,8 @@ def _looked_at(
 ) -> Iterator[Frame]:
     """The frames of a video, each added to the looks of its stretches."""
     for frame in reader:
-        for (start, end), look in looks.items():
-            if start <= frame.time < end:
+        for stretch, look in looks.items():
+            if stretch.start <= frame.time < stretch.end:
                 look.add(frame)
         yield frame
         tick()

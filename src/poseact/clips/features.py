@@ -16,19 +16,22 @@ from safetensors.numpy import save as serialise
 from poseact._utils.boundary import one_sentence, parse_json
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
+from poseact.actions.frame_pose import PersonReading
 from poseact.clips.blanking import Background, read_blanked
+from poseact.clips.folder import Stretch
 from poseact.clips.people import find_people
+from poseact.inference.boxes import window_of
+from poseact.inference.detect import PersonDetector
+from poseact.inference.everyone import EveryoneFollower
 from poseact.inference.follow import PersonFollower
 from poseact.inference.predictor import Predictor
 from poseact.media import Frame
+from poseact.media.crop import Box
 from poseact.models.base import Network
 from poseact.runtime.base import DEFAULT_PRECISION
 
-VERSION = 2
+VERSION = 3
 """Version of the extraction; a change invalidates all cached files."""
-
-Stretch = tuple[float, float]
-"""Start and exclusive end in seconds since the first frame of a video."""
 
 # Seconds between the first and the second search for further people.
 _SECOND_LOOK = 2.0
@@ -50,8 +53,8 @@ class ClipFeatures:
         appearance: ``(N, J, C)`` float16, visual features gathered at the joints.
         sharpness: Median over the frames of the joints' mean share of a heat map in its densest
             2 x 2 cells; small where there is nobody.
-        people: How many are in view in the middling one of a few pictures, of those in whom the
-            network is sure; the most prominent of the first picture is followed.
+        people: How many the detector finds in the middling one of a few pictures; the most
+            prominent of the first picture is followed.
     """
 
     times: np.ndarray
@@ -80,15 +83,27 @@ def read_features(
     Yields:
         Each stretch when it has ended, with None if the video has no frame in it.
     """
-    waiting = {stretch: _Recorder(predictor, background) for stretch in stretches}
+    detector = predictor.detector or PersonDetector(predictor.device)
+    waiting = {
+        stretch: _Recorder(predictor, detector, background, stretch.person) for stretch in stretches
+    }
+    by_id = any(isinstance(stretch.person, int) for stretch in stretches)
+    # Ids count from the first frame of the video.
+    everyone = EveryoneFollower(detector, predictor.read, predictor.sure) if by_id else None
     for frame in frames:
-        for stretch in [stretch for stretch in waiting if stretch[1] <= frame.time]:
+        for stretch in [stretch for stretch in waiting if stretch.end <= frame.time]:
             yield stretch, waiting.pop(stretch).features()
         if not waiting:
             return
-        for (start, _), recorder in waiting.items():
-            if start <= frame.time:
+        readings = everyone.readings(frame) if everyone is not None else []
+        seen = {reading.pose.person: reading for reading in readings}
+        for stretch, recorder in waiting.items():
+            if stretch.start > frame.time:
+                continue
+            if not isinstance(stretch.person, int):
                 recorder.add(frame)
+            elif stretch.person in seen:
+                recorder.keep(frame, seen[stretch.person])
     for stretch, recorder in waiting.items():
         yield stretch, recorder.features()
 
@@ -98,7 +113,9 @@ class _Recorder:
     """Follows one person and collects the features."""
 
     predictor: Predictor
+    detector: PersonDetector
     background: Background
+    person: int | Box | None = None
     follower: PersonFollower = field(default_factory=PersonFollower)
     times: list[float] = field(default_factory=list[float])
     readings: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = field(
@@ -109,17 +126,26 @@ class _Recorder:
     next_look: float = 0.0
 
     def add(self, frame: Frame) -> None:
+        if isinstance(self.person, tuple) and not self.times:
+            self.follower.begin(window_of(self.person), *frame.image.shape[1::-1])
         reading = self.predictor.follow_frame(frame, self.follower)
-        self.times.append(frame.time)
         window = self.follower.window
-        if window is not None and frame.time - self.times[0] >= self.next_look:
-            people = find_people(self.predictor, frame.image, window)
-            if len(people) > 1 and not self.people:
-                self.follower.window = people[0].window
-                reading = self.predictor.follow_frame(frame, self.follower)
+        begun = self.times[0] if self.times else frame.time
+        if window is not None and frame.time - begun >= self.next_look:
+            people = find_people(self.detector, frame.image)
+            if people and not self.times and self.person is None:
+                x0, y0, x1, y1 = people[0].box
+                if not (x0 <= window[0] <= x1 and y0 <= window[1] <= y1):
+                    self.follower.window = window_of(people[0].box)
+                    reading = self.predictor.follow_frame(frame, self.follower)
             self.people.append(len(people))
             # At doubling distances, so that long videos need only a few searches.
             self.next_look = 2 * self.next_look + _SECOND_LOOK
+        self.keep(frame, reading)
+
+    def keep(self, frame: Frame, reading: PersonReading) -> None:
+        """Collect the features of the person in a frame."""
+        self.times.append(frame.time)
         self.sharpness.append(float(reading.sharpness.mean()))
         if self.background == "blank":
             reading = read_blanked(self.predictor, frame, reading)
@@ -131,7 +157,8 @@ class _Recorder:
             return None
         joints, confidence, appearance = map(np.stack, zip(*self.readings, strict=True))
         sharpness = float(np.median(self.sharpness))
-        people = int(np.median(self.people)) if self.people else 0
+        # Whoever is named by an id was found by the detector.
+        people = int(np.median(self.people)) if self.people else int(isinstance(self.person, int))
         return ClipFeatures(
             np.asarray(self.times), joints, confidence, appearance, sharpness, people
         )
@@ -170,7 +197,8 @@ class FeatureCache:
             video: Digest of the video's content.
             stretch: Stretch of the video.
         """
-        key = json.dumps([VERSION, self._network, video, *stretch, *self._options])
+        named = stretch if stretch.person is not None else stretch[:2]
+        key = json.dumps([VERSION, self._network, video, *named, *self._options])
         return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
 
 

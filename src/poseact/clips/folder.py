@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from poseact._utils.csv_rows import number_of, rows_of
 from poseact._utils.errors import PoseActError
@@ -14,6 +15,7 @@ from poseact._utils.files import atomic_write, walk_files
 from poseact.actions.action_names import clean_labels
 from poseact.inference.inputs import DRAWN
 from poseact.media import VIDEO_SUFFIXES
+from poseact.media.crop import Box
 from poseact.media.find import tell_skipped
 
 CLIPS_TABLE = "clips.csv"
@@ -26,6 +28,21 @@ _PARTS = ("train", "test")
 
 Row = dict[str, str]
 """A line of the table: its cells by column."""
+
+
+class Stretch(NamedTuple):
+    """A part of a video, and who is followed in it.
+
+    Attributes:
+        start: Start in seconds since the first frame.
+        end: Exclusive end in seconds since the first frame.
+        person: The id that ``poseact predict`` gives, or the box in px when the stretch begins;
+            None for the most prominent person.
+    """
+
+    start: float
+    end: float
+    person: int | Box | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +58,7 @@ class Clip:
         start: Start in seconds since the first frame.
         end: Exclusive end in seconds since the first frame; infinite for the end of the video.
         part: ``train`` or ``test`` if given by the table, else None.
+        person: Who is followed, if given by the table, see :class:`Stretch`.
     """
 
     path: Path
@@ -50,16 +68,23 @@ class Clip:
     start: float = 0.0
     end: float = math.inf
     part: str | None = None
+    person: int | Box | None = None
+
+    @property
+    def stretch(self) -> Stretch:
+        """The part of the video."""
+        return Stretch(self.start, self.end, self.person)
 
 
 def find_clips(folder: str | Path) -> list[Clip]:
     """Find the clips in a folder.
 
     Either every action has a folder with its videos, at any depth below it, or ``clips.csv`` lists
-    them with the columns ``file, start, end, label`` and, if wanted, ``recording`` and ``part``:
-    the file relative to the folder, seconds since its first frame (empty for its start or end), the
-    action, a name for what was filmed in one go, and ``train`` or ``test``. The label ``_other``
-    is for motions that are none of the actions. Hidden files are left out.
+    them with the columns ``file, start, end, label`` and, if wanted, ``recording``, ``part`` and
+    ``person``: the file relative to the folder, seconds since its first frame (empty for its start
+    or end), the action, a name for what was filmed in one go, ``train`` or ``test``, and who
+    is followed: an id of ``poseact predict``, or x0 y0 x1 y1 of the box when the clip begins. The
+    label ``_other`` is for motions that are none of the actions. Hidden files are left out.
 
     Returns:
         In the order of their names, or in that of the table.
@@ -214,4 +239,20 @@ def _clip(folder: Path, row: Row, label: str) -> Clip:
     file = Path(row["file"]).as_posix()
     whole = start == 0 and math.isinf(end)
     name = file if whole else f"{file} [{start:g}-{end:g} s]"
-    return Clip(path, name, label, row.get("recording") or file, start, end, part)
+    person = _person(row.get("person") or "")
+    if person is not None:
+        name = f"{name} of {row['person']}"
+    return Clip(path, name, label, row.get("recording") or file, start, end, part, person)
+
+
+def _person(text: str) -> int | Box | None:
+    words = text.split()
+    if len(words) == 4:
+        x0, y0, x1, y1 = map(number_of, words)
+        if x0 < x1 and y0 < y1:
+            return x0, y0, x1, y1
+    elif len(words) == 1 and text.strip().isdecimal():
+        return int(text)
+    elif not words:
+        return None
+    raise ValueError(f"the person is {text!r}, not an id or x0 y0 x1 y1 in px")

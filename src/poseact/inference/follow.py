@@ -96,6 +96,10 @@ class PersonFollower:
         self.window: Window | None = None
         self._size: tuple[int, int] | None = None
 
+    def begin(self, window: Window, width: int, height: int) -> None:
+        """Follow who is in a window of a picture of this size in px."""
+        self.window, self._size = window, (width, height)
+
     def window_in(self, width: int, height: int) -> Window | None:
         """The window in the next picture, of this size in px; another size begins anew."""
         if self._size != (width, height):
