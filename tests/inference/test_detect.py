@@ -68,6 +68,24 @@ def test_nobody_is_in_pictures_without_people(detector, picture):
     assert detector.find(picture) == []
 
 
+@pytest.mark.parametrize("kind", ["upside down", "a poster", "half outside"])
+def test_odd_views_of_a_person_have_boxes_inside_the_picture(detector, person, kind):
+    picture = person[::-1].copy()
+    if kind == "a poster":
+        picture = np.full((240, 400, 3), 120, np.uint8)
+        picture[40:200, 200:360] = person[::2, ::2]
+    elif kind == "half outside":
+        picture = person[:, person.shape[1] // 2 :].copy()
+    height, width = picture.shape[:2]
+    people = boxes_of(detector.find(picture))
+    assert len(people) <= 4
+    assert (people[:, :2] >= 0).all()
+    assert (people[:, 2:] <= (width, height)).all()
+    if kind == "a poster":
+        inside = people[(people[:, 0] >= 190) & (people[:, 1] >= 30)]
+        assert len(inside) >= 1
+
+
 def test_what_is_no_picture_is_refused(detector):
     with pytest.raises(PoseActError, match="picture"):
         detector.find(np.zeros((4, 4), np.uint8))

@@ -181,6 +181,16 @@ def test_who_is_found_surely_with_an_unsure_pose_is_followed_by_the_box():
     assert [ids(follower.readings(frame(k))) for k in range(5)] == [[0]] * 5
 
 
+def test_being_followed_and_detected_in_one_frame_makes_nobody_fast():
+    follower = tracker()
+    follower.found([sighting(100)], 0.0)
+    follower.followed([reading_of(101, 200)], 1 / FPS)
+    follower.found([sighting(104)], 1 / FPS)
+    (track,) = follower.in_view
+    assert np.abs(track.velocity).max() < 30  # px/s
+    assert ids(follower.found([sighting(106)], 4 / FPS)) == [0]
+
+
 def test_ids_start_anew_in_another_scene():
     follower = EveryoneFollower(Detector(), read, 0.5)
     assert ids(follower.readings(frame(0))) == [0]

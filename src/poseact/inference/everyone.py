@@ -18,7 +18,8 @@ from poseact.inference.detect import (
 )
 from poseact.inference.tracking import PeopleTracker, Sighting
 from poseact.media import Frame
-from poseact.media.crop import Window
+from poseact.media.crop import Box, Window
+from poseact.metrics import overlaps
 
 Read = Callable[[np.ndarray, Sequence[Window], int, float], list[PersonReading]]
 """Poses in windows of a picture, with its number and its time in s."""
@@ -29,6 +30,9 @@ LEAST_S, LONGEST_S = 0.2, 0.8
 # Way of a person, in sizes, and mean change of the small grey picture after which it is time.
 _WAY = 0.25
 _CHANGE = 4.0
+_CROSSING = 0.1
+# Height and width of the pictures that tell the colours of people.
+_COLOURED = 4, 2
 # Where pictures come faster than they are answered, detections are rarer by this factor.
 _LATE_FACTOR = 2.0
 # Doubtful people may go on with a track.
@@ -81,13 +85,14 @@ class EveryoneFollower:
             windows = [track.window for track in in_view]
             followed = self._read(frame.image, windows, frame.index, frame.time)
             seen = self._tracker.followed(followed, frame.time)
-            if len(seen) == len(in_view):
+            if len(seen) == len(in_view) or frame.time - self._detected < LEAST_S / 2:
                 return seen
         self._detected, self._at_detection = frame.time, self._last
         people = self._detector.find(frame.image, _DOUBTFUL, VIDEO_LOOKS_PX, VIDEO_CLOSE_LOOKS)
         windows = [window_of(person.box) for person in people]
         poses = self._read(frame.image, windows, frame.index, frame.time)
-        sightings = [Sighting(*one) for one in zip(people, poses, windows, strict=True)]
+        colours = [colours_of(frame.image, person.box) for person in people]
+        sightings = [Sighting(*one) for one in zip(people, poses, windows, colours, strict=True)]
         return self._tracker.found(sightings, frame.time)
 
     def _is_time(self, time: float, late: bool) -> bool:
@@ -95,9 +100,13 @@ class EveryoneFollower:
         passed = (time - self._detected) / (_LATE_FACTOR if late else 1.0)
         if not LEAST_S <= passed < LONGEST_S:
             return passed >= LONGEST_S
-        speeds = (np.abs(track.velocity).max() / track.size for track in self._tracker.in_view)
+        in_view = self._tracker.in_view
+        boxes = np.array([track.box for track in in_view]).reshape(-1, 4)
+        # Poses of people who cross are easily mixed up.
+        crossing = bool(np.triu(overlaps(boxes, boxes) > _CROSSING, 1).any())
+        speeds = (np.abs(track.velocity).max() / track.size for track in in_view)
         change = float(np.abs(self._last - self._at_detection).mean())
-        return max(speeds, default=0.0) * passed > _WAY or change > _CHANGE
+        return crossing or max(speeds, default=0.0) * passed > _WAY or change > _CHANGE
 
     def _is_cut(self, image: np.ndarray) -> bool:
         """Whether a picture belongs to another scene, or is of another size."""
@@ -105,3 +114,18 @@ class EveryoneFollower:
         former, self._last = self._last, cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
         resized, self._shape = image.shape != self._shape, image.shape
         return resized or float(np.abs(self._last - former).mean()) > _CUT
+
+
+def colours_of(image: np.ndarray, box: Box) -> np.ndarray:
+    """``(P, 3)`` colours of parts of the middle of a box, in 0 … 1.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB.
+        box: In it.
+    """
+    x0, y0, x1, y1 = box
+    left, right = (round(x0 + share * (x1 - x0)) for share in (0.25, 0.75))
+    part = image[round(y0) : max(round(y1), round(y0) + 1), left : max(right, left + 1)]
+    if not part.size:
+        return np.zeros((_COLOURED[0] * _COLOURED[1], 3))
+    return cv2.resize(part, _COLOURED[::-1], interpolation=cv2.INTER_AREA).reshape(-1, 3) / 255

@@ -34,8 +34,12 @@ _DRIFT = 0.5
 _STEADINESS = 0.7
 # A velocity says little of where a person is after a second behind something.
 _COASTING_S = 1.0
+# Sizes from the course, after which a pose is taken for that of another person.
+_OFF_COURSE = 0.6
+# Mean difference of colours, of 1, at which clothes are others.
+_OTHER_COLOUR = 0.08
 # Tracks that overlap so much hold one person twice.
-_DOUBLED = 0.8
+_DOUBLED = 0.6
 
 
 class Sighting(NamedTuple):
@@ -45,11 +49,13 @@ class Sighting(NamedTuple):
         person: Box and score.
         reading: Pose in the box.
         window: What the pose was read from.
+        colours: ``(P, 3)`` of parts of the person, from 0 to 1; None if they are not known.
     """
 
     person: Person
     reading: PersonReading
     window: Window
+    colours: np.ndarray | None = None
 
 
 @dataclass
@@ -65,6 +71,8 @@ class Track:
         time: When the person was last seen, in s.
         velocity: ``(2,)`` of the box's centre in px/s.
         score: How surely it was a person when last detected.
+        colours: ``(P, 3)`` of parts of the person; None if they are not known.
+        course: Box, velocity and time when last detected: poses may come to lie on another person.
         in_view: Whether the person was seen in the last frame.
     """
 
@@ -76,6 +84,8 @@ class Track:
     time: float
     velocity: np.ndarray
     score: float
+    colours: np.ndarray | None
+    course: tuple[np.ndarray, np.ndarray, float]
     in_view: bool = True
 
     @property
@@ -86,19 +96,31 @@ class Track:
 
     @property
     def size(self) -> float:
-        """Longest side of the box in px."""
-        return float((self.box[2:] - self.box[:2]).max())
+        """Longest side of the box in px, at least 1."""
+        return max(float((self.box[2:] - self.box[:2]).max()), 1.0)
 
     def shift(self, time: float) -> np.ndarray:
         """``(2,)`` px that the person has moved by a time, if the velocity stays."""
         return self.velocity * min(time - self.time, _COASTING_S)
 
+    def on_course(self, time: float) -> np.ndarray:
+        """``(4,)`` box at a time, had the person gone on as when last detected."""
+        box, velocity, then = self.course
+        return box + np.tile(velocity * min(time - then, _COASTING_S), 2)
+
+    def off_course(self, time: float) -> float:
+        """How far the box is from there, in sizes."""
+        off = self.box - self.on_course(time)
+        return float(np.hypot(*(off[:2] + off[2:])) / 2 / self.size)
+
     def move(self, box: np.ndarray, reading: PersonReading, time: float) -> None:
         """The person is seen again."""
-        passed = max(time - self.time, 1e-3)
-        moved = (box[:2] + box[2:] - self.box[:2] - self.box[2:]) / 2
-        kept = _STEADINESS if self.in_view else 0.0
-        self.velocity = kept * self.velocity + (1 - kept) * moved / passed
+        passed = time - self.time
+        # A frame in which people were followed and then detected says nothing of the velocity.
+        if passed > 0:
+            moved = (box[:2] + box[2:] - self.box[:2] - self.box[2:]) / 2
+            kept = _STEADINESS if self.in_view else 0.0
+            self.velocity = kept * self.velocity + (1 - kept) * moved / passed
         self.box, self.time, self.in_view = box, time, True
         self.joints = reading.pose.joints[:, :2]
         self.confidence = reading.pose.confidence
@@ -159,6 +181,8 @@ class PeopleTracker:
         for track, one in pairs:
             track.move(np.array(one.person.box), one.reading, time)
             track.score = one.person.score
+            track.course = track.box, track.velocity, time
+            track.colours = _blended(track.colours, one.colours)
         new = [one for one in sure if id(one) not in known]
         room = len(new) if self._limit is None else max(self._limit - len(self._tracks), 0)
         new.sort(key=lambda one: -one.person.area)
@@ -179,18 +203,21 @@ class PeopleTracker:
         """
         seen = []
         for track, reading in zip(self.in_view, readings, strict=True):
-            window = track.window
+            window, unsure = track.window, track.follower.window is None
             joints = reading.pose.joints[:, :2]
             both = np.minimum(track.confidence, reading.pose.confidence) >= self._sure_joint
             moved = np.median((joints - track.joints)[both], axis=0) if both.any() else np.zeros(2)
             track.move(track.box + np.tile(moved, 2), reading, time)
             self._keep_window(track, reading, window)
-            track.in_view = track.follower.window is not None
+            # Who was detected with an unsure pose is not lost by another one.
+            track.in_view = unsure or track.follower.window is not None
             if track.in_view:
                 seen.append((track, reading))
-        doubled = self._doubled([track for track, _ in seen])
-        for track in doubled:
+        lost = self._doubled([track for track, _ in seen], time)
+        lost += [track for track, _ in seen if track.off_course(time) > _OFF_COURSE]
+        for track in lost:
             track.in_view = False
+            track.box, track.velocity = track.on_course(time), track.course[1]
         return [_numbered(reading, track) for track, reading in seen if track.in_view]
 
     def _begin(self, one: Sighting, time: float) -> Track:
@@ -204,6 +231,8 @@ class PeopleTracker:
             time,
             np.zeros(2),
             one.person.score,
+            one.colours,
+            (np.array(one.person.box), np.zeros(2), time),
         )
         self._begun += 1
         self._tracks.append(track)
@@ -234,13 +263,16 @@ class PeopleTracker:
             if alike[row, column] >= _LEAST_LIKENESS
         ]
 
-    def _doubled(self, tracks: Sequence[Track]) -> list[Track]:
-        """The younger of two tracks that have come to hold one person."""
+    def _doubled(self, tracks: Sequence[Track], time: float) -> list[Track]:
+        """Of two tracks that have come to hold one person, the one that has left its course."""
         if len(tracks) < 2:
             return []
         boxes = [(*t.joints.min(0), *t.joints.max(0)) for t in tracks]
         same = np.triu(overlaps(np.array(boxes), np.array(boxes)) > _DOUBLED, 1)
-        return [max(tracks[a], tracks[b], key=lambda t: t.number) for a, b in np.argwhere(same)]
+        return [
+            max(tracks[a], tracks[b], key=lambda t: (round(t.off_course(time), 1), t.number))
+            for a, b in np.argwhere(same)
+        ]
 
 
 def likeness(track: Track, one: Sighting, time: float, sure_joint: float) -> float:
@@ -268,7 +300,19 @@ def likeness(track: Track, one: Sighting, time: float, sure_joint: float) -> flo
         return overlap
     apart = np.linalg.norm((track.joints + shift - pose.joints[:, :2])[both], axis=1).mean()
     near = max(0.0, 1 - apart / (_FAR_POSE * track.size + 2 * room))
-    return _OVERLAP_SHARE * overlap + (1 - _OVERLAP_SHARE) * near
+    alike = _OVERLAP_SHARE * overlap + (1 - _OVERLAP_SHARE) * near
+    return alike * _colour_likeness(track.colours, one.colours)
+
+
+def _colour_likeness(first: np.ndarray | None, second: np.ndarray | None) -> float:
+    """From a half, for other clothes, to 1."""
+    if first is None or second is None:
+        return 1.0
+    return 0.5 + 0.5 * float(np.exp(-np.abs(first - second).mean() / _OTHER_COLOUR))
+
+
+def _blended(former: np.ndarray | None, new: np.ndarray | None) -> np.ndarray | None:
+    return new if former is None or new is None else 0.8 * former + 0.2 * new
 
 
 def _numbered(reading: PersonReading, track: Track) -> PersonReading:
