@@ -169,9 +169,7 @@ def extract(
     files = len({clip.path for clip in clips})
     step = ExtractStep(files - len(jobs), files, 0)
     with nullcontext(stop) if stop is not None else StopRequest() as request:
-        start = partial(
-            *(Predictor, network), device=device, people="one", runtime=runtime, precision=precision
-        )
+        start = partial(*(Predictor, network), device=device, runtime=runtime, precision=precision)
         done, step = _read(jobs, network and start, workers, request, step, on_step)
         interrupted = bool(request)
     failed |= {video: failure for video, (failure, _) in done.items() if failure is not None}
