@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment  # pyright: ignore
 
 from poseact._utils.errors import PoseActError
 from poseact.skeleton import MIDPOINTS, Skeleton
@@ -386,6 +385,9 @@ def track_score(
 
 def _assigned(gain: np.ndarray) -> list[tuple[int, int]]:
     """The pairs of rows and columns with the largest sum."""
+    # Imported here, for it takes longer than a photo does.
+    from scipy.optimize import linear_sum_assignment  # pyright: ignore  # noqa: PLC0415
+
     pairs = np.column_stack(linear_sum_assignment(gain, maximize=True))  # pyright: ignore
     return [(int(row), int(column)) for row, column in pairs]
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from poseact.actions.frame_pose import PersonReading
 from poseact.inference.boxes import window_of
@@ -256,6 +255,9 @@ class PeopleTracker:
                 for track in tracks
             ]
         )
+        # Imported here, for it takes longer than a photo does.
+        from scipy.optimize import linear_sum_assignment  # noqa: PLC0415
+
         rows, columns = linear_sum_assignment(alike, maximize=True)
         return [
             (tracks[row], sightings[column])
