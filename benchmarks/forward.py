@@ -29,7 +29,7 @@ import poseact
 from poseact._utils.files import replacing
 from poseact.models.presets import PRESETS, num_parameters
 
-BATCHES = (1, 8)
+BATCHES = (1,)
 MEMORY_LIMIT_GB = {"cvpr18-penn": 2.5}
 
 
