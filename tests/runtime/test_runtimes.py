@@ -8,9 +8,12 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+import torch
 
 import poseact
 from poseact._utils.errors import PoseActError
+from poseact.evaluation.eval_pose import InRuntime
+from poseact.media.crop import to_frames
 from poseact.runtime import base, convert
 from poseact.runtime.cache import ModelCache
 from poseact.runtime.choose import TORCH, Choice, fastest
@@ -92,6 +95,18 @@ def test_half_precision_stays_close(weights):
     )
     assert not np.array_equal(exact.appearance, half.appearance)
     np.testing.assert_allclose(exact.joints[..., :2], half.joints[..., :2], atol=0.05)
+
+
+def test_scores_in_another_runtime_are_of_the_same_poses(weights):
+    network = poseact.load(weights)
+    frames = to_frames(torch.from_numpy(crops(3)))
+    with torch.inference_mode():
+        wanted = network(frames).pose
+    got = InRuntime(open_pose(weights, runtime="torch"))(frames).pose
+    np.testing.assert_allclose(got.confidence, wanted.confidence, atol=1e-5)
+    np.testing.assert_allclose(got.joints[..., :2], wanted.joints[..., :2], atol=1e-5)
+    moved = wanted.joints[..., 2] - got.joints[..., 2]  # to the pelvis
+    np.testing.assert_allclose(moved, moved[..., :1].expand_as(moved), atol=1e-5)
 
 
 class Fake:

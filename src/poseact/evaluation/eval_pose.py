@@ -105,7 +105,7 @@ def eval_pose(
     if (runtime, precision) == ("torch", DEFAULT_PRECISION):
         running: nn.Module = on_device(device, network.to)
     else:
-        running = _InRuntime(open_pose(weights, num_blocks, device, runtime, precision))
+        running = InRuntime(open_pose(weights, num_blocks, device, runtime, precision))
     size = network.config.image_size
     testing = describe_testing(size, flip=flip, crops=crops, num_blocks=num_blocks)
     report = EvalReport(Path(out), Path(out) / "scores.json")
@@ -135,7 +135,7 @@ def eval_pose(
     return report
 
 
-class _InRuntime(nn.Module):
+class InRuntime(nn.Module):
     """A pose network in any runtime, called as networks are."""
 
     def __init__(self, reader: PoseReader) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +16,8 @@ from poseact.inference.coco_results import CocoResults
 from poseact.inference.inputs import Photo
 from poseact.inference.loading import Readers
 from poseact.inference.tracking import MAX_GAP_S
-from poseact.media import VideoReader
+from poseact.media import Frame, VideoReader
+from poseact.media.ahead import read_ahead
 
 Stage = Literal["read", "draw"]
 """Videos with actions are read first and drawn afterwards, all others are drawn meanwhile."""
@@ -77,11 +79,12 @@ def predict_file(
     if tables.actions is not None and isinstance(media, VideoReader) and boxes is None:
         _predict_actions(readers, media, name, tables, tables.actions, drawing, watch)
         return tables.frames - before
-    frames = watch(readers.predictor.video(media, boxes), "read")
-    if drawing is not None:
-        frames = drawing.draw(frames, media.fps)
-    for found in frames:
-        _add(tables, name, found)
+    with closing(read_ahead(media)) as ahead:
+        frames = watch(readers.predictor.video(ahead, boxes), "read")
+        if drawing is not None:
+            frames = drawing.draw(frames, media.fps)
+        for found in frames:
+            _add(tables, name, found)
     return tables.frames - before
 
 
@@ -102,8 +105,8 @@ def _predict_actions(
             own = windows.pop(person)
             segments[person] = actions.append(name, own.finish(), own.end, person)
 
-    def followed() -> Iterator[FoundPeople]:
-        for frame, seen in readers.predictor.readings(media):
+    def followed(frames: Iterable[Frame]) -> Iterator[FoundPeople]:
+        for frame, seen in readers.predictor.readings(frames):
             # So memory does not grow with the number of people.
             finish([one for one, own in windows.items() if frame.time - own.last > MAX_GAP_S])
             for reading in seen:
@@ -114,10 +117,11 @@ def _predict_actions(
             yield frame, [reading.pose for reading in seen]
 
     people = []
-    for found in watch(followed(), "read"):
-        _add(tables, name, found)
-        if drawing is not None:
-            people.append(found[1])
+    with closing(read_ahead(media)) as ahead:
+        for found in watch(followed(ahead), "read"):
+            _add(tables, name, found)
+            if drawing is not None:
+                people.append(found[1])
     finish(list(windows))
     if drawing is None or not people:
         return

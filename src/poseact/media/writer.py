@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +21,9 @@ from poseact.media.image import require_picture
 
 # Ticks per second of a written video, at least: the customary clock of video timing.
 _MIN_TICKS = 90_000
+
+# Frames that wait to be encoded while the next ones are made.
+_MOST_WAITING = 2
 
 # Fragments of 1,000,000 us, each on disk as soon as it is complete.
 _RECOVERABLE = {
@@ -76,6 +81,7 @@ class VideoWriter:
         self._step = int(ticks / self._rate)
         self._start: float | None = None
         self._last = -self._step
+        self._waiting: deque[Future[None]] = deque()
         self._stack = ExitStack()
 
     def __enter__(self) -> VideoWriter:
@@ -88,6 +94,7 @@ class VideoWriter:
                 raise unwritable(self.path, error) from error
             self._container = stack.enter_context(container)
             self._stream = self._add_stream()
+            self._thread = stack.enter_context(ThreadPoolExecutor(1))
             stack.push(self._finish)
             self._stack = stack.pop_all()
         return self
@@ -124,10 +131,16 @@ class VideoWriter:
             )
         if self.width % 2 or self.height % 2:
             rgb = np.pad(rgb, ((0, self.height % 2), (0, self.width % 2), (0, 0)), mode="edge")
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24").reformat(
-            format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
-        )
-        frame.pts = self._last = self._stamp(time)
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+        self._last = self._stamp(time)
+        self._waiting.append(self._thread.submit(self._add, frame, self._last))
+        if len(self._waiting) > _MOST_WAITING:
+            self._waiting.popleft().result()
+
+    def _add(self, picture: av.VideoFrame, stamp: int) -> None:
+        """Convert and encode a frame, in the thread of the writer."""
+        frame = picture.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+        frame.pts = stamp
         frame.time_base = self._time_base
         frame.duration = self._step
         self._encode(frame)
@@ -171,6 +184,8 @@ class VideoWriter:
     ) -> None:
         if kind is not None:
             return
+        while self._waiting:
+            self._waiting.popleft().result()
         if self._last < 0:
             raise PoseActError(
                 f"No frame was given for the video {self.path}, so none was made; "

@@ -81,7 +81,6 @@ def fastest(
     for choice in possible:
         if remembered.get(key) == list(choice):
             return choice
-    _log.warning("The network is prepared once for this machine; this takes a while.")
     crops = shipped_photos(size).crops[:_PHOTOS]
     wanted = start(TORCH)(crops)[0]
     running = {}

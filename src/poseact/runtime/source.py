@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from functools import cached_property
 from importlib.resources import files
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import torch
 
     from poseact.runtime.graphs import Graph
+
+_log = logging.getLogger(__name__)
 
 PERSON_WEIGHTS = "movenet/person-detector.safetensors"
 
@@ -50,6 +53,7 @@ class GraphSource(ABC):
     def _convert(self, path: Path) -> None:
         from poseact.runtime.convert import write_onnx
 
+        _log.warning("The network %r is converted once, which takes a while.", self.name)
         write_onnx(self.graph, path)
 
     def start(self, choice: Choice, device: str | torch.device | None = None) -> Runtime:

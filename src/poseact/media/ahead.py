@@ -1,0 +1,27 @@
+"""Items that a thread of its own takes from an iterator before they are asked for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def read_ahead(items: Iterable[T], count: int = 3) -> Generator[T, None, None]:
+    """The same items, up to ``count`` of them read ahead, so that decoding and use overlap.
+
+    Once the generator is closed, nothing reads from the items any more.
+    """
+    source, end = iter(items), object()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = deque(pool.submit(next, source, end) for _ in range(count))
+        try:
+            while (item := waiting.popleft().result()) is not end:
+                waiting.append(pool.submit(next, source, end))
+                yield item  # pyright: ignore[reportReturnType]
+        finally:
+            for future in waiting:
+                future.cancel()
