@@ -157,7 +157,8 @@ class Prototypes(nn.Module):
         """Squared distances ``(B, A)`` of descriptions ``(B, F)`` from the prototypes."""
         offset = (description - self.centre) / self.spread
         within = offset @ self.axes
-        return torch.cdist(within @ self.whitening, self.places).square()
+        away = (within @ self.whitening).unsqueeze(1) - self.places
+        return away.square().sum(-1)
 
 
 class WindowHeads(nn.Module):

@@ -57,10 +57,8 @@ _OPEN = {
     return lambda *arrays: list(model(list(arrays)).to_tuple())''',
     "pt2": '''def open_network(name):
     """A function of arrays that runs one of the networks."""
-    module = torch.export.load(HERE / f"{name}.pt2").module()
-    return lambda *arrays: [
-        out.detach().numpy() for out in module(*map(torch.from_numpy, arrays))
-    ]''',
+    run = torch.export.load(HERE / f"{name}.pt2").module()
+    return lambda *x: [out.detach().numpy() for out in run(*map(torch.from_numpy, x))]''',
 }
 _IMPORTS = {"onnx": "import onnxruntime", "openvino": "import openvino", "pt2": "import torch"}
 

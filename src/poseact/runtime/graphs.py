@@ -26,6 +26,7 @@ from poseact.models.bn_folding import fold_batch_norm
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.person_network import PersonNetwork
 from poseact.models.sequence import ActionNetwork, SequenceNetwork
+from poseact.models.window_heads import WindowHeads
 from poseact.weights.movenet import read_stem
 
 JOINT_SEARCH_CELLS = 7
@@ -183,7 +184,9 @@ def person_graph(weights: str) -> Graph:
 
 
 class ActionGraph(nn.Module):
-    """Windows of poses to calibrated probabilities ``(N, A)``.
+    """Windows of poses to calibrated probabilities ``(N, A)`` and familiarity ``(N,)``.
+
+    Below 0 of the latter a motion is unknown; it is 0 for heads that cannot tell.
 
     Takes joints ``(N, T, J, D)``, x and y in a common unit and z in mm, confidence ``(N, T, J)``
     and, where the network reads it, appearance ``(N, T, J, C)``.
@@ -198,6 +201,8 @@ class ActionGraph(nn.Module):
         if isinstance(self.network, MultitaskNetwork):
             self.network.stem = self.network.pose_model = nn.Identity()  # pyright: ignore
         self.temperature = network.card.temperature
+        heads = self.network.action_model
+        self.heads = heads if isinstance(heads, WindowHeads) and heads.known_looks.any() else None
 
     def forward(
         self, joints: Tensor, confidence: Tensor, appearance: Tensor | None = None
@@ -205,8 +210,15 @@ class ActionGraph(nn.Module):
         dims = self.network.config.dims
         joints = joints[..., :dims]
         joints = torch.cat((joints[..., :2], joints[..., 2:] / DEPTH_RANGE_MM + 0.5), -1)
-        actions = self.network.recognise(joints, sharpen(confidence, dims), appearance)
-        return ((actions["fused"][-1].log_probabilities / self.temperature).softmax(-1),)
+        confidence = sharpen(confidence, dims)
+        answer = self.network.recognise(joints, confidence, appearance)["fused"][-1]
+        probabilities = (answer.log_probabilities / self.temperature).softmax(-1)
+        if self.heads is None:
+            return probabilities, torch.zeros_like(probabilities[:, 0])
+        described = self.heads.descriptions(joints, confidence, appearance)
+        mean, spread = self.heads.known_looks
+        looks = (self.heads.looks(described, answer) - mean) / spread
+        return probabilities, looks.sum(1) - self.heads.least_familiar
 
 
 class ActionStreamGraph(ActionGraph):
@@ -232,7 +244,7 @@ def action_graphs(network: ActionNetwork, pose: Network) -> dict[str, Graph]:
     frames, joints, dims = network.config.frames, network.config.num_joints, pose.config.dims
     shapes = {"joints": (joints, dims), "confidence": (joints,)}
     if "appearance" in getattr(network.config, "streams", ()):
-        shapes["appearance"] = (joints, network.config.channels)  # pyright: ignore
+        shapes["appearance"] = (joints, network.config.appearance_size)  # pyright: ignore
     window = {name: torch.rand(2, frames, *shape) for name, shape in shapes.items()}
     frame = {name: values[:, 0].clone() for name, values in window.items()}
     state = {f"last_{name}": values for name, values in window.items()}
@@ -241,13 +253,13 @@ def action_graphs(network: ActionNetwork, pose: Network) -> dict[str, Graph]:
         "actions": Graph(
             ActionGraph(network).eval(),
             window,
-            ("probabilities",),
+            ("probabilities", "familiarity"),
             dict.fromkeys(window, batch),
         ),
         "actions_stream": Graph(
             ActionStreamGraph(network).eval(),
             frame | state,
-            ("probabilities", *(f"next_{name}" for name in window)),
+            ("probabilities", "familiarity", *(f"next_{name}" for name in window)),
             dict.fromkeys(frame | state, batch),
         ),
     }
