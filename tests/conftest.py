@@ -10,16 +10,13 @@ import torch
 
 from helpers.paths import ROOT
 
+# Tests of other things do not measure which runtime is the fastest.
+os.environ.setdefault("POSEACT_RUNTIME", "torch")
+
 
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)
-
-
-@pytest.fixture(autouse=True)
-def _in_torch(monkeypatch):
-    """Tests of other things do not measure which runtime is the fastest."""
-    monkeypatch.setenv("POSEACT_RUNTIME", "torch")
 
 
 @pytest.fixture(scope="session")
