@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from importlib.resources import files
+from io import BytesIO
+from zipfile import ZipFile
 
 import pytest
 
+import poseact
+from helpers.networks import action_network
 from poseact.clips.folder import find_clips
 from poseact.studio import api
 from poseact.studio.core import Studio
@@ -224,3 +228,15 @@ def test_every_text_of_a_page_is_in_the_file_of_texts():
         if file.name.endswith(".js") and file.name != "texts.js":
             used |= set(re.findall(r"\bt\(\"(\w+)\"", file.read_text(encoding="utf-8")))
     assert used <= known, used - known
+
+
+@pytest.mark.slow
+def test_the_bundle_is_what_export_writes(client, studio):
+    answer = client.post("/api/bundle")
+    assert answer.status_code == 400
+    assert "train first" in answer.json()["error"]
+    poseact.save(action_network(("sit", "stand")), studio.places.trained)
+    assert client.post("/api/bundle").status_code == 201
+    with ZipFile(BytesIO(client.get("/api/bundle").content)) as archive:
+        names = archive.namelist()
+    assert {"recogniser/run.py", "recogniser/pose.onnx"} <= set(names)
