@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 
 from helpers.clips import write_video
+from helpers.networks import action_network
+from poseact.actions.pose_sequence import PoseSequence
+from poseact.skeleton import PA16
+from poseact.studio import core
 from poseact.studio.examiner import seen_span
 
 
@@ -41,3 +45,25 @@ def test_a_recording_is_cut_to_where_the_person_is_seen(tmp_path, stretches, spa
 @pytest.mark.parametrize("value", [0, 200])
 def test_a_recording_of_somebody_or_nobody_throughout_stays_whole(tmp_path, value):
     assert seen_span(SeesBright(), write(tmp_path / "video.mp4", (value, 2))) is None
+
+
+def sequence(name, label):
+    joints = np.zeros((2, 16, 2), np.float32)
+    return PoseSequence(name, PA16, np.arange(2.0), joints, np.ones((2, 16)), label=label)
+
+
+def test_the_instant_recogniser_is_renewed_when_the_clips_have_changed(studio, monkeypatch):
+    learned = []
+
+    def train_instant(sequences, pose_network):
+        learned.append([one.label for one in sequences])
+        return action_network(("sit", "stand"))
+
+    monkeypatch.setattr(core, "train_instant", train_instant)
+    clips = [sequence("a", "squat"), sequence("b", "jump")]
+    for known in (clips[:1], clips, clips, [clips[0], sequence("b", "hop")]):
+        studio._learn(known, action_network(()))
+    assert learned == [["squat", "jump"], ["squat", "hop"]]
+    assert list(studio.recognisers.available()) == ["instant"]
+    studio._learn(clips[:1], action_network(()))
+    assert list(studio.recognisers.available()) == []

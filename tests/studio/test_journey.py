@@ -136,6 +136,7 @@ def test_record_trim_train_watch_and_take_away(page, studio, folder, tmp_path):
 
     few_epochs(page)
     page.get_by_role("link", name="Train").click()
+    page.get_by_text("It learns again after every clip").wait_for()
     page.get_by_role("button", name=re.compile("Train")).click()
     page.get_by_text("clips that were not trained on").wait_for()
     page.locator(".confusion button").first.click()

@@ -9,12 +9,13 @@ import numpy as np
 
 from poseact._utils.errors import PoseActError
 from poseact.actions.frame_pose import FramePose
-from poseact.inference.predictor import Predictor
+from poseact.inference.predictor import DEFAULT_WEIGHTS, Predictor
 from poseact.inference.smoothing import PoseSmoother
 from poseact.inference.stream import Stream
 from poseact.media import Frame
 from poseact.skeleton import Skeleton
 from poseact.studio.places import Places
+from poseact.weights.checkpoint import load
 
 Choice = Literal["newest", "instant", "trained", "pose"]
 """Which recogniser is wanted; ``pose`` tells no actions."""
@@ -145,7 +146,8 @@ class Recognisers:
         if version[0] != "pose":
             return ActionReader(self._files[version[0]], version[0])
         if self._predictor is None:
-            self._predictor = Predictor()
+            # The network itself: what is prepared for it serves the examiner too.
+            self._predictor = Predictor(load(DEFAULT_WEIGHTS))
         return PoseReader(self._predictor)
 
     def close(self, reader: Reader, version: tuple[str, float]) -> None:
