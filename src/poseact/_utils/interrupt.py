@@ -34,6 +34,10 @@ class StopRequest:
         for number, handler in self._former.items():
             signal.signal(number, handler)
 
+    def request(self) -> None:
+        """Ask for the end without a signal."""
+        self._received = True
+
     def _receive(self, _number: int, _frame: FrameType | None) -> None:
         if self._received:
             raise KeyboardInterrupt

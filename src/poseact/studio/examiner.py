@@ -15,6 +15,7 @@ import numpy as np
 
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
+from poseact._utils.interrupt import StopRequest
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.clips.check_clips import judge_clips
 from poseact.clips.copies import ClipLook, Thumbnails
@@ -34,6 +35,8 @@ _THUMBNAIL_WIDTH = 320
 _SAMPLES_PER_S = 4.0
 _ROOM_S = 0.25
 """Time kept before the person is seen first and after she is seen last."""
+
+_END_S = 20.0
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +64,7 @@ class Examiner(Thread):
         super().__init__(name="examiner", daemon=True)
         self._edits, self._places, self._on_change = edits, places, on_change
         self._pictures, self._learn = pictures, learn
-        self._wanted, self._ended = Event(), False
+        self._wanted, self._stop = Event(), StopRequest()
         self._trims: dict[str, None] = {}
         self._known: dict[str, dict[str, np.ndarray]] = {}
         self._network: Network | None = None
@@ -73,9 +76,11 @@ class Examiner(Thread):
         self._wanted.set()
 
     def end(self) -> None:
-        """Stop after the video in hand."""
-        self._ended = True
+        """Stop after the picture in hand."""
+        self._stop.request()
         self._wanted.set()
+        if self.is_alive():
+            self.join(_END_S)
 
     def trim(self, name: str) -> None:
         """Trim a clip to where the person is seen, before it is examined."""
@@ -93,9 +98,11 @@ class Examiner(Thread):
 
     def run(self) -> None:
         """See threading."""
-        while not self._ended:
+        while True:
             self._wanted.wait()
             self._wanted.clear()
+            if self._stop:
+                return
             try:
                 self._round()
             except PoseActError as error:
@@ -119,8 +126,9 @@ class Examiner(Thread):
             self.notes = judge_clips(self._edits.folder, clips, self._all_looks(clips)).findings
             if self._learn is not None and clips:
                 network = self._pose_network()
-                read = extract(clips, network, self._places.cache)
-                self._learn(read.sequences, network)
+                read = extract(clips, network, self._places.cache, stop=self._stop)
+                if not read.interrupted:
+                    self._learn(read.sequences, network)
         self._on_change()
 
     def _pose_network(self) -> Network:
@@ -139,7 +147,10 @@ class Examiner(Thread):
             _log.warning("%s", error)
 
     def _examine(self, clips: Sequence[Clip]) -> None:
-        found = extract(clips, self._pose_network(), self._places.cache, look=True)
+        network, cache = self._pose_network(), self._places.cache
+        found = extract(clips, network, cache, look=True, stop=self._stop)
+        if found.interrupted:
+            return
         sequences = {sequence.name: sequence for sequence in found.sequences}
         for clip in clips:
             look = found.looks.get(clip)

@@ -92,8 +92,9 @@ export function editorCard(app, select) {
   }
 
   function draw() {
-    start.value = range[0].toFixed(2);
-    end.value = range[1].toFixed(2);
+    // Not where someone is typing.
+    if (document.activeElement !== start) start.value = range[0].toFixed(2);
+    if (document.activeElement !== end) end.value = range[1].toFixed(2);
     const others = app.state.clips.filter((one) => one.file === clip?.file && one.clip !== clip.clip);
     const colours = Object.fromEntries(app.state.actions.map((action) => [action.label, action.colour]));
     line.show({ length: Math.max(length, range[1]), range, colour: colours[clip?.label], others, colours });
