@@ -41,7 +41,7 @@ from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
 from poseact._utils.interrupt import StopRequest
 from poseact.data.mix import rows_of
-from poseact.losses import PoseCriterion, PoseTargets, judged_joints
+from poseact.losses import PoseCriterion, PoseTargets, calibrated_skeleton
 from poseact.models.base import Network
 from poseact.training.optimisation import freeze_stages, make_optimiser, rate_factor, warm_average
 from poseact.training.run_table import RunTable
@@ -197,7 +197,7 @@ class Training:
         self.optimiser = make_optimiser(self.network, self.spec)
         self.rates = [limits.rate * group["lr"] for group in self.optimiser.param_groups]
         loss = recipe["loss"]
-        self.criterion = PoseCriterion(loss["weights"], loss["sigma"], judged_joints(network))
+        self.criterion = PoseCriterion(loss["weights"], loss["sigma"], calibrated_skeleton(network))
         self.table = RunTable(out / "log.csv")
         self.step, self.seconds = 0, 0.0
         self.terms: dict[str, Tensor] = {}

@@ -49,8 +49,8 @@ class PoseCriterion(nn.Module):
       ``pose_regression_loss``);
     - ``depth``: the same for z, 0 for a 2D network;
     - ``confidence``: binary cross-entropy over the known joints, against "inside the crop" or, with
-      a skeleton, against "right": within ``RIGHT_WITHIN`` of the torso's diagonal, where a torso is
-      known;
+      a skeleton, against "correct": within ``CORRECT_WITHIN`` of the torso's diagonal, where a
+      torso is known;
     - ``heatmap``: cross-entropy of the heat map against a Gaussian around the valid joint. The
       authors have no such term; it tells every cell of the map at once where the joint is, where
       the soft-argmax alone only pulls at the mean, and makes short trainings from scratch better.
@@ -58,7 +58,7 @@ class PoseCriterion(nn.Module):
     Args:
         weights: Factor of each term; the defaults where a term is not named.
         sigma: Width of the Gaussian in cells of the heat map.
-        skeleton: Joints of a network whose confidence means that a joint is right.
+        skeleton: See :func:`calibrated_skeleton`; with it, confidence is trained as a probability.
 
     Raises:
         PoseActError: A weight's name is unknown or its value negative, or sigma is not positive.
@@ -71,7 +71,7 @@ class PoseCriterion(nn.Module):
         "heatmap": 0.5,
     }
 
-    RIGHT_WITHIN = 0.2
+    CORRECT_WITHIN = 0.2
     """Share of the torso's diagonal, as in the PCK of Leeds Sports Pose."""
 
     def __init__(
@@ -123,19 +123,19 @@ class PoseCriterion(nn.Module):
             depth = elastic_net(predicted[..., 2], expected[..., 2], targets.depth_valid & valid)
         else:
             depth = torch.zeros_like(plane)
-        right, judged = self.rightness(predicted, targets)
+        correct, known = self.correctness(predicted, targets)
         confidence = F.binary_cross_entropy(
-            pose.confidence, right.to(pose.confidence.dtype), reduction="none"
+            pose.confidence, correct.to(pose.confidence.dtype), reduction="none"
         )
         return {
             "joints": plane,
             "depth": depth,
-            "confidence": clip_mean(confidence, judged),
+            "confidence": clip_mean(confidence, known),
             "heatmap": self.heatmap_term(pose.heatmaps, expected, valid),
         }
 
-    def rightness(self, predicted: Tensor, targets: PoseTargets) -> tuple[Tensor, Tensor]:
-        """What the confidence should say of every joint, and where that is known: ``(B, T, J)``."""
+    def correctness(self, predicted: Tensor, targets: PoseTargets) -> tuple[Tensor, Tensor]:
+        """Whether each joint is predicted correctly, and where that is known: ``(B, T, J)``."""
         if not self.diagonals:
             return targets.valid, targets.known
         plane, known = targets.joints[..., :2], targets.known
@@ -144,8 +144,8 @@ class PoseCriterion(nn.Module):
             length = (plane[..., hip, :] - plane[..., shoulder, :]).norm(dim=-1)
             torso = torch.where(known[..., hip] & known[..., shoulder], length, torso)
         distance = (predicted.detach()[..., :2] - plane).norm(dim=-1)
-        right = targets.valid & (distance <= self.RIGHT_WITHIN * torso.unsqueeze(-1))
-        return right, known & torso.isfinite().unsqueeze(-1)
+        correct = targets.valid & (distance <= self.CORRECT_WITHIN * torso.unsqueeze(-1))
+        return correct, known & torso.isfinite().unsqueeze(-1)
 
     def heatmap_term(self, heatmaps: Tensor, joints: Tensor, valid: Tensor) -> Tensor:
         """Cross-entropy of ``(B, T, J, H, W)`` maps against Gaussians around the joints."""
@@ -158,11 +158,11 @@ class PoseCriterion(nn.Module):
         return clip_mean(cross_entropy, valid)
 
 
-def judged_joints(network: Network) -> Skeleton | None:
-    """The joints of a network whose confidence means that a joint is right; None for others."""
+def calibrated_skeleton(network: Network) -> Skeleton | None:
+    """The skeleton of a network whose confidence is the probability of being correct, else None."""
     pose_model = getattr(network, "pose_model", None)
-    judges = isinstance(pose_model, PoseModel) and pose_model.confidence is not None
-    return network.config.skeleton if judges else None
+    calibrated = isinstance(pose_model, PoseModel) and pose_model.confidence is not None
+    return network.config.skeleton if calibrated else None
 
 
 class ActionCriterion(nn.Module):

@@ -62,11 +62,11 @@ class LossSpec(_Part):
     """Weight of :class:`poseact.losses.ActionCriterion` relative to the pose losses."""
 
     def build(
-        self, learn: Sequence[str] = ("pose",), judged: Skeleton | None = None
+        self, learn: Sequence[str] = ("pose",), calibrated: Skeleton | None = None
     ) -> MultitaskCriterion:
-        """The criterion of some tasks; ``judged`` as in :class:`poseact.losses.PoseCriterion`."""
+        """The criterion of some tasks; ``calibrated`` is the ``skeleton`` of ``PoseCriterion``."""
         return MultitaskCriterion(
-            PoseCriterion(self.weights, self.sigma, judged) if "pose" in learn else None,
+            PoseCriterion(self.weights, self.sigma, calibrated) if "pose" in learn else None,
             ActionCriterion() if "action" in learn else None,
             self.action,
         )

@@ -1,4 +1,4 @@
-"""What messages must not hold."""
+"""Messages never contain control characters or passwords."""
 
 from __future__ import annotations
 

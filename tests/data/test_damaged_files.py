@@ -1,4 +1,4 @@
-"""Files that are damaged, claim more than they hold, or lead out of themselves."""
+"""Files that are damaged, lie about their size, or refer to other files."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_parquet_columns_types_and_metadata(tmp_path):
     types = {field.name: str(field.type) for field in read.schema}
     assert types["frame"] == "int32"
     assert types["time"] == "double"
-    assert types["person"] == "int16"
+    assert types["person"] == "int32"
     assert types["x"] == types["z"] == types["confidence"] == "float"
     assert types["visible"] == "bool"
     assert types["joint"].startswith("dictionary<values=string")

@@ -170,7 +170,7 @@ def test_the_confidence_learns_whether_joints_are_right_without_moving_them():
     assert all(name.startswith("pose_model.head.confidence.") for name in learned)
 
 
-def test_right_means_near_and_judged_only_where_a_torso_is_known():
+def test_correct_means_near_and_is_known_only_where_the_torso_is():
     criterion = PoseCriterion(skeleton=PA16)
     target = torch.rand(3, 1, 16, 2, generator=torch.manual_seed(0))
     target[:, :, PA16.index("right_hip")] = 0.0
@@ -180,11 +180,11 @@ def test_right_means_near_and_judged_only_where_a_torso_is_known():
     known[2, 0, PA16.index("head")] = False
     predicted = target + torch.tensor((0.09, 0.0))
     predicted[:, :, PA16.index("head")] = target[:, :, PA16.index("head")] + 0.11
-    right, judged = criterion.rightness(predicted, PoseTargets(target, known, known, known))
-    assert right[0, 0].sum() == 15
-    assert not right[0, 0, PA16.index("head")]
-    assert not judged[1].any()
-    assert not judged[2, 0, PA16.index("head")]
+    correct, defined = criterion.correctness(predicted, PoseTargets(target, known, known, known))
+    assert correct[0, 0].sum() == 15
+    assert not correct[0, 0, PA16.index("head")]
+    assert not defined[1].any()
+    assert not defined[2, 0, PA16.index("head")]
 
 
 @pytest.mark.parametrize("kind", ["head", "left_eye"])

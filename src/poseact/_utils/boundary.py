@@ -1,4 +1,4 @@
-"""The boundary between the bytes of a file and the program.
+"""Validation at the boundary between untrusted files and the program.
 
 A parser of a damaged file raises nearly anything, and what a header claims may be a thousand times
 what the file holds. Here the first becomes one sentence, and the second is bounded.
@@ -25,13 +25,13 @@ _LONGEST_NAME = 255
 
 @contextmanager
 def one_sentence(sentence: str, *, around: bool = False) -> Iterator[None]:
-    """Turn what a parser raises into one sentence about its file.
+    """Convert any exception of a parser to one sentence about its file.
 
     Only what parses belongs in the block: every exception in it counts as damage of the file.
 
     Args:
         sentence: With ``{error}`` in the place of what the parser says.
-        around: Put a :class:`PoseActError` from within into the sentence too.
+        around: Wrap a :class:`PoseActError` raised in the block, too.
 
     Raises:
         PoseActError: The sentence, or one from within as it is.
@@ -45,7 +45,7 @@ def one_sentence(sentence: str, *, around: bool = False) -> Iterator[None]:
 
 
 def reason_of(error: Exception) -> str:
-    """What an exception says, in one line of limited length."""
+    """The message of an exception, in one line of limited length."""
     said = "out of memory" if isinstance(error, MemoryError) else str(error)
     faults: Callable[[], list[dict[str, Any]]] | None = getattr(error, "errors", None)
     if faults is not None:  # pydantic's, which lists every fault with a web address
@@ -69,7 +69,7 @@ def parse_json(content: bytes | str) -> Any:
 
 
 def values_allowed(file_bytes: int) -> int:
-    """How many numbers a file of this size may unfold to.
+    """Maximum count of numbers that a file of this size may decompress to.
 
     Label files that are compressed hold a few numbers per byte; small ones may hold more.
     """
@@ -77,7 +77,7 @@ def values_allowed(file_bytes: int) -> int:
 
 
 def require_values(count: int, file_bytes: int) -> None:
-    """Refuse what unfolds to more than a file of its size may hold.
+    """Refuse a file that decompresses to more numbers than its size allows.
 
     Raises:
         ValueError: There are more than :func:`values_allowed`.
@@ -89,7 +89,7 @@ def require_values(count: int, file_bytes: int) -> None:
 def require_bounded(
     content: Any, limit: int, held_by: Callable[[Any], Any] = lambda _: None
 ) -> None:
-    """Refuse nested values that are many times as many once written out.
+    """Refuse nested values that share references so that they expand without bound.
 
     Parsers share what is named twice, so that a few lines stand for billions of values.
 
@@ -117,7 +117,7 @@ def require_bounded(
 
 
 def inside(folder: Path, name: str) -> Path:
-    """A file that a label file names, which has to lie in the folder of its pictures.
+    """Path of a file named by a label file, which must lie inside the image folder.
 
     Raises:
         ValueError: The name leads elsewhere, or no file can have it.

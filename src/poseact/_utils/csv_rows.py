@@ -1,4 +1,4 @@
-"""CSV as people type it and spreadsheets save it."""
+"""CSV as typed by hand or saved by spreadsheets."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ def rows_of(file: TextIO) -> tuple[list[str], Iterator[tuple[int, dict[str, str]
 
 
 def number_of(cell: str) -> float:
-    """A number, with a decimal comma too, as spreadsheets of many countries write it.
+    """Parse a number; a decimal comma is accepted, as some spreadsheets write it.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The text is not a number.
     """
     return float(cell.replace(",", "."))
 
 
 def escaped(cell: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
+    """Escape text that a spreadsheet would run as a formula."""
     return f"'{cell}" if cell.lstrip("'").startswith(_FORMULA) else cell
 
 

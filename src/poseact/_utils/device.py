@@ -29,7 +29,7 @@ def on_device(device: str | torch.device | None, start: Callable[[torch.device],
     """What ``start`` gives on a device.
 
     Args:
-        device: Such as ``"cpu"`` or ``"cuda"``; by default CUDA where there is one.
+        device: Such as ``"cpu"`` or ``"cuda"``; by default CUDA if available.
         start: Moves something to the device and, best, tries it there.
 
     Raises:

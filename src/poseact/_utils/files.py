@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic file writes, and directory walks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HDF5 files, read without following what leads out of them or claims more than they hold."""
+"""HDF5 files, read without following links to other files and within size limits."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Hdf5File:
         return np.asarray(found)
 
     def names(self, group: str, attribute: str) -> list[str] | None:
-        """Texts that a group has as an attribute; None where it has none."""
+        """Texts that a group has as an attribute; or None."""
         found = self._member(group)
         if not isinstance(found, h5py.Group) or attribute not in found.attrs:
             return None

@@ -1,4 +1,4 @@
-"""Bad entries of a label file or a folder: left out, counted, and named at the end."""
+"""Skips invalid entries of a label file or folder, and reports them at the end."""
 
 from __future__ import annotations
 

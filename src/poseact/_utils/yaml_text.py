@@ -1,4 +1,4 @@
-"""YAML, read without what a few lines of it may unfold to."""
+"""YAML with limits on length, size and numbers."""
 
 from __future__ import annotations
 

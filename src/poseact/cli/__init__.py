@@ -49,7 +49,7 @@ _EXTRAS = {
 
 
 def main() -> None:
-    """Entry point: errors of the user's making become one sentence and exit code 2."""
+    """Entry point: a user error is printed as one sentence, with exit code 2."""
     steady_output()
     handler = RichHandler(console=make_console(stderr=True), show_time=False, show_path=False)
     handler.setFormatter(PlainFormatter("%(message)s"))

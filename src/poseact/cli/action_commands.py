@@ -1,4 +1,4 @@
-"""Commands that train actions of one's own, and score them."""
+"""Commands that train and evaluate action recognisers."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def train_actions_command(
     streams: Literal["both", "pose"] | None = None,
     weights: str | None = None,
     kind: str | None = None,
-    frames: Annotated[int | None, typer.Option(help="Frames of a window.")] = None,
-    fps: Annotated[float | None, typer.Option(help="Frames per second of a window.")] = None,
+    frames: Annotated[int | None, typer.Option(help="Number of frames per window.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Frame rate of the windows.")] = None,
     epochs: int | None = None,
     seed: int | None = None,
     test: float | None = None,
@@ -46,7 +46,7 @@ def train_actions_command(
     instant: Annotated[bool, typer.Option("--instant")] = False,
     finetune: Annotated[
         Path | None,
-        typer.Option(help="Recipe of pose data, to finally train the whole network end to end."),
+        typer.Option(help="Recipe with pose data; finally trains the whole network end to end."),
     ] = None,
     cache: Path | None = None,
     workers: int | None = None,
@@ -111,7 +111,7 @@ def eval_actions_command(
     runtime: RuntimeOption = None,
     precision: PrecisionOption = None,
 ) -> None:
-    """Score trained actions on labelled clips."""
+    """Evaluate an action recogniser on labelled clips."""
     from poseact.clips.eval_actions import eval_actions
     from poseact.evaluation.action_evaluation import ActionProtocol
     from poseact.evaluation.action_report import accuracy_rows

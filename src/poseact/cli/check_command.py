@@ -32,14 +32,14 @@ def check_command(
     weights: Annotated[str | None, typer.Option(help="Weights of the pose network.")] = None,
     cache_dir: Annotated[Path | None, typer.Option("--cache")] = None,
     people: Annotated[
-        bool, typer.Option(help="Look for people; without, only the files are looked at.")
+        bool, typer.Option(help="Detect people; otherwise only the files are checked.")
     ] = True,
     workers: int | None = None,
     device: str | None = None,
     runtime: RuntimeOption = None,
     precision: PrecisionOption = None,
 ) -> None:
-    """Look through the clips of a folder before training on them."""
+    """Check the clips of a folder before training on them."""
     from poseact.clips.check_clips import check_clips
 
     options = given(weights=weights, cache_dir=cache_dir, workers=workers, device=device)
@@ -57,7 +57,7 @@ def check_command(
     console = make_console()
     console.print(f"Whole report: {out}")
     if report.interrupted:
-        console.print("Interrupted: what was read is kept; the same command goes on.")
+        console.print("Interrupted: what was read is kept; run the same command to resume.")
         raise typer.Exit(INTERRUPTED)
     if report.errors:
         raise typer.Exit(2)

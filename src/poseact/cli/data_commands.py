@@ -20,7 +20,7 @@ def inspect_command(
     count: int = 48,
     read_images: bool = True,
 ) -> None:
-    """Draw augmented training samples of a recipe and list faults of the labels."""
+    """Draw augmented training samples of a recipe and list suspicious labels."""
     from poseact.training.inspect_recipe import inspect_recipe
 
     console = make_console()
@@ -54,7 +54,9 @@ def make_synthetic_command(
     count: int | None = None,
     scenes: Annotated[
         int | None,
-        typer.Option(help="Instead, make so many videos of people who cross, with their ids."),
+        typer.Option(
+            help="Make this many videos of people crossing, with ids, instead of pictures."
+        ),
     ] = None,
     seed: int | None = None,
     part: Literal["train", "validation"] | None = None,
@@ -64,7 +66,7 @@ def make_synthetic_command(
     backgrounds: Path | None = None,
     workers: int | None = None,
 ) -> None:
-    """Render people in all poses with exact joints, depths and cameras."""
+    """Render synthetic people with exact joints, depths and cameras."""
     from poseact.synthetic.crossing import make_scenes
     from poseact.synthetic.make import make_synthetic
 
@@ -102,5 +104,7 @@ def make_synthetic_command(
         f"description: {report.index}"
     )
     if report.interrupted:
-        make_console().print("Interrupted: the finished shards are kept; the same command goes on.")
+        make_console().print(
+            "Interrupted: the finished shards are kept; run the same command to resume."
+        )
         raise typer.Exit(INTERRUPTED)

@@ -20,7 +20,7 @@ SHOWN = 5
 """Skipped items that are printed."""
 
 group = typer.Typer(
-    help="Look through data sets on disk, and pack them into shards.", no_args_is_help=True
+    help="Check data sets on disk, and pack them into shards.", no_args_is_help=True
 )
 app.add_typer(group, name="data")
 
@@ -112,5 +112,5 @@ def pack_command(
         for name, reason in list(report.skipped.items())[:SHOWN]:
             console.print(f"  {name}: {reason}")
     if report.interrupted:
-        console.print("Interrupted: the finished shards are kept; the same command goes on.")
+        console.print("Interrupted: the finished shards are kept; run the same command to resume.")
         raise typer.Exit(INTERRUPTED)

@@ -44,7 +44,7 @@ def live_command(
     people: str = "all",
     smooth: bool = True,
 ) -> None:
-    """Recognise the actions of everyone in view live, and print them as they change."""
+    """Recognise the actions of everyone in view, live, and print every change."""
     from poseact.inference.live import run_live
     from poseact.inference.live_source import BackOff, live_source
     from poseact.inference.stream import Stream

@@ -52,7 +52,7 @@ def predict_command(
     cpus_per_worker: int | None = None,
     gpus_per_worker: float | None = None,
 ) -> None:
-    """Predict poses, and actions if the weights know some, in photos and videos."""
+    """Predict poses in photos and videos, and actions if the weights recognise any."""
     shared = given(weights=weights, boxes=boxes, num_blocks=num_blocks, device=device)
     shared |= given(runtime=runtime, precision=precision, people=people_of(people))
     on_ray = given(
@@ -182,7 +182,7 @@ def finish_distributed(report: DistributedReport) -> None:
         f"{len(report.failed)} failed, {report.frames} frames; index: {report.index}"
     )
     if report.interrupted:
-        console.print("Interrupted: the finished files are kept; the same command goes on.")
+        console.print("Interrupted: the finished files are kept; run the same command to resume.")
         raise typer.Exit(INTERRUPTED)
     # Where the folder was removed meanwhile, files that did not fail are not done either.
     if report.done < report.files:

@@ -26,7 +26,7 @@ def reproduce_command(
     limit: int | None = None,
     device: str | None = None,
 ) -> None:
-    """Measure the tables of the papers again, and print their rows beside ours."""
+    """Reproduce the papers' result tables, and print both side by side."""
     from poseact.evaluation.protocols.reproduce import reproduce
 
     with make_progress() as progress:

@@ -185,7 +185,7 @@ def eval_people_command(
     runtime: RuntimeOption = None,
     precision: PrecisionOption = None,
 ) -> None:
-    """Score how people are found in whole photos, and their poses in the boxes found."""
+    """Score person detection in whole photos, and the poses of the people found."""
     from poseact.evaluation.eval_people import PeopleScores, eval_people
 
     with make_progress() as progress:

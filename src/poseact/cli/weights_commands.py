@@ -14,7 +14,7 @@ from rich.table import Table
 from poseact.cli.app import app, make_console
 from poseact.cli.explained import explained_by
 
-weights_app = typer.Typer(help="Weights that ship or were published.", no_args_is_help=True)
+weights_app = typer.Typer(help="List, fetch and show weights.", no_args_is_help=True)
 app.add_typer(weights_app, name="weights")
 
 
@@ -24,7 +24,7 @@ def import_keras_command(
     preset: Annotated[str, typer.Option()],
     out: Annotated[Path, typer.Option("--out", "-o", help="Checkpoint (.safetensors) to write.")],
 ) -> None:
-    """Turn one of the authors' Keras files into a PoseAct checkpoint."""
+    """Convert one of the authors' Keras files to a PoseAct checkpoint."""
     from poseact.weights.checkpoint import save
     from poseact.weights.keras_import import import_keras
 

@@ -100,7 +100,7 @@ def train_actions(
         plan: Settings; None for the defaults.
         cache: Folder for the features of videos; by default ``cache`` in ``out``.
         workers: Number of processes that read videos.
-        device: Where videos are read; by default CUDA where there is one.
+        device: Device for feature extraction; by default CUDA if available.
         runtime: What runs the pose network: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
             :func:`~poseact.runtime.pose.open_pose`.
         precision: In which it computes: ``fp32``, ``bf16``, ``int8`` or ``auto``.

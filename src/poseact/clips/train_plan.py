@@ -27,9 +27,9 @@ class TrainPlan:
         frames: T of the windows; None for the default of
             :func:`~poseact.training.heads.train_heads`, as for the next two.
         fps: Frame rate of the windows.
-        epochs: Epochs of every training.
+        epochs: Number of epochs of each training.
         seed: Random seed for the split and training.
-        test: Share of the recordings that are kept for the test.
+        test: Share of the recordings held out for the test.
         curve: Also train on fewer clips, for the learning curve.
         instant: Train nothing: actions are told by prototypes, from one clip of each on. All clips
             are learned, unless the data name test clips, and scored by prototypes of the others.

@@ -1,4 +1,4 @@
-"""Keypoints in COCO's JSON (Lin et al., 2014), the way to bring labelled photos of one's own.
+"""Keypoints in COCO's JSON (Lin et al., 2014), for labelled photos of your own.
 
 Keypoints count pixels from 0 at the first one's centre, which is at 0.5 here. Boxes are edges, so
 they stay as they are.

@@ -1,4 +1,4 @@
-"""Faults of labels that can be found without knowing the truth."""
+"""Label errors that can be detected without ground truth."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MAX_EXCHANGED_SHARE = 0.6
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that looks wrong with a sample's labels.
+    """A suspected label error of a sample.
 
     Attributes:
         sample: Its name.
@@ -50,7 +50,7 @@ class Fault:
 
 
 def find_faults(samples: Sequence[PoseSample], read_images: bool = True) -> list[Fault]:
-    """Look for labels that cannot be right, or are suspicious.
+    """Find labels that are wrong or suspicious.
 
     - ``unreadable``: the picture is missing or damaged.
     - ``picture-size``: the labels were made for a picture of another size than the file's.

@@ -1,4 +1,4 @@
-"""Where the picture of a sample lies: a file, a member of a shard, a frame of a video."""
+"""Image sources: a file, a member of a shard, or a frame of a video."""
 
 from __future__ import annotations
 

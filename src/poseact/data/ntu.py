@@ -222,7 +222,7 @@ def _bodies(words: list[str]) -> list[_Body]:
     """What the words of a file say of each body.
 
     Raises:
-        ValueError: A number is none, or there are too few or too many of them.
+        ValueError: A word is not a number, or there are too few or too many.
         IndexError: There are too few numbers.
     """
     bodies: dict[str, dict[int, np.ndarray]] = defaultdict(dict)

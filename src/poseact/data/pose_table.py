@@ -17,11 +17,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from poseact._utils.boundary import one_sentence, parse_json, require_bounded, require_values
+from poseact._utils.boundary import one_sentence, parse_json, require_bounded
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
 from poseact.actions.frame_pose import FramePose
-from poseact.data.formats.parquet_pages import unfolded_bytes
+from poseact.data.formats.parquet_file import dictionary_column, require_sizes
 from poseact.data.pose_json import write_pose_json
 from poseact.skeleton import Skeleton
 
@@ -78,10 +78,6 @@ _TYPES: dict[str, pa.DataType] = {
 
 # Poses that are turned into columns at a time, which bounds the memory that writing takes.
 POSES_PER_BATCH = 8192
-
-# A pose takes a hundred bytes and more, unless nothing moves.
-_LEAST_POSES = 2**16
-_BYTES_PER_POSE = 4
 
 _MOST_FACTS = 10**5
 
@@ -237,7 +233,7 @@ class PoseTable:
 
         ``frames`` has ``{source, frame, time, people}`` for every frame with a person in it, and
         ``people`` has ``{person, box, joints}``, where joints gives ``{x, y, z, confidence,
-        visible}`` by name. Numbers are rounded to what they are good for. The file has one line
+        visible}`` by name. Numbers are rounded to a meaningful precision. The file has one line
         per frame.
 
         Args:
@@ -359,7 +355,7 @@ class PoseTable:
             ),
             **{name: facts[name] for name in ("fps", "width", "height", "depth_unit", "model")},
         )
-        _require_sizes(path, file.metadata, len(table.skeleton))
+        require_sizes(path, file.metadata, len(table.skeleton))
         # Whole poses: a batch of rows could end within one otherwise.
         for rows in file.iter_batches(POSES_PER_BATCH * len(table.skeleton), columns=[*COLUMNS]):
             table._extend(rows)
@@ -367,11 +363,11 @@ class PoseTable:
 
     def _extend(self, rows: pa.RecordBatch) -> None:
         count = len(self.skeleton)
-        joints_there, numbers = _dictionary(rows, "joint")
+        joints_there, numbers = dictionary_column(rows, "joint")
         expected = [joints_there.index(joint) for joint in self.skeleton.joints]
         if len(rows) % count or (numbers.reshape(-1, count) != expected).any():
             raise ValueError(f"its rows are not whole poses of skeleton {self.skeleton.name}")
-        sources, places = _dictionary(rows, "source")
+        sources, places = dictionary_column(rows, "source")
         names = [sources[place] for place in places[::count].tolist()]
 
         def values(name: str) -> np.ndarray:
@@ -395,27 +391,6 @@ class PoseTable:
                 box=tuple(boxes[k]),
             )
             self.append(pose, name)
-
-
-def _require_sizes(path: Path, stated: pq.FileMetaData, joints: int) -> None:
-    """Refuse a table that claims more than a file of its size holds.
-
-    Raises:
-        Exception: ValueError: it does; or what a damaged page header leads to.
-    """
-    file_bytes = path.stat().st_size
-    require_values(max(2 * stated.num_rows, unfolded_bytes(path, stated) // 8), file_bytes)
-    poses = stated.num_rows // joints
-    if poses > _LEAST_POSES + file_bytes // _BYTES_PER_POSE:
-        raise ValueError(f"it claims {poses:,} poses in {file_bytes:,} bytes")
-
-
-def _dictionary(rows: pa.RecordBatch, name: str) -> tuple[list[str], np.ndarray]:
-    """The different texts of a column, and which of them each row has."""
-    found = rows.column(name)
-    if not isinstance(found, pa.DictionaryArray) or found.null_count:
-        raise TypeError(f"its column {name} does not hold texts")
-    return found.dictionary.to_pylist(), found.indices.to_numpy(zero_copy_only=False)
 
 
 def _text(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What every pose data set is read into: one labelled person in one image."""
+"""The sample type of all pose data sets: one labelled person in one image."""
 
 from __future__ import annotations
 

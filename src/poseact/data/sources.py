@@ -1,4 +1,4 @@
-"""Data sets of a recipe: which reader, which folder, which part of it."""
+"""Data sources of a recipe: reader, folder and options."""
 
 from __future__ import annotations
 

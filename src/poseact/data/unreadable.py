@@ -1,4 +1,4 @@
-"""Pictures that cannot be read: named and counted, and an error where they are many."""
+"""Counts unreadable pictures; too many are an error."""
 
 from __future__ import annotations
 

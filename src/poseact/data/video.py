@@ -1,4 +1,4 @@
-"""What every action data set is read into: a video of one person, with poses and an action."""
+"""The sample type of all action data sets: a video of one person with poses and an action."""
 
 from __future__ import annotations
 

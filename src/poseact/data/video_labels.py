@@ -1,4 +1,4 @@
-"""What the readers of action data sets share: labels in the skeleton asked for, boxes, parts."""
+"""Shared by the readers of action data sets: skeleton conversion, boxes, parts."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def training_window(length: int, frames: int, stride: int, rng: np.random.Genera
     Args:
         length: Frames of the video.
         frames: T.
-        stride: Every so many frames are taken, fewer in a video too short for it.
+        stride: Step between frames; smaller in a video too short for it.
         rng: Random generator.
     """
     stride = fitting_stride(length, frames, stride)

@@ -130,7 +130,7 @@ def eval_people(
         weights: Read the poses.
         looks: Longest side of the photo in px in each look of the detector.
         close_looks: Sizes of the windows in which doubtful people are looked at again.
-        device: Where to run; by default CUDA where there is one.
+        device: Where to run; by default CUDA if available.
         runtime: What runs the pose network: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
             :func:`~poseact.runtime.pose.open_pose`.
         precision: In which it computes: ``fp32``, ``bf16``, ``int8`` or ``auto``.

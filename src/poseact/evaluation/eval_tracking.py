@@ -38,7 +38,7 @@ def eval_tracking(
             make-synthetic --scenes`` writes them.
         weights: Read the poses by which people are followed.
         people: How many people to look for.
-        device: Where to run; by default CUDA where there is one.
+        device: Where to run; by default CUDA if available.
         on_video: Called with the videos done and their total.
 
     Returns:

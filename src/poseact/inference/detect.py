@@ -84,7 +84,7 @@ class PersonDetector:
     look sees nothing, the score sinks. Doubtful people are looked at again from near.
 
     Args:
-        device: Where PyTorch runs; by default CUDA where there is one.
+        device: Where PyTorch runs; by default CUDA if available.
         choice: Runtime and precision; 8-bit numbers stand for 32 bit.
 
     Raises:

@@ -88,7 +88,7 @@ def predict_distributed(
     files must have the same paths on all machines.
 
     Args:
-        source: File or folder; the pictures and videos of a folder are found at any depth.
+        source: File or folder; folders are searched recursively for pictures and videos.
         out: Folder for the results.
         weights: Name of shipped weights, a fetched preset, or a checkpoint file.
         boxes: CSV file with the people's boxes, as in :func:`~poseact.inference.predict.predict`.

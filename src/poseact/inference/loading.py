@@ -47,7 +47,7 @@ def load_readers(
         weights: Name, file or network. One that reads poses alone names the weights that give
             them: a name, or a file that may be given relative to its own.
         num_blocks: Pose blocks to run (default all).
-        device: Where to run; by default CUDA where there is one.
+        device: Where to run; by default CUDA if available.
         people: How many people to look for, see :class:`~poseact.inference.predictor.Predictor`.
         runtime: What runs the pose network, see there.
         precision: In which it computes, see there.

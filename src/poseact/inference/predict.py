@@ -107,8 +107,8 @@ def predict(
     the frame in hand, and what has been computed is written; a second signal ends it at once.
 
     Args:
-        source: File or folder; the pictures and videos of a folder are found at any depth.
-        out: Folder for the results; what lies in it already is not read as input.
+        source: File or folder; folders are searched recursively for pictures and videos.
+        out: Folder for the results; its contents are not used as input.
         weights: Name of shipped weights, a fetched preset, or a checkpoint file.
         boxes: CSV file of people's boxes with the columns source, frame, x0, y0, x1, y1 in px;
             where a photo or video has none, people are found and followed.

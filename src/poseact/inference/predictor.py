@@ -55,14 +55,14 @@ class Predictor:
         weights: Name of shipped weights, a checkpoint file or a network.
         num_blocks: Stop after this many prediction blocks (default all), to trade accuracy for
             speed.
-        device: Where to run, such as ``"cpu"`` or ``"cuda"``; by default CUDA where there is one.
+        device: Where to run, such as ``"cpu"`` or ``"cuda"``; by default CUDA if available.
         people: How many people to look for, see :data:`People`.
         runtime: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
             :func:`~poseact.runtime.pose.open_pose`.
         precision: ``fp32``, ``bf16``, ``int8`` or ``auto``, see there.
 
     Attributes:
-        judges: Whether the confidence is the probability that a joint is right.
+        calibrated: Whether the confidence is the probability that a joint is right.
 
     Raises:
         PoseActError: The weights cannot be read or give no poses, ``num_blocks``, the device, the
@@ -94,7 +94,7 @@ class Predictor:
     @property
     def sure(self) -> float:
         """Confidence from which a joint says where the body is."""
-        return LIKELY if self.judges else SURE
+        return LIKELY if self.calibrated else SURE
 
     @property
     def depth_unit(self) -> str | None:

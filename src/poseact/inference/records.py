@@ -129,7 +129,7 @@ class JobFolder:
             )
 
     def read(self, name: str) -> FileRecord | None:
-        """The record of a file; None where there is none, or a damaged one, with a warning."""
+        """The record of a file; or None, or a damaged one, with a warning."""
         path = self._record(name)
         try:
             found = _read_json(path)
@@ -208,7 +208,7 @@ class JobFolder:
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
-    """What a file says, None where there is none.
+    """What a file says, or None.
 
     Raises:
         PoseActError: It cannot be read or is no JSON object.

@@ -85,7 +85,7 @@ class Stream:
     Args:
         weights: File that ``poseact train-actions`` wrote, or such a network.
         num_blocks: Pose blocks to run (default all), to trade accuracy for speed.
-        device: Where to run, such as ``"cpu"`` or ``"cuda"``; by default CUDA where there is one.
+        device: Where to run, such as ``"cpu"`` or ``"cuda"``; by default CUDA if available.
         people: ``all`` for everyone in view, at most 10; a number for that many, the largest; or
             ``one`` to take it for granted that there is one person.
         smooth: Smooth the poses over time; the actions are told from the poses as they are read.

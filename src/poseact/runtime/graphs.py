@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from poseact._utils.errors import PoseActError
 from poseact.layers.softargmax import gather_at_joints, marginals, spread_2d, window_confidence
-from poseact.losses import judged_joints
+from poseact.losses import calibrated_skeleton
 from poseact.media.crop import DEPTH_RANGE_MM, to_frames
 from poseact.models.action import sharpen
 from poseact.models.base import Network
@@ -76,7 +76,7 @@ class PoseGraph(nn.Module):
         super().__init__()
         self.network = fold_batch_norm(network).float()
         self.num_blocks = num_blocks
-        self.judges = judged_joints(network) is not None
+        self.calibrated = calibrated_skeleton(network) is not None
         self.has_depth = network.config.dims == 3
         joints = network.config.skeleton.joints
         self.pelvis = joints.index("pelvis") if "pelvis" in joints else None
@@ -86,7 +86,7 @@ class PoseGraph(nn.Module):
         joints, confidence, heatmaps = (part.squeeze(1) for part in prediction.pose)
         appearance = gather_at_joints(heatmaps, prediction.features.squeeze(1))
         # An output of its own, even where it is the confidence.
-        sharpness = confidence.clone() if self.judges else window_confidence(heatmaps)
+        sharpness = confidence.clone() if self.calibrated else window_confidence(heatmaps)
         spread = spread_2d(marginals(heatmaps))
         if self.has_depth:
             depth = joints[..., 2:]

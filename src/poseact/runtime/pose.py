@@ -66,7 +66,7 @@ class PoseFacts:
         labels: Actions that its weights know.
         image_size: Side of a crop in px.
         has_depth: Whether its poses are 3D.
-        judges: Whether its confidence is the probability that a joint is right.
+        calibrated: Whether its confidence is the probability that a joint is right.
         num_blocks: Prediction blocks that run.
     """
 
@@ -76,13 +76,13 @@ class PoseFacts:
     labels: tuple[str, ...]
     image_size: int
     has_depth: bool
-    judges: bool
+    calibrated: bool
     num_blocks: int
 
     @classmethod
     def of(cls, network: Network, num_blocks: int) -> PoseFacts:
         """Those of a network that runs so many blocks."""
-        from poseact.losses import judged_joints
+        from poseact.losses import calibrated_skeleton
 
         config = network.config
         return cls(
@@ -92,7 +92,7 @@ class PoseFacts:
             config.labels,
             config.image_size,
             config.dims == 3,
-            judged_joints(network) is not None,
+            calibrated_skeleton(network) is not None,
             num_blocks,
         )
 

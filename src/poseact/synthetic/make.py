@@ -154,7 +154,7 @@ def _pictures(spec: SyntheticSpec, photos: tuple[Path, ...], shard: int) -> Iter
 
 
 def _labels(picture: Frame) -> dict[str, Any]:
-    """What the JSON beside a picture says, see ``docs/synthetic.md``."""
+    """Labels written as JSON beside a picture, see ``docs/synthetic.md``."""
     camera = picture.camera
     height, width = picture.rgb.shape[:2]
     return {
@@ -173,7 +173,7 @@ def _labels(picture: Frame) -> dict[str, Any]:
 
 
 def _digest(photos: tuple[Path, ...]) -> str | None:
-    """Tells sets of photos apart by their names and contents."""
+    """Digest of names and contents of photos."""
     if not photos:
         return None
     total = hashlib.sha256()

@@ -44,7 +44,7 @@ def calibrate_confidence(network: Network, samples: Sequence[PoseSample]) -> dic
     torso = torso_size(target, valid, network.config.skeleton)
     counted = valid & np.isfinite(torso)[:, None] & np.isfinite(found.confidence)
     distance = np.linalg.norm(found.joints - target, axis=-1)
-    right = (distance <= PoseCriterion.RIGHT_WITHIN * torso[:, None])[counted]
+    right = (distance <= PoseCriterion.CORRECT_WITHIN * torso[:, None])[counted]
     if right.all() or not right.any():
         raise PoseActError(
             f"calibration: of {len(right)} joints with a labelled torso, {int(right.sum())} are "

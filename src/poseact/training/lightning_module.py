@@ -13,7 +13,7 @@ from poseact.evaluation.action_scores import ActionScores
 from poseact.evaluation.pose_evaluation import describe_source, evaluate
 from poseact.evaluation.pose_results import PoseScores
 from poseact.evaluation.video_evaluation import ClipProtocol, evaluate_videos
-from poseact.losses import judged_joints
+from poseact.losses import calibrated_skeleton
 from poseact.media.crop import to_frames
 from poseact.models.base import Network
 from poseact.recipe import Recipe
@@ -41,7 +41,7 @@ class MultitaskTraining(TrainingModule):
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.recipe = recipe
-        self.criterion = recipe.loss.build(recipe.learn, judged_joints(network))
+        self.criterion = recipe.loss.build(recipe.learn, calibrated_skeleton(network))
         self.scores: dict[str, PoseScores | ActionScores] = {}
         self.scored_at = -1
         if "pose" not in recipe.learn:

@@ -1,4 +1,4 @@
-"""Catalogue of published weight files, and their download where there is a network."""
+"""Catalogue of published weight files, and their download if online."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def cache_folder() -> Path:
 
 
 def cached_file(preset: str) -> Path | None:
-    """The fetched file of a preset, None where there is none."""
+    """The fetched file of a preset, or None."""
     file = published_file(preset)
     path = cache_folder() / file.file_name if file else None
     return path if path is not None and path.is_file() else None

@@ -1,4 +1,4 @@
-"""A look through a data set on disk: what is there, what is missing, and whether the joints fit."""
+"""Check of a data set on disk: which files are present or missing, and whether labels match."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from poseact.skeleton import PA17
 
 REPORT, PICTURE = "report.json", "samples.png"
 
-# Of each kind of labels, so many pictures are looked for.
+# Number of pictures per kind of labels whose existence is checked.
 _LOOKED_FOR = 1000
 
 _SHOWN = 9

@@ -1,4 +1,4 @@
-"""What the official distributions of the data sets consist of, and how many of each there are."""
+"""Contents of the official distributions of the data sets, with the official counts."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def camera_gap(root: Path) -> str | None:
 
 
 def few_of_human36m(root: Path, skeleton: Skeleton) -> list[PoseSample]:
-    """One of many poses, with the extracted frames where there are some, else from the videos."""
+    """Every 200th pose, with extracted frames if available, else with frames of the videos."""
     images = extracted_frames(root)
     return read_human36m_official(root, skeleton, images=images, every=_SPARSE)
 

@@ -134,7 +134,7 @@ def read_human36m_videopose3d(
 
 
 def extracted_frames(root: Path) -> str | None:
-    """The folder ``images`` of the root as an option of the readers, None where there is none."""
+    """The folder ``images`` of the root as an option of the readers, or None."""
     return "images" if (root / "images").is_dir() else None
 
 

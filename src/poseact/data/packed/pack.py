@@ -10,7 +10,7 @@ from pathlib import Path
 
 from poseact._utils.boundary import one_sentence, parse_json
 from poseact._utils.errors import PoseActError
-from poseact._utils.files import atomic_write
+from poseact._utils.files import write_json
 from poseact.data.packed.shard_members import members_of_items
 from poseact.data.packed.shard_writer import (
     Item,
@@ -95,8 +95,7 @@ class _Shards:
             yield number, {} if isinstance(members, PoseActError) else members
         # Before the shard gets its name, so that no complete shard lacks it.
         if skipped:
-            text = json.dumps(skipped, indent=2) + "\n"
-            atomic_write(self._skipped(shard), lambda path: path.write_text(text, "utf-8"))
+            write_json(self._skipped(shard), skipped)
 
     def skipped(self) -> dict[str, str]:
         """The reasons of all complete shards, by the names of the items."""

@@ -1,4 +1,4 @@
-"""What a shard has of a still or a video: the files of its pictures, and its labels."""
+"""Shard members of a still image or a video: picture files and labels."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import tarfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from typing import Any
 
 from poseact._utils.boundary import parse_json
 from poseact._utils.errors import PoseActError
-from poseact._utils.files import atomic_write, open_folder
+from poseact._utils.files import atomic_write, open_folder, write_json
 from poseact._utils.interrupt import StopRequest
 from poseact._utils.worker_pool import Tick, Work, run_jobs
 
@@ -95,8 +94,7 @@ def claim_folder(out: Path, index: dict[str, Any]) -> None:
     open_folder(out)
     file = out / INDEX
     if not file.is_file():
-        text = json.dumps(index, indent=2) + "\n"
-        atomic_write(file, lambda path: path.write_text(text, "utf-8"))
+        write_json(file, index)
         return
     try:
         found = parse_json(file.read_bytes())

@@ -1,4 +1,4 @@
-"""Sequences as NumPy archives, the way to bring poses from anywhere."""
+"""Sequences as NumPy archives, for poses from any source."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def _hierarchy(text: str) -> list[_Joint]:
     """Joints and the ends of limbs, each after its parent.
 
     Raises:
-        ValueError: A number is none, or brackets do not match.
+        ValueError: A word is not a number, or the brackets do not match.
         IndexError: Something is missing.
     """
     rig: list[_Joint] = []

@@ -1,4 +1,4 @@
-"""What the readers of sequences share: files, times, axes, and which person to follow."""
+"""Shared by the sequence readers: files, times, axes, and the choice of the person."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Sizes of the pages of a Parquet file, which no other part of the file vouches for.
+"""Parquet files: what they claim, compared with their size, and their columns of texts.
 
 A page header says how many bytes the page has once it is decompressed, and the reader takes so much
-memory. Source: Apache Parquet, parquet.thrift; Thrift compact protocol.
+memory, whatever the rest of the file says. Source: Apache Parquet, parquet.thrift; Thrift compact
+protocol.
 """
 
 from __future__ import annotations
@@ -9,13 +10,42 @@ from __future__ import annotations
 import mmap
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
+
+from poseact._utils.boundary import require_values
+
+# A pose takes a hundred bytes and more, unless nothing moves.
+_LEAST_POSES = 2**16
+_BYTES_PER_POSE = 4
 
 _LONGEST_NUMBER = 64
 _UNCOMPRESSED, _COMPRESSED = 2, 3
 
 
-def unfolded_bytes(path: Path, metadata: pq.FileMetaData) -> int:
+def require_sizes(path: Path, stated: pq.FileMetaData, joints: int) -> None:
+    """Refuse a table of poses that claims more than a file of its size holds.
+
+    Raises:
+        Exception: ValueError: it does; or what a damaged page header leads to.
+    """
+    file_bytes = path.stat().st_size
+    require_values(max(2 * stated.num_rows, _unfolded_bytes(path, stated) // 8), file_bytes)
+    poses = stated.num_rows // joints
+    if poses > _LEAST_POSES + file_bytes // _BYTES_PER_POSE:
+        raise ValueError(f"it claims {poses:,} poses in {file_bytes:,} bytes")
+
+
+def dictionary_column(rows: pa.RecordBatch, name: str) -> tuple[list[str], np.ndarray]:
+    """The different texts of a column, and which of them each row has."""
+    found = rows.column(name)
+    if not isinstance(found, pa.DictionaryArray) or found.null_count:
+        raise TypeError(f"its column {name} does not hold texts")
+    return found.dictionary.to_pylist(), found.indices.to_numpy(zero_copy_only=False)
+
+
+def _unfolded_bytes(path: Path, metadata: pq.FileMetaData) -> int:
     """Bytes of all pages of a file once they are decompressed, as their headers say.
 
     Raises:
