@@ -34,11 +34,11 @@ COLUMNS: dict[str, str] = {
         "followed, or the number within a photo or the boxes given for a frame."
     ),
     "joint": "Name of the joint; left and right are the person's own.",
-    "x": "Across, in px of the source from its left edge; null where there is no estimate.",
-    "y": "Down, in px of the source from its upper edge; null where there is no estimate.",
+    "x": "Across, in px of the source from its left edge; null without an estimate.",
+    "y": "Down, in px of the source from its upper edge; null without an estimate.",
     "z": (
         "Depth relative to the root joint, larger being further from the camera, in the table's "
-        "depth_unit; null where there is no estimate."
+        "depth_unit; null without an estimate."
     ),
     "confidence": "From 0 to 1; for most weights, how surely the joint lies inside the crop.",
     "visible": "Whether the joint lies inside the picture with a confidence of at least 0.5.",

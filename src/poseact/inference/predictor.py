@@ -83,7 +83,7 @@ class Predictor:
         facts = self.reader.facts
         self.num_blocks, self.card, self.skeleton = facts.num_blocks, facts.card, facts.skeleton
         self.image_size, self.has_depth = facts.image_size, facts.has_depth
-        self.judges = facts.judges
+        self.calibrated = facts.calibrated
         running = self.reader.runtime
         self.device = getattr(running, "device", "cpu")
         one = self.people_limit == 1
