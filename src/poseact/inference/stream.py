@@ -88,7 +88,7 @@ class Stream:
         device: Where to run, such as ``"cpu"`` or ``"cuda"``; by default CUDA if available.
         people: ``all`` for everyone in view, at most 10; a number for that many, the largest; or
             ``one`` to take it for granted that there is one person.
-        smooth: Smooth the poses over time; the actions are told from the poses as they are read.
+        smooth: Smooth the poses over time; actions are recognised from the unsmoothed poses.
         runtime: What runs the pose network: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
             :func:`~poseact.runtime.pose.open_pose`.
         precision: In which it computes: ``fp32``, ``bf16``, ``int8`` or ``auto``.
