@@ -29,7 +29,7 @@ LEAST_S, LONGEST_S = 0.2, 0.8
 
 # Way of a person, in sizes, and mean change of the small grey picture after which it is time.
 _WAY = 0.25
-_CHANGE = 4.0
+_CHANGE = 2.0
 _CROSSING = 0.1
 # Height and width of the pictures that tell the colours of people.
 _COLOURED = 4, 2
@@ -106,7 +106,12 @@ class EveryoneFollower:
         crossing = bool(np.triu(overlaps(boxes, boxes) > _CROSSING, 1).any())
         speeds = (np.abs(track.velocity).max() / track.size for track in in_view)
         change = float(np.abs(self._last - self._at_detection).mean())
-        return crossing or max(speeds, default=0.0) * passed > _WAY or change > _CHANGE
+        return (
+            crossing
+            or self._tracker.awaited
+            or max(speeds, default=0.0) * passed > _WAY
+            or change > _CHANGE
+        )
 
     def _is_cut(self, image: np.ndarray) -> bool:
         """Whether a picture belongs to another scene, or is of another size."""

@@ -28,13 +28,13 @@ _LEAST_LIKENESS = 0.25
 # Distance of joints, as a share of the person's size, at which poses have nothing in common.
 _FAR_POSE = 0.5
 # People who were out of view may be anywhere near: their size per second of absence.
-_DRIFT = 0.5
+_DRIFT = 1.5
 # Share of the old velocity that is kept; hands and crops make people tremble.
 _STEADINESS = 0.7
 # A velocity says little of where a person is after a second behind something.
 _COASTING_S = 1.0
 # Sizes from the course, after which a pose is taken for that of another person.
-_OFF_COURSE = 0.6
+_OFF_COURSE = 0.3
 # Mean difference of colours, of 1, at which clothes are others.
 _OTHER_COLOUR = 0.08
 # Tracks that overlap so much hold one person twice.
@@ -118,7 +118,7 @@ class Track:
         # A frame in which people were followed and then detected says nothing of the velocity.
         if passed > 0:
             moved = (box[:2] + box[2:] - self.box[:2] - self.box[2:]) / 2
-            kept = _STEADINESS if self.in_view else 0.0
+            kept = _STEADINESS if self.in_view and self.velocity.any() else 0.0
             self.velocity = kept * self.velocity + (1 - kept) * moved / passed
         self.box, self.time, self.in_view = box, time, True
         self.joints = reading.pose.joints[:, :2]
@@ -150,6 +150,11 @@ class PeopleTracker:
     def in_view(self) -> list[Track]:
         """Tracks of the people seen in the last frame."""
         return [track for track in self._tracks if track.in_view]
+
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody is out of view who may still come back."""
+        return any(not track.in_view for track in self._tracks)
 
     def cut(self, width: int, height: int) -> None:
         """A scene begins, with pictures of this size in px: nobody goes on."""
