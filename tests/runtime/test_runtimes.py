@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 import poseact
 from poseact._utils.errors import PoseActError
 from poseact.evaluation.eval_pose import InRuntime
+from poseact.inference.predict import predict
+from poseact.media import write_image
 from poseact.media.crop import to_frames
 from poseact.runtime import base, convert
 from poseact.runtime.cache import ModelCache
@@ -27,7 +30,7 @@ SIZE = 32
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     network = poseact.create_model(
-        *["tiny"],
+        "tiny",
         **{"image_size": SIZE, "num_blocks": 2, "depth_maps": 2, "channels": 8, "low_channels": 8},
     )
     return poseact.save(network, tmp_path_factory.mktemp("weights") / "tiny.safetensors")
@@ -107,6 +110,30 @@ def test_scores_in_another_runtime_are_of_the_same_poses(weights):
     np.testing.assert_allclose(got.joints[..., :2], wanted.joints[..., :2], atol=1e-5)
     moved = wanted.joints[..., 2] - got.joints[..., 2]  # to the pelvis
     np.testing.assert_allclose(moved, moved[..., :1].expand_as(moved), atol=1e-5)
+
+
+def test_a_photo_has_the_same_table_in_another_runtime(weights, tmp_path):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    write_image(tmp_path / "photo.png", crops(1)[0])
+    options = {"weights": weights, "people": "one", "draw": False}
+    places = {}
+    for name in ("torch", "onnx"):
+        report = predict(tmp_path / "photo.png", tmp_path / name, runtime=name, **options)
+        table = pq.read_table(report.parquet)
+        places[name] = np.stack([table[axis].to_numpy() for axis in ("x", "y")])
+    np.testing.assert_allclose(places["onnx"], places["torch"], atol=1e-3 * SIZE)
+
+
+def test_streams_take_a_runtime_and_a_precision(weights):
+    network = poseact.create_model(
+        "tiny", image_size=SIZE, labels=("a", "b"), frames=8, person_square=True
+    ).eval()
+    network.card = replace(network.card, fps=10.0)
+    stream = poseact.Stream(network, people="one", runtime="torch", precision="bf16")
+    running = stream.predictor.reader.runtime
+    assert (running.name, running.precision) == ("torch", "bf16")
+    assert stream.push(crops(1)[0], 0.0)
 
 
 class Fake:
