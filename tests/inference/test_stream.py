@@ -27,7 +27,7 @@ from poseact.actions.timeline import strip_height
 from poseact.cli import main
 from poseact.inference.live import RecentSegments, run_live
 from poseact.inference.live_source import BackOff, LiveSource, live_source
-from poseact.media import VideoReader, VideoWriter
+from poseact.media import Frame, VideoReader, VideoWriter
 from poseact.models.sequence import SequenceConfig
 from poseact.skeleton import PA16
 
@@ -123,6 +123,23 @@ def test_everyone_in_view_has_answers_of_their_own(network, person):
     assert len(stream) == 6
     stream.push(nobody, 9.0)
     assert len(stream) == 0  # both are gone for good
+
+
+def test_everyone_is_answered_as_in_the_whole_video(network, person):
+    stream = poseact.Stream(network, device="cpu", people=2)
+    two = np.concatenate((person, person), 1)
+    frames = [Frame(k, k / 10, np.roll(two, k, 1)) for k in range(6)]
+    answers = [stream.push(frame.image, frame.time) for frame in frames]
+    people = {}
+    for frame, readings in stream.predictor.readings(frames):
+        for reading in readings:
+            people.setdefault(reading.pose.person, []).append((frame.time, reading))
+    assert len(people) == 2
+    for number, seen in people.items():
+        times, readings = zip(*seen, strict=True)
+        wanted = window_answers(network, offline(stream, readings, times), times)["fused"].exp()
+        found = [a.probabilities for each in answers for a in each if a.pose.person == number]
+        np.testing.assert_allclose(found, wanted.numpy(), atol=1e-5)
 
 
 def test_smoothing_changes_the_poses_and_not_the_answers(network):
