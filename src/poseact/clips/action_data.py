@@ -203,7 +203,7 @@ def check_parts(train: Sequence[PoseSequence], test: Sequence[PoseSequence]) -> 
     if not test:
         raise PoseActError(
             "No action was filmed twice, so no clip is left for the test; give at least 2 "
-            "recordings of an action."
+            "recordings of an action, or take the instant mode (--instant)."
         )
     for sequence in test:
         if sequence.label not in labels:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from poseact._utils.device import on_device
@@ -35,13 +34,13 @@ from poseact.clips.action_data import (
 from poseact.clips.check_clips import require_trainable
 from poseact.clips.copies import join_recordings
 from poseact.clips.folder import find_clips
+from poseact.clips.learning_curve import CURVE_COUNTS, at_most, curve_point
 from poseact.clips.train_plan import ActionTraining, TrainPlan
 from poseact.data.filmed_clips import FilmedClip
 from poseact.data.split import split_by_recording
 from poseact.evaluation.action_evaluation import ActionProtocol, evaluate
 from poseact.evaluation.action_figures import CurvePoint
 from poseact.evaluation.action_report import Measured, write_action_report
-from poseact.evaluation.action_scores import ActionScores
 from poseact.evaluation.calibration import Calibration, calibrate
 from poseact.inference.predictor import DEFAULT_WEIGHTS
 from poseact.media import VIDEO_SUFFIXES
@@ -63,9 +62,6 @@ PROTOCOLS = {
     "multi clip": ActionProtocol("multi"),
     "single clip": ActionProtocol("centre"),
 }
-
-CURVE_COUNTS = (2, 5, 10, 20, 50, 100, 200)
-"""Clips per class at the points of a learning curve, as far as there are as many."""
 
 
 class _Stopped(Exception):
@@ -179,7 +175,7 @@ class _Workflow:
         write_split(self.report.split, {"train": train, "test": [] if readers else test})
         self.save(network, train, test)
         if curve:
-            curve.append(_curve_point(train, scores["multi clip"]))
+            curve.append(curve_point(train, scores["multi clip"]))
         files = self.report.files = write_action_report(
             self.report.out,
             Measured(
@@ -304,11 +300,11 @@ class _Workflow:
         points: list[CurvePoint] = []
         for count in CURVE_COUNTS:
             if count < most:
-                part = _at_most(train, count, self.plan.seed)
+                part = at_most(train, count, self.plan.seed)
                 name = f"{count} clips"
                 network = self.train(name, part).network
                 scores = evaluate(network, test, on_clips=self.reporting(f"test, {name}"))
-                points.append(_curve_point(part, scores))
+                points.append(curve_point(part, scores))
         return points
 
     def train(self, name: str, sequences: Sequence[PoseSequence], folds: int = 0) -> TrainedActions:
@@ -394,22 +390,3 @@ class _Workflow:
             "seed": str(self.plan.seed),
             "weights": str(self.report.weights),
         }
-
-
-def _at_most(sequences: Sequence[PoseSequence], count: int, seed: int) -> list[PoseSequence]:
-    """At most ``count`` random sequences per label; larger draws contain the smaller ones."""
-    rng = np.random.default_rng(seed)
-    kept: set[int] = set()
-    for label in sorted({str(sequence.label) for sequence in sequences}):
-        members = [i for i, sequence in enumerate(sequences) if sequence.label == label]
-        kept.update(rng.permutation(members)[:count].tolist())
-    return [sequence for i, sequence in enumerate(sequences) if i in kept]
-
-
-def _curve_point(train: Sequence[PoseSequence], scores: ActionScores) -> CurvePoint:
-    most = max(Counter(sequence.label for sequence in train).values())
-    accuracy = {}
-    for name in scores.streams:
-        found = scores.stream(name)
-        accuracy[name] = (found.accuracy, *found.interval)
-    return CurvePoint(most, len(train), accuracy)

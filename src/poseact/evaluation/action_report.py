@@ -199,8 +199,8 @@ def _curve(found: Measured, out: Path) -> Section:
 def _calibration(found: Measured) -> Section:
     threshold, scores = found.unknown_below or 0.0, found.main
     text = [
-        f"A motion is called unknown if its best action has a probability below {threshold:.3f}, or "
-        "if it is unlike the training clips. The shares below count the probability alone."
+        f"A motion is called unknown if its best action has a probability below {threshold:.3f}, "
+        "or if it is unlike the training clips. The shares below count the probability alone."
     ]
     if (learnt := found.calibration) is not None:
         text.append(
