@@ -67,3 +67,11 @@ def test_the_instant_recogniser_is_renewed_when_the_clips_have_changed(studio, m
     assert list(studio.recognisers.available()) == ["instant"]
     studio._learn(clips[:1], action_network(()))
     assert list(studio.recognisers.available()) == []
+
+
+def test_the_examiner_ends_with_the_studio(tmp_path):
+    studio = core.Studio(tmp_path / "clips")
+    studio.examiner.start()
+    studio.examiner.wake()
+    studio.examiner.end()
+    assert not studio.examiner.is_alive()

@@ -64,7 +64,7 @@ class Examiner(Thread):
         super().__init__(name="examiner", daemon=True)
         self._edits, self._places, self._on_change = edits, places, on_change
         self._pictures, self._learn = pictures, learn
-        self._wanted, self._stop = Event(), StopRequest()
+        self._wanted, self._end_request = Event(), StopRequest()
         self._trims: dict[str, None] = {}
         self._known: dict[str, dict[str, np.ndarray]] = {}
         self._network: Network | None = None
@@ -77,7 +77,7 @@ class Examiner(Thread):
 
     def end(self) -> None:
         """Stop after the picture in hand."""
-        self._stop.request()
+        self._end_request.request()
         self._wanted.set()
         if self.is_alive():
             self.join(_END_S)
@@ -101,7 +101,7 @@ class Examiner(Thread):
         while True:
             self._wanted.wait()
             self._wanted.clear()
-            if self._stop:
+            if self._end_request:
                 return
             try:
                 self._round()
@@ -126,7 +126,7 @@ class Examiner(Thread):
             self.notes = judge_clips(self._edits.folder, clips, self._all_looks(clips)).findings
             if self._learn is not None and clips:
                 network = self._pose_network()
-                read = extract(clips, network, self._places.cache, stop=self._stop)
+                read = extract(clips, network, self._places.cache, stop=self._end_request)
                 if not read.interrupted:
                     self._learn(read.sequences, network)
         self._on_change()
@@ -148,7 +148,7 @@ class Examiner(Thread):
 
     def _examine(self, clips: Sequence[Clip]) -> None:
         network, cache = self._pose_network(), self._places.cache
-        found = extract(clips, network, cache, look=True, stop=self._stop)
+        found = extract(clips, network, cache, look=True, stop=self._end_request)
         if found.interrupted:
             return
         sequences = {sequence.name: sequence for sequence in found.sequences}
