@@ -244,7 +244,7 @@ def _cycle(body: Body, outfit: Outfit, light: Light, tall: float) -> list[np.nda
 def _places(
     rng: np.random.Generator, frames: int, wide: int, tall: float, pillar: _Pillar | None
 ) -> np.ndarray:
-    """``(T,)`` px: to and fro, out of the picture for a moment, and once behind the pillar."""
+    """``(T,)`` px: back and forth, out of the picture for a moment, and once behind the pillar."""
     width = SCENE_SIZE[0]
     speed = rng.uniform(*_SPEED) * tall / SCENE_FPS
     hide_at = rng.uniform(0.2, 0.6) * frames

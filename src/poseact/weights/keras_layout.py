@@ -26,7 +26,7 @@ from poseact.layers.conv import (
     SeparableResidual,
 )
 from poseact.layers.softargmax import soft_argmax_2d
-from poseact.models.action import ActionBlock, PoseStream
+from poseact.models.action import ActionBlock, ActionModel, PoseStream
 from poseact.models.base import Network
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.pose import PredictionBlock
@@ -198,7 +198,9 @@ def _multitask(network: MultitaskNetwork) -> Iterator[KerasArray]:
         )
     model = network.action_model
     # The published networks with actions have both streams.
-    if model and model.pose_stream and model.appearance_stream and model.fusion:
+    if not isinstance(model, ActionModel):
+        return
+    if model.pose_stream and model.appearance_stream and model.fusion:
         yield from _group(_pose_stream(model.pose_stream))
         appearance = model.appearance_stream
         yield from _group([*_both(appearance.entry), *_action_blocks(appearance.blocks.blocks)])
