@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import locked, open_folder
@@ -18,10 +18,14 @@ from poseact.clips.train_actions import train_actions
 from poseact.clips.train_plan import TrainPlan
 
 _LOCK_WAIT_S = 0.5
+# A process that the last training left behind may hold its lock for ever.
+_PATIENCE_S = 90.0
 
 
 def main() -> None:
     """Train as the first argument, JSON, says: ``folder``, ``out``, ``cache`` and a ``plan``."""
+    # A shell that started the studio in the background has it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     wanted = json.loads(sys.argv[1])
     out = Path(wanted["out"])
     threading.Thread(target=_end_with_studio, daemon=True).start()
@@ -39,6 +43,9 @@ def main() -> None:
         _tell(state="cancelled" if report.interrupted else "done", notes=report.notes)
     except PoseActError as error:
         _tell(state="failed", message=str(error))
+    except KeyboardInterrupt:
+        # Before the training itself listens to it.
+        _tell(state="cancelled")
 
 
 def _tell(**facts: object) -> None:
@@ -56,9 +63,10 @@ def _end_with_studio() -> None:
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
     """Wait for the training of a studio that was killed, which ends after its step."""
+    begun = monotonic()
     while True:
         with locked(out / ".lock") as free:
-            if free:
+            if free or monotonic() - begun > _PATIENCE_S:
                 yield
                 return
         sleep(_LOCK_WAIT_S)
