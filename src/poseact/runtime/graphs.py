@@ -8,7 +8,7 @@ code.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from importlib.resources import as_file, files
 from typing import NamedTuple
 
@@ -34,6 +34,19 @@ JOINT_SEARCH_CELLS = 7
 
 PERSON_STRIDE = 32
 """What the sides of the person detector's pictures are multiples of."""
+
+_ACTION_FIELDS = (
+    "labels",
+    "frames",
+    "action_blocks",
+    "pose_filters",
+    "pose_width",
+    "appearance_channels",
+    "streams",
+    "person_square",
+    "heads",
+    "head_width",
+)
 
 
 @dataclass(frozen=True)
@@ -121,7 +134,9 @@ def without_actions(network: Network) -> Network:
         )
     if not isinstance(network, MultitaskNetwork) or not network.config.labels or network.folded:
         return network
-    alone = replace(network.config, labels=()).build()
+    # The same whatever the actions are, so that a conversion serves all that are trained on it.
+    shape = {field.name: field.default for field in fields(network.config)}
+    alone = replace(network.config, **{name: shape[name] for name in _ACTION_FIELDS}).build()
     state = network.state_dict()
     alone.load_state_dict({name: state[name] for name in alone.state_dict()})
     alone.card = network.card
