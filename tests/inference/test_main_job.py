@@ -24,8 +24,10 @@ def test_demo_finds_a_person_in_almost_every_frame(tmp_path):
     with VideoReader(report.drawn[0]) as video:
         assert (video.fps, video.width, video.height) == (15, 320, 320)
         assert len(list(video)) == 72
-    visible = pq.read_table(report.parquet)["visible"].to_numpy(zero_copy_only=False)
-    assert visible.mean() > 0.8
+    table = pq.read_table(report.parquet, columns=["frame", "visible"])
+    share = table.group_by("frame").aggregate([("visible", "mean")])["visible_mean"].to_numpy()
+    assert len(share) > 0.9 * 72
+    assert (share > 0.5).mean() > 0.9
 
 
 def test_real_video_keeps_its_facts(shared, tmp_path):

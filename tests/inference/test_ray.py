@@ -154,7 +154,7 @@ def test_a_stopped_command_goes_on_and_ends_doing_nothing(weights, tmp_path, req
         process.send_signal(signal.SIGINT)
         printed, errors = process.communicate(timeout=300)
     assert process.returncode == 130, errors
-    assert "goes on" in printed
+    assert "resume" in printed
     first = {record.source: record for record in folder.read_all(list(rows(folder))) if record}
     assert first["long.mp4"].status == "started"
     assert rows(folder)["long.mp4"]["status"] == "waiting"
@@ -178,7 +178,7 @@ def test_a_stopped_command_goes_on_and_ends_doing_nothing(weights, tmp_path, req
 def make_worker(tmp_path, weights, run="this run"):
     folder = JobFolder(tmp_path / "out")
     root = tmp_path / "videos"
-    job = worker.WorkerJob(run, root, folder, str(weights), None, "one", "cpu", 1)
+    job = worker.WorkerJob(run, root, folder, str(weights), None, "one", "cpu", 1, "torch", "fp32")
     return worker.FileWorker(job), folder
 
 

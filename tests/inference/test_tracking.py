@@ -169,16 +169,23 @@ def test_people_are_looked_for_sooner_where_more_moves_and_later_when_time_is_sh
     assert asked(lambda _: 100, late=True) < still
 
 
-def test_who_is_found_surely_with_an_unsure_pose_is_followed_by_the_box():
-    def unsure(_image, windows, number, time):
+def with_confidence(value):
+    def read_so(_image, windows, number, time):
         readings = read(_image, windows, number, time)
-        return [
-            one._replace(pose=replace(one.pose, confidence=np.full(16, 0.1, np.float32)))
-            for one in readings
-        ]
+        confidence = np.full(16, value, np.float32)
+        return [one._replace(pose=replace(one.pose, confidence=confidence)) for one in readings]
 
-    follower = EveryoneFollower(Detector(), unsure, 0.5)
+    return read_so
+
+
+def test_who_is_found_surely_with_an_unsure_pose_is_followed_by_the_box():
+    follower = EveryoneFollower(Detector(), with_confidence(0.45), 0.5)
     assert [ids(follower.readings(frame(k))) for k in range(5)] == [[0]] * 5
+
+
+def test_what_has_no_pose_is_not_a_person():
+    follower = EveryoneFollower(Detector(), with_confidence(0.1), 0.5)
+    assert [ids(follower.readings(frame(k))) for k in range(5)] == [[]] * 5
 
 
 def test_being_followed_and_detected_in_one_frame_makes_nobody_fast():

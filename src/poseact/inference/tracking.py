@@ -25,6 +25,9 @@ MAX_GAP_S = 2.0
 # Share of the overlap in the likeness of two people; the rest is that of their poses.
 _OVERLAP_SHARE = 0.6
 _LEAST_LIKENESS = 0.25
+# Mean confidence of the joints below which a new person has no pose to follow: a part of somebody, a
+# thing.
+_LEAST_POSE = 0.4
 # Distance of joints, as a share of the person's size, at which poses have nothing in common.
 _FAR_POSE = 0.5
 # People who were out of view may be anywhere near: their size per second of absence.
@@ -187,7 +190,7 @@ class PeopleTracker:
             track.score = one.person.score
             track.course = track.box, track.velocity, time
             track.colours = _blended(track.colours, one.colours)
-        new = [one for one in sure if id(one) not in known]
+        new = [one for one in sure if id(one) not in known and _has_pose(one)]
         room = len(new) if self._limit is None else max(self._limit - len(self._tracks), 0)
         new.sort(key=lambda one: -one.person.area)
         pairs += [(self._begin(one, time), one) for one in new[:room]]
@@ -320,6 +323,10 @@ def _colour_likeness(first: np.ndarray | None, second: np.ndarray | None) -> flo
 
 def _blended(former: np.ndarray | None, new: np.ndarray | None) -> np.ndarray | None:
     return new if former is None or new is None else 0.8 * former + 0.2 * new
+
+
+def _has_pose(one: Sighting) -> bool:
+    return bool(one.reading.pose.confidence.mean() >= _LEAST_POSE)
 
 
 def _numbered(reading: PersonReading, track: Track) -> PersonReading:

@@ -223,7 +223,7 @@ class EndToEndTraining(TrainingModule):
         """Set the mode; batch normalisation stays in eval mode."""
         super().train(mode)
         for module in self.network.modules():
-            if isinstance(module, nn.BatchNorm2d):
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                 module.eval()
         return self
 
