@@ -93,7 +93,8 @@ class PoseWindow(nn.Module):
 
     def forward(self, body: Tensor) -> Tensor:
         x = body.flatten(2).transpose(1, 2)
-        speed = F.pad(x[..., 2:] - x[..., :-2], (1, 1))
+        # Stills, of which a network may be asked too, are cut to their one frame.
+        speed = F.pad(x[..., 2:] - x[..., :-2], (1, 1))[..., : x.shape[-1]]
         x = self.norm(torch.cat((x, 3 * speed), 1))
         first, second, third = self.convs
         x = second(F.max_pool1d(first(x), 2, ceil_mode=True))
