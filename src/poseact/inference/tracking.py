@@ -25,8 +25,8 @@ MAX_GAP_S = 2.0
 # Share of the overlap in the likeness of two people; the rest is that of their poses.
 _OVERLAP_SHARE = 0.6
 _LEAST_LIKENESS = 0.25
-# Mean confidence of the joints below which a new person has no pose to follow: a part of somebody, a
-# thing.
+# Mean confidence of the joints below which a new person has no pose to follow: it is a part of
+# somebody, or a thing.
 _LEAST_POSE = 0.4
 # Distance of joints, as a share of the person's size, at which poses have nothing in common.
 _FAR_POSE = 0.5
