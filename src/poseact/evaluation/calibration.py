@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 import numpy as np
 import torch
@@ -98,9 +99,14 @@ def calibrate(
     looks = [reading.looks for reading in per_clip if reading.looks is not None]
     threshold = 0.0
     if known.any() and looks and isinstance(network.action_model, WindowHeads):
+        # Improbable are few, for what is unknown is above all unlike what was learned.
         threshold = reject_threshold(certainty[known], weights[known], (1 + 3 * kept) / 4)
-        sure = certainty[known] >= threshold
-        fit_familiarity(network.action_model, torch.cat(looks)[known], weights[known], sure, kept)
+        right = known & (raw.argmax(1) == targets)
+        scores = fit_familiarity(
+            network.action_model, torch.cat(looks), right if right.any() else known, kept
+        )
+        named = (scores >= 0) & (certainty >= threshold)
+        kept = float(np.average(named[known], weights=weights[known]))
     elif known.any():
         threshold = reject_threshold(certainty[known], weights[known], kept)
     found = Calibration(
@@ -150,25 +156,33 @@ def fit_temperature(
 
 
 def fit_familiarity(
-    heads: WindowHeads, looks: Tensor, weights: np.ndarray, sure: np.ndarray, kept: float
-) -> None:
-    """Let a share of the windows of known motions be familiar.
+    heads: WindowHeads, looks: Tensor, usual: np.ndarray, kept: float
+) -> np.ndarray:
+    """Let a share of the usual windows be familiar.
+
+    The limit is that of a normal distribution with their median and their median deviation: some
+    clips look strange to networks that have learned from a part of the clips, and would stretch the
+    limit of a network that has learned from all.
 
     Args:
         heads: Their numbers are replaced.
-        looks: ``(N, 2)`` of the windows.
-        weights: ``(N,)`` how much each counts.
-        sure: ``(N,)`` whether its probability is high enough; the others are unknown already.
-        kept: Share that shall be sure and familiar.
+        looks: ``(N, 2)`` of windows.
+        usual: ``(N,)`` which of them are of known motion and told right.
+        kept: Share of these that shall be familiar.
+
+    Returns:
+        ``(N,)`` the familiarity of all.
     """
-    share = torch.from_numpy(weights / weights.sum()).float()[:, None]
-    mean = (share * looks).sum(0)
-    spread = (share * (looks - mean).square()).sum(0).sqrt().clamp_min(1e-6)
-    heads.known_looks.copy_(torch.stack((mean, spread)))
+    chosen = looks[torch.from_numpy(usual)]
+    spread = chosen.std(0, correction=0).clamp_min(1e-6)
+    heads.known_looks.copy_(torch.stack((chosen.mean(0), spread)))
     heads.least_familiar.zero_()
-    scores = heads.familiarity(looks).cpu().numpy()
-    least = reject_threshold(np.where(sure, scores, scores.min() - 1), weights, kept)
+    scores = heads.familiarity(looks.to(heads.known_looks.device)).cpu().numpy()
+    middle = np.median(scores[usual])
+    deviation = np.median(np.abs(scores[usual] - middle)) / NormalDist().inv_cdf(0.75)
+    least = float(middle - NormalDist().inv_cdf(min(kept, 0.999)) * deviation)
     heads.least_familiar.fill_(least)
+    return scores - least
 
 
 def reject_threshold(certainty: np.ndarray, weights: np.ndarray, kept: float) -> float:
