@@ -167,7 +167,7 @@ def fit_familiarity(
     Args:
         heads: Their numbers are replaced.
         looks: ``(N, 2)`` of windows.
-        usual: ``(N,)`` which of them are of known motion and told right.
+        usual: ``(N,)`` which of them are of known motions and classified correctly.
         kept: Share of these that shall be familiar.
 
     Returns:
