@@ -64,14 +64,13 @@ def describe_pose(body: Tensor) -> Tensor:
 
 
 def describe_appearance(appearance: Tensor) -> Tensor:
-    """Mean features at the joints of a window: ``(B, T, J, C)`` to ``(B, J C)``."""
-    return sampled(appearance).mean(1).flatten(1)
+    """Mean features at the joints in frames of a window: ``(B, T, J, C)`` to ``(B, J C)``."""
+    return appearance.mean(1).flatten(1)
 
 
-def sampled(appearance: Tensor) -> Tensor:
-    """Some of the frames, for what a body looks like changes slowly."""
-    first = min(_FRAME_STEP // 2, appearance.shape[1] - 1)
-    return appearance[:, first::_FRAME_STEP]
+def sampled_frames(frames: int) -> slice:
+    """The frames of a window whose appearance is read, for a body's look changes slowly."""
+    return slice(min(_FRAME_STEP // 2, frames - 1), None, _FRAME_STEP)
 
 
 class PoseWindow(nn.Module):
@@ -122,9 +121,8 @@ class AppearanceWindow(nn.Module):
         )
 
     def forward(self, appearance: Tensor) -> Tensor:
-        x = sampled(appearance)
-        reduced = F.relu(self.reduced_norm(self.reduce(self.norm(x.flatten(0, 2)))))
-        over_time = reduced.unflatten(0, x.shape[:3]).flatten(2)
+        reduced = F.relu(self.reduced_norm(self.reduce(self.norm(appearance.flatten(0, 2)))))
+        over_time = reduced.unflatten(0, appearance.shape[:3]).flatten(2)
         return self.hidden(torch.cat((over_time.mean(1), over_time.amax(1)), 1))
 
 
@@ -164,6 +162,8 @@ class Prototypes(nn.Module):
 
 class WindowHeads(nn.Module):
     """Both streams, or the pose stream alone, on windows; their sum is the answer.
+
+    The appearance is given for all frames of a window, or for :func:`sampled_frames` alone.
 
     Args:
         kind: ``temporal`` for trained streams, ``prototypes`` for prototypes alone.
@@ -210,7 +210,7 @@ class WindowHeads(nn.Module):
         """
         found = {"pose": describe_pose(body_frame(joints, confidence))}
         if "appearance" in self.prototypes:
-            found["appearance"] = describe_appearance(required(appearance))
+            found["appearance"] = describe_appearance(sampled(appearance, joints.shape[1]))
         return found
 
     def distances(self, descriptions: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -242,7 +242,8 @@ class WindowHeads(nn.Module):
         if self.streams:
             logits = {"pose": self.streams["pose"](body_frame(joints, confidence))}
             if "appearance" in self.streams:
-                logits["appearance"] = self.streams["appearance"](required(appearance))
+                seen = sampled(appearance, joints.shape[1])
+                logits["appearance"] = self.streams["appearance"](seen)
         else:
             distances = self.distances(self.descriptions(joints, confidence, appearance))
             logits = {name: -_LOGIT_SCALE * values for name, values in distances.items()}
@@ -253,8 +254,8 @@ class WindowHeads(nn.Module):
         }
 
 
-def required(appearance: Tensor | None) -> Tensor:
-    """The appearance.
+def sampled(appearance: Tensor | None, frames: int) -> Tensor:
+    """The appearance in the frames that are read.
 
     Raises:
         PoseActError: There is none.
@@ -264,4 +265,5 @@ def required(appearance: Tensor | None) -> Tensor:
             "No appearance was given to a network that reads it; give it, or train the pose "
             "stream alone."
         )
-    return appearance
+    whole = appearance.shape[1] == frames
+    return appearance[:, sampled_frames(frames)] if whole else appearance

@@ -15,6 +15,7 @@ from poseact._utils.errors import PoseActError
 from poseact.actions.clip_inputs import ClipInputs
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.models.action import sharpen
+from poseact.models.window_heads import sampled_frames
 from poseact.training.clip_augment import ClipAugment
 
 
@@ -122,7 +123,10 @@ class ClipBank:
         augment: ClipAugment,
         rng: np.random.Generator,
     ) -> ClipInputs:
-        """One augmented window of T frames for each of ``(B,)`` clips."""
+        """One augmented window of T frames for each of ``(B,)`` clips.
+
+        Its appearance is that of the frames that heads read.
+        """
         rows = np.stack(
             [
                 self._starts[clip] + augment.window(self._times[clip], frames, fps, rng)
@@ -152,7 +156,9 @@ class ClipBank:
                 yield features.numpy()
 
     def _gather(self, rows: np.ndarray) -> ClipInputs:
-        appearance = None if self._appearance is None else self._appearance[rows].float()
+        appearance = None
+        if self._appearance is not None:
+            appearance = self._appearance[rows[:, sampled_frames(rows.shape[1])]].float()
         return ClipInputs(self._joints[rows], self._confidence[rows], appearance)
 
 
