@@ -18,7 +18,7 @@ from poseact.media.crop import (
 )
 from poseact.metrics import overlaps
 from poseact.runtime.choose import TORCH, Choice
-from poseact.runtime.source import PersonSource
+from poseact.runtime.source import PERSON_STRIDE, PersonSource
 
 if TYPE_CHECKING:
     import torch
@@ -41,7 +41,6 @@ THRESHOLD = 0.284
 MAX_PEOPLE = 20
 """Largest number of people found in one picture."""
 
-_STRIDE = 32
 _CELL_PX = 4
 # A look counts most for people whose longest side is near this, by a bell curve in octaves.
 _BEST_PX = 110.0
@@ -126,7 +125,9 @@ class PersonDetector:
         height, width = image.shape[:2]
         size = max(round(width * scale), 1), max(round(height * scale), 1)
         smoothly = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        padded = np.zeros((*(-(-side // _STRIDE) * _STRIDE for side in size[::-1]), 3), np.uint8)
+        padded = np.zeros(
+            (*(-(-side // PERSON_STRIDE) * PERSON_STRIDE for side in size[::-1]), 3), np.uint8
+        )
         padded[: size[1], : size[0]] = cv2.resize(image, size, interpolation=smoothly)
         (rows,) = candidates(self._run(padded[None]))
         rows[:, :4] /= np.tile((size[0] / width, size[1] / height), 2)

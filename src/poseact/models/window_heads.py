@@ -231,9 +231,18 @@ class WindowHeads(nn.Module):
 
         Below 0 a motion is unknown. 0 before it was fitted.
         """
-        mean, spread = self.known_looks
-        if not spread.all():
+        if not self.is_fitted:
             return torch.zeros(len(looks), device=looks.device)
+        return self.above_least(looks)
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether it is known what known motions look like."""
+        return bool(self.known_looks[1].all())
+
+    def above_least(self, looks: Tensor) -> Tensor:
+        """:meth:`familiarity` once it is fitted; without a branch, so that it can be exported."""
+        mean, spread = self.known_looks
         return ((looks - mean) / spread).sum(1) - self.least_familiar
 
     def forward(

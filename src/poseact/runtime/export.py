@@ -20,7 +20,6 @@ from poseact.runtime.base import (
     Precision,
     Runtime,
     checked_runtime,
-    require_installed,
 )
 from poseact.runtime.choose import TORCH
 from poseact.runtime.int8_photos import shipped_photos
@@ -195,13 +194,11 @@ class _Bundle:
     def _write(
         self, source: GraphSource, path: Path, facts: Mapping[str, str], quantised: bool
     ) -> None:
-        from poseact.runtime.convert import add_facts, write_openvino, write_pt2
+        from poseact.runtime.convert import add_facts, write_onnx, write_openvino, write_pt2
 
         if self.to == "pt2":
             write_pt2(source.graph, path, facts)
         elif isinstance(source, _GraphFile):
-            from poseact.runtime.convert import write_onnx
-
             with TemporaryDirectory() as folder:
                 model = Path(folder) / "model.onnx"
                 write_onnx(source.graph, model)
@@ -255,7 +252,6 @@ def _check(to: str, precision: str) -> None:
             )
         return
     checked_runtime(to, precision)
-    require_installed(to)
 
 
 def _sources(weights: str | Path) -> tuple[PoseSource, ActionNetwork | None]:

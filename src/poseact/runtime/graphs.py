@@ -23,17 +23,16 @@ from poseact.media.crop import DEPTH_RANGE_MM, to_frames
 from poseact.models.action import sharpen
 from poseact.models.base import Network
 from poseact.models.bn_folding import fold_batch_norm
+from poseact.models.config import checked_blocks
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.person_network import PersonNetwork
 from poseact.models.sequence import ActionNetwork, SequenceNetwork
 from poseact.models.window_heads import WindowHeads
+from poseact.runtime.source import PERSON_STRIDE
 from poseact.weights.movenet import read_stem
 
 JOINT_SEARCH_CELLS = 7
 """How far about the expected place a joint of a person is looked for."""
-
-PERSON_STRIDE = 32
-"""What the sides of the person detector's pictures are multiples of."""
 
 _ACTION_FIELDS = (
     "labels",
@@ -109,15 +108,20 @@ class PoseGraph(nn.Module):
         return tuple(CropOutputs(joints, confidence, sharpness, spread, appearance))
 
 
-def pose_graph(network: Network, num_blocks: int) -> Graph:
+def pose_graph(network: Network, num_blocks: int | None) -> Graph:
     """The graph that reads poses in crops.
 
+    Args:
+        network: Its actions are left out.
+        num_blocks: Prediction blocks to run, None for all.
+
     Raises:
-        PoseActError: The network reads no pictures.
+        PoseActError: The network reads no pictures or has fewer blocks.
     """
+    network = without_actions(network)
     size = network.config.image_size
     crops = torch.zeros((2, size, size, 3), dtype=torch.uint8)
-    module = PoseGraph(without_actions(network), num_blocks).eval()
+    module = PoseGraph(network, checked_blocks(num_blocks, network.num_blocks)).eval()
     return Graph(module, {"crops": crops}, CropOutputs._fields, {"crops": {0: "N"}})
 
 
@@ -217,7 +221,7 @@ class ActionGraph(nn.Module):
             self.network.stem = self.network.pose_model = nn.Identity()  # pyright: ignore
         self.temperature = network.card.temperature
         heads = self.network.action_model
-        self.heads = heads if isinstance(heads, WindowHeads) and heads.known_looks.any() else None
+        self.heads = heads if isinstance(heads, WindowHeads) and heads.is_fitted else None
 
     def forward(
         self, joints: Tensor, confidence: Tensor, appearance: Tensor | None = None
@@ -231,9 +235,7 @@ class ActionGraph(nn.Module):
         if self.heads is None:
             return probabilities, torch.zeros_like(probabilities[:, 0])
         described = self.heads.descriptions(joints, confidence, appearance)
-        mean, spread = self.heads.known_looks
-        looks = (self.heads.looks(described, answer) - mean) / spread
-        return probabilities, looks.sum(1) - self.heads.least_familiar
+        return probabilities, self.heads.above_least(self.heads.looks(described, answer))
 
 
 class ActionStreamGraph(ActionGraph):

@@ -160,11 +160,9 @@ class PoseSource(GraphSource):
         Raises:
             PoseActError: The network reads no pictures or has fewer blocks.
         """
-        from poseact.models.config import checked_blocks
-        from poseact.runtime.graphs import pose_graph, without_actions
+        from poseact.runtime.graphs import pose_graph
 
-        network = without_actions(self.network)
-        return pose_graph(network, checked_blocks(self._num_blocks, network.num_blocks))
+        return pose_graph(self.network, self._num_blocks)
 
     @property
     def _module(self) -> PoseGraph:

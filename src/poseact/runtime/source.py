@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 PERSON_WEIGHTS = "movenet/person-detector.safetensors"
+PERSON_STRIDE = 32
+"""What the sides of the person detector's pictures are multiples of."""
 
 
 class GraphSource(ABC):

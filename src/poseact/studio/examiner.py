@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from threading import Event, Thread
 
@@ -67,7 +68,6 @@ class Examiner(Thread):
         self._wanted, self._end_request = Event(), StopRequest()
         self._trims: dict[str, None] = {}
         self._known: dict[str, dict[str, np.ndarray]] = {}
-        self._network: Network | None = None
         self.notes: list[Finding] = []
         self.waiting = 0
 
@@ -125,21 +125,24 @@ class Examiner(Thread):
             self._known = {name: kept for name, kept in self._known.items() if name in current}
             self.notes = judge_clips(self._edits.folder, clips, self._all_looks(clips)).findings
             if self._learn is not None and clips:
-                network = self._pose_network()
+                network = self._pose_network
                 read = extract(clips, network, self._places.cache, stop=self._end_request)
                 if not read.interrupted:
                     self._learn(read.sequences, network)
         self._on_change()
 
+    @cached_property
     def _pose_network(self) -> Network:
-        if self._network is None:
-            self._network = load(DEFAULT_WEIGHTS)
-        return self._network
+        return load(DEFAULT_WEIGHTS)
+
+    @cached_property
+    def _finder(self) -> Predictor:
+        return Predictor(self._pose_network, people="one")
 
     def _trim(self, name: str) -> None:
         try:
             clip = self._edits.find(name)
-            span = seen_span(Predictor(self._pose_network(), people="one"), clip.path)
+            span = seen_span(self._finder, clip.path)
             if span is not None:
                 self._edits.change(name, start=span[0], end=span[1])
         except PoseActError as error:
@@ -147,7 +150,7 @@ class Examiner(Thread):
             _log.warning("%s", error)
 
     def _examine(self, clips: Sequence[Clip]) -> None:
-        network, cache = self._pose_network(), self._places.cache
+        network, cache = self._pose_network, self._places.cache
         found = extract(clips, network, cache, look=True, stop=self._end_request)
         if found.interrupted:
             return

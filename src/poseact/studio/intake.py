@@ -40,10 +40,7 @@ def keep_recording(received: Path, place: Path) -> Path:
     check_video(received)
     with _open(received) as container:
         suffix = _suffix(container)
-    target = place.with_name(place.name + suffix)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    received.replace(target)
-    return target
+    return _moved(received, place, suffix)
 
 
 def keep_upload(received: Path, place: Path) -> Path:
@@ -74,9 +71,7 @@ def keep_upload(received: Path, place: Path) -> Path:
                 f"The video changed when it was copied without its metadata ({before} before, "
                 f"{after} after); export it again as MP4."
             )
-        target = place.with_name(place.name + suffix)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        copy.replace(target)
+        return _moved(copy, place, suffix)
     except FFmpegError as error:
         raise PoseActError(
             f"The video could not be copied without its metadata ({error.strerror}); export it as "
@@ -85,7 +80,6 @@ def keep_upload(received: Path, place: Path) -> Path:
     finally:
         copy.unlink(missing_ok=True)
         received.unlink(missing_ok=True)
-    return target
 
 
 def check_video(path: Path) -> tuple[int, int, int]:
@@ -108,6 +102,12 @@ def check_video(path: Path) -> tuple[int, int, int]:
     if count < LEAST_FRAMES:
         raise PoseActError(f"The video has {count} picture; an action needs several.")
     return reader.width, reader.height, count
+
+
+def _moved(file: Path, place: Path, suffix: str) -> Path:
+    target = place.with_name(place.name + suffix)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return file.replace(target)
 
 
 def _open(path: Path) -> InputContainer:
