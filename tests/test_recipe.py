@@ -42,7 +42,7 @@ def test_a_recipe_is_read_with_its_defaults(tmp_path, monkeypatch):
         ({"network": {"preset": "tiny", "changes": {"depth": 3}}}, "no field 'depth'"),
         ({"loss": {"weights": {"joint": 1}}}, "joint=1"),
         ({"augment": {"scale": [2, 1]}}, r"scale=\(2.0, 1.0\)"),
-        ({"sizes": [[0.5, 96]]}, "shares that rise from 0"),
+        ({"sizes": [[0.5, 96]]}, "increasing shares, the first 0"),
         ({"sizes": [[0, 8]]}, "at least 16 px"),
         ({"name": "../up"}, "name: String should match"),
         ({"augment": {"rotation_deg": -1}}, "rotation_deg=-1"),

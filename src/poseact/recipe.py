@@ -164,7 +164,8 @@ class Recipe(_Part):
         starts = [start for start, _ in self.sizes]
         if self.sizes and (starts[0] != 0 or starts != sorted(starts) or starts[-1] >= 1):
             raise PoseActError(
-                f"sizes: {self.sizes} was given; give shares that rise from 0 to below 1."
+                f"sizes: {self.sizes} was given; give increasing shares, the first 0 and "
+                "the last below 1."
             )
         if any(size < 2 * MAP_STRIDE for _, size in self.sizes):
             raise PoseActError(f"sizes: {self.sizes} was given; give at least {2 * MAP_STRIDE} px.")
@@ -176,7 +177,7 @@ class Recipe(_Part):
         if not self.network.config.labels:
             raise PoseActError(
                 f"learn: {', '.join(self.learn)} was given, but the network {self.network.preset} "
-                "has no labels; give network changes with labels, or learn poses alone."
+                "has no labels; set labels under network.changes, or learn poses only."
             )
         if not any(spec.filmed for spec in self.train.values()):
             raise PoseActError(
@@ -294,8 +295,8 @@ def _places(
         name, _, within = rest.partition(".")
         if name not in stages or not within:
             raise PoseActError(
-                f"{place} was to be set; give stages.NAME.FIELD, NAME being one of "
-                f"{', '.join(stages) or 'none, for the recipe has no stages'}."
+                f"{place} cannot be set; give stages.NAME.FIELD, with one of these names: "
+                f"{', '.join(stages) or 'none, as the recipe has no stages'}."
             )
         return [(stages[name], within)]
     named = [fields for fields in (content, *stages.values()) if first in fields]
@@ -310,7 +311,9 @@ def _set(fields: dict[str, Any], place: str, value: Any) -> None:
         fields[parent] = dict(found) if isinstance(found := fields.get(parent, {}), dict) else found
         fields = fields[parent]
         if not isinstance(fields, dict):
-            raise PoseActError(f"{place} was to be set, but {parent} has no fields.")
+            raise PoseActError(
+                f"{place} cannot be set, because {parent} has no fields; correct the name."
+            )
     fields[last] = value
 
 

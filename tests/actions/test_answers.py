@@ -379,7 +379,7 @@ def test_sequence_weights_that_give_no_poses(tmp_path, pose_file):
         with pytest.raises(poseact.PoseActError, match=match):
             predict_one(video, tmp_path / "o", weights=weights)
 
-    refused(sequence_network(None), "do not name weights")
+    refused(sequence_network(None), "do not name a pose network")
     refused(sequence_network("gone.safetensors"), r"no weights 'gone\.safetensors'")
     other = sequence_network("pose.safetensors", skeleton=PA17)
     refused(other, f"3D poses of {PA16.name}, but .* of {PA17.name}")

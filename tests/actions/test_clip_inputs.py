@@ -195,7 +195,7 @@ class TestAnswers:
         )
         with pytest.raises(PoseActError, match=r"joints of pa16, .* penn13"):
             window_answers(network(), other, [1.0])
-        with pytest.raises(PoseActError, match="know no actions"):
+        with pytest.raises(PoseActError, match="do not recognise actions"):
             action_network(poseact.create_model("tiny"))
         reader = network()
         reader.card = replace(reader.card, fps=None)

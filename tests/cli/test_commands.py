@@ -291,14 +291,14 @@ def test_weights_of_actions_that_are_not_told_say_why(tmp_path, caplog):
     network = poseact.create_model("cvpr18-penn", num_blocks=1).eval()
     report = predict_one(tmp_path / "v.mp4", tmp_path / "o", weights=network)
     assert report.actions is None
-    assert "cvpr18-penn know 15 actions, but only of clips" in caplog.text
+    assert "cvpr18-penn know 15 actions, but only in clips" in caplog.text
 
 
 def test_boxes_of_frames_that_do_not_exist_are_told(tmp_path, weights, caplog):
     write_video(tmp_path / "v.mp4", frames=3)
     (tmp_path / "boxes.csv").write_text("source,frame,x0,y0,x1,y1\nv.mp4,9,1,2,30,40\n")
     predict_one(tmp_path / "v.mp4", tmp_path / "o", weights=weights, boxes=tmp_path / "boxes.csv")
-    assert "frames [9] match no frame" in caplog.text
+    assert "frames [9] have boxes, but do not exist" in caplog.text
 
 
 def test_interruption_between_photos_keeps_the_table(tmp_path, weights):

@@ -67,7 +67,7 @@ class TestFolders:
         make_files(tmp_path, f"{first}/a.mp4", f"{second}/b.mp4")
         if len(list(tmp_path.iterdir())) == 1:
             pytest.skip("the file system takes both names for one")
-        with pytest.raises(PoseActError, match="once cleaned; give one action one spelling"):
+        with pytest.raises(PoseActError, match="when cleaned; use one spelling"):
             find_clips(tmp_path)
 
     def test_no_clips(self, tmp_path):
@@ -81,7 +81,7 @@ class TestFolders:
             find_clips(tmp_path / "squats" / "readme.txt")
 
     def test_a_video_beside_the_folders(self, tmp_path):
-        with pytest.raises(PoseActError, match=r"stray\.mp4 lies in no folder of an action"):
+        with pytest.raises(PoseActError, match=r"stray\.mp4 is not in the folder of an action"):
             find_clips(make_files(tmp_path, "stray.mp4", "squats/a.mp4"))
 
 

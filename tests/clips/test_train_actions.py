@@ -165,7 +165,7 @@ class TestTraining:
             train_actions(folder, tmp_path, PLAN)
 
     def test_weights_of_other_joints(self, folder, tmp_path):
-        with pytest.raises(PoseActError, match="find the joints of"):
+        with pytest.raises(PoseActError, match="predict the joints of"):
             train_actions(folder, tmp_path, replace(PLAN, weights="small-open"))
 
     @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ class TestTraining:
         (tmp_path / "empty").mkdir()
         (tmp_path / "one.mp4").touch()
         for source in ("empty", "nowhere", "one.mp4"):
-            with pytest.raises(PoseActError, match=f"{source} is no folder of clips"):
+            with pytest.raises(PoseActError, match=f"{source} is not a folder of clips"):
                 train_actions(tmp_path / source, tmp_path / "out", PLAN)
         with pytest.raises(PoseActError, match=r"could not be written|cannot be written"):
             train_actions(folder, tmp_path / "one.mp4" / "out", PLAN)
@@ -212,7 +212,7 @@ class TestTraining:
         (few / "wave" / "2.npz").unlink()
         (few / "stand").mkdir()
         (few / "stand" / "0.npz").write_bytes((folder / "stand" / "0.npz").read_bytes())
-        with pytest.raises(PoseActError, match="No action was filmed twice"):
+        with pytest.raises(PoseActError, match="No action has two recordings"):
             train_actions(few, tmp_path / "out", PLAN)
 
 
@@ -317,7 +317,7 @@ class TestEvaluation:
             eval_actions(trained.weights, tmp_path, tmp_path / "out")
 
     def test_weights_of_a_pose_network(self, folder, tmp_path):
-        with pytest.raises(PoseActError, match="know no actions"):
+        with pytest.raises(PoseActError, match="do not recognise actions"):
             eval_actions("small-open", folder, tmp_path)
 
     def test_a_split_of_other_data(self, folder, trained, tmp_path):

@@ -186,7 +186,7 @@ class TestArchives:
     )
     def test_headers_that_make_no_sense(self, tmp_path, header, data):
         self.archive(tmp_path / "a.npz", header, data)
-        with pytest.raises(PoseActError, match="not a whole NumPy archive"):
+        with pytest.raises(PoseActError, match="not a complete NumPy archive"):
             read_npz(tmp_path / "a.npz", ("x",), "labels")
 
     def test_a_small_file_cannot_unfold_to_a_gigabyte(self, tmp_path):
@@ -209,7 +209,7 @@ class TestArchives:
     def test_members_that_are_no_arrays(self, tmp_path):
         with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
             archive.writestr("joints.npy", b"text")
-        with pytest.raises(PoseActError, match="not a whole NumPy archive"):
+        with pytest.raises(PoseActError, match="not a complete NumPy archive"):
             read_sequences(tmp_path / "a.npz")
 
 

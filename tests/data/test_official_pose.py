@@ -354,7 +354,7 @@ def test_mpi_inf_3dhp_options(mpi_train):
     assert chosen[0].image.path == picture
     scaled = read_mpi_inf_3dhp_official(mpi_train, MPI3DHP28, views=(0,), universal=True)
     np.testing.assert_allclose(scaled[0].joints[:, 2], 0.9 * chosen[0].joints[:, 2], atol=1e-2)
-    with pytest.raises(PoseActError, match="of none of them the pictures"):
+    with pytest.raises(PoseActError, match="none of the requested pictures"):
         read_mpi_inf_3dhp_official(mpi_train, images="imageFrames")
     with pytest.raises(PoseActError, match=r"no S\*/Seq\*/annot\.mat of S7"):
         read_mpi_inf_3dhp_official(mpi_train, subjects=("S7",))
@@ -397,7 +397,7 @@ def test_mpi_inf_3dhp_faults(mpi_train):
         read_mpi_inf_3dhp_official(mpi_train)
     points = camera_poses(2, 17)
     write_mpi_test(mpi_train, [0, 0], points[..., :2], points)
-    with pytest.raises(PoseActError, match="no two joints of valid frames"):
+    with pytest.raises(PoseActError, match="all joints of the valid frames coincide"):
         read_mpi_inf_3dhp_official(mpi_train, part="test")
 
 

@@ -409,7 +409,7 @@ def test_other_files_called_mat_are_refused(mat_file):
     with pytest.raises(PoseActError, match="is empty"):
         read_lsp(mat_file.parent)
     mat_file.write_bytes(b"Hello, this is a letter to you. " * 20)
-    with pytest.raises(PoseActError, match="not a whole MATLAB file"):
+    with pytest.raises(PoseActError, match="not a complete MATLAB file"):
         read_lsp(mat_file.parent)
     with h5py.File(mat_file, "w", userblock_size=512) as file:
         file["joints"] = np.ones((14, 3, 5))

@@ -204,7 +204,7 @@ def test_empty_box(predictor, box):
 
 
 def test_box_beside_the_picture(predictor):
-    with pytest.raises(poseact.PoseActError, match="outside of its picture of 400 x 300 px"):
+    with pytest.raises(poseact.PoseActError, match="outside its picture of 400 x 300 px"):
         predictor.image(picture(DOTS_AT), [(500, 20, 600, 90)])
 
 

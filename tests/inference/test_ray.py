@@ -317,8 +317,8 @@ def test_a_folder_keeps_to_its_options(weights, tmp_path):
     [
         (("--workers", "2"), "--workers was given without --engine ray"),
         (("--gpus-per-worker", "0.5"), "--gpus-per-worker was given without"),
-        (("--engine", "ray", "--draw"), "not drawn by the engine ray"),
-        (("--engine", "ray", "--side-view"), "not drawn by the engine ray"),
+        (("--engine", "ray", "--draw"), "engine ray writes tables only"),
+        (("--engine", "ray", "--side-view"), "engine ray writes tables only"),
         (("--engine", "ray", "--workers", "0"), "give 1 or more"),
         (("--engine", "ray", "--cpus-per-worker", "0"), "at least 1 core"),
     ],

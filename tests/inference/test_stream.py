@@ -194,7 +194,7 @@ def test_bad_pictures_and_times(network):
     stream = one_person(network)
     stream.push(picture(0), 1.0)
     for moment in (1.0, 0.5, float("nan"), float("inf")):
-        with pytest.raises(poseact.PoseActError, match="times that rise"):
+        with pytest.raises(poseact.PoseActError, match="increasing times"):
             stream.push(picture(1), moment)
     with pytest.raises(poseact.PoseActError, match="given as a picture"):
         stream.push(np.zeros((4, 4), np.uint8), 2.0)
@@ -202,10 +202,10 @@ def test_bad_pictures_and_times(network):
 
 
 def test_weights_without_actions(network):
-    with pytest.raises(poseact.PoseActError, match="know no actions"):
+    with pytest.raises(poseact.PoseActError, match="do not recognise actions"):
         poseact.Stream("small-open")
     clips = poseact.create_model("tiny", labels=LABELS)
-    with pytest.raises(poseact.PoseActError, match="know no actions of sequences"):
+    with pytest.raises(poseact.PoseActError, match="do not recognise actions in pose sequences"):
         poseact.Stream(clips)
 
 

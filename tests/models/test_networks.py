@@ -212,7 +212,7 @@ def test_bad_changes_of_a_preset(changes, message):
     ("changes", "message"),
     [
         ({"pyramids": 1}, "from 1 to 1"),
-        ({"action_pyramids": ()}, "at least one number"),
+        ({"action_pyramids": ()}, "at least one pyramid"),
         ({"action_pyramids": [0]}, "from 1 to 6"),
         ({"action_pyramids": [7]}, "from 1 to 6"),
         ({"levels": 1}, "2 or more"),

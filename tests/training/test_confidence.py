@@ -104,5 +104,5 @@ def test_shares_split_photos_and_keep_crops_of_one_together(tmp_path, monkeypatc
     assert len(parts[0] | parts[1]) == len(names)
     assert 10 < len(parts[1]) < 80
     assert not {n.split("_")[0] for n in parts[0]} & {n.split("_")[0] for n in parts[1]}
-    with pytest.raises(PoseActError, match="rise from 0 to 1"):
+    with pytest.raises(PoseActError, match="increasing numbers, 0 to 1"):
         SourceSpec(adapter="coco", root="x", share=(0.9, 0.5))

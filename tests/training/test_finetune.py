@@ -211,7 +211,7 @@ def test_a_damaged_state_is_replaced(clips, network, recipe, tmp_path, content, 
     else:
         state.write_bytes(content)
     assert finetune(network, clips, recipe, tmp_path, plan=plan, workers=0).finished
-    assert f"{state} is damaged; the training starts anew" in caplog.text
+    assert f"{state} is damaged; the training starts again" in caplog.text
 
 
 def test_a_pose_that_lost_too_much_is_not_kept(clips, network, recipe, tmp_path):

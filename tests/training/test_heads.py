@@ -336,7 +336,7 @@ class TestTraining:
         refused("2D joints", posed, pose_network=create_model())
         refused("epochs=0", some, epochs=0)
         nan = replace(SMALL, optimiser=SMALL.optimiser.model_copy(update={"lr": 1e30}))
-        refused("look at these sequences", some, epochs=3, recipe=nan)
+        refused("check these sequences", some, epochs=3, recipe=nan)
 
 
 class TestFolds:

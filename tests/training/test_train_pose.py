@@ -196,7 +196,7 @@ def test_a_run_is_not_overwritten_and_not_changed_on_the_way(recipe, tmp_path):
     torch.save({"weights": torch.zeros(2)}, other)
     for content in (before[: len(before) // 2], b"", b"hello", b"\x80\x04.", other.getvalue()):
         (out / "last.ckpt").write_bytes(content)
-        with pytest.raises(PoseActError, match=r"last.ckpt is damaged or .*; begin anew") as caught:
+        with pytest.raises(PoseActError, match=r"last.ckpt is damaged or .*; start again") as caught:
             train_pose(recipe(), out, resume=True, machine=QUIET)
         assert len(str(caught.value).removeprefix(str(out))) < 100
 
@@ -272,7 +272,7 @@ def test_a_run_of_other_labels_is_not_taken_up(recipe, people, tmp_path):
     labels = (tmp_path / "people/joints.mat").read_bytes()
     write_lsp_people(tmp_path / "others", 24, seed=1)
     shutil.copy(tmp_path / "others/joints.mat", tmp_path / "people")
-    with pytest.raises(PoseActError, match="begun with other data or initial weights"):
+    with pytest.raises(PoseActError, match="started with other data or initial weights"):
         train_pose(path, out, resume=True, machine=QUIET)
     assert (out / "last.ckpt").read_bytes() == before
     (tmp_path / "people/joints.mat").write_bytes(labels)

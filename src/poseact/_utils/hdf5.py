@@ -133,7 +133,7 @@ def _probe(path: Path) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise ValueError("reading it does not end") from error
+        raise ValueError("reading it takes too long") from error
     # What raises an exception there does so here, too; only signals have a negative code.
     if ended.returncode < 0:
-        raise ValueError("reading it does not end, or ends the process")
+        raise ValueError("reading it takes too long or crashes the reader")

@@ -131,7 +131,7 @@ def _run_pooled(
     except BrokenProcessPool as error:
         raise PoseActError(
             "A worker process was killed, perhaps because memory ran out; "
-            "run the same command again, with fewer workers, to go on."
+            "run the same command again with fewer workers to resume."
         ) from error
     finally:
         shared.stop.set()

@@ -39,7 +39,7 @@ def clean_labels(names: Iterable[str]) -> dict[str, str]:
         label = labels[name] = clean_label(name)
         if first.setdefault(label, name) != name:
             raise PoseActError(
-                f"The labels {first[label]!r} and {name!r} are both {label!r} once cleaned; "
-                "give one action one spelling, and different actions different names."
+                f"The labels {first[label]!r} and {name!r} both become {label!r} when cleaned; "
+                "use one spelling for each action, and distinct names for different actions."
             )
     return labels

@@ -55,8 +55,8 @@ def action_network(network: Network) -> ActionNetwork:
 
     if not isinstance(network, ActionNetwork) or not network.config.labels:
         raise PoseActError(
-            f"The weights ({network.card.preset}) know no actions of sequences; give a file that "
-            "'poseact train-actions' wrote."
+            f"The weights ({network.card.preset}) do not recognise actions in pose sequences; "
+            "give a file that 'poseact train-actions' wrote."
         )
     return network
 
@@ -69,7 +69,7 @@ def window_fps(network: ActionNetwork) -> float:
     """
     if network.card.fps is None:
         raise PoseActError(
-            "The weights do not say the frame rate of their clips; give a file that "
+            "The weights do not state the frame rate of their clips; give a file that "
             "'poseact train-actions' wrote."
         )
     return network.card.fps

@@ -60,8 +60,8 @@ class PoseSequence:
             )
         if not ((np.diff(self.times) > 0).all() and (abs(self.times) < _LATEST_S).all()):
             raise PoseActError(
-                f"The times of the sequence {self.name} do not rise, or are beyond {_LATEST_S:.0e} "
-                "s; give seconds in order."
+                f"The times of the sequence {self.name} are not increasing, or exceed "
+                f"{_LATEST_S:.0e} s; give increasing times in seconds."
             )
         if not (np.isfinite(self.joints).all() and np.isfinite(self.confidence).all()):
             raise PoseActError(

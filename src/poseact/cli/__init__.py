@@ -42,10 +42,11 @@ __all__ = [
 _EXTRAS = {
     **dict.fromkeys(("segno", "starlette", "uvicorn", "websockets"), "studio"),
     **dict.fromkeys(
-        ("cdflib", "lightning", "matplotlib", "pycocotools", "pydantic", "scipy", "yaml"), "train"
+        ("cdflib", "jinja2", "lightning", "matplotlib", "pycocotools", "tensorboard", "yaml"),
+        "train",
     ),
 }
-"""The extra that each optional module comes with."""
+"""The extra that installs each optional module."""
 
 
 def main() -> None:

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.progress import TaskID
 
 from poseact._utils.errors import PoseActError
-from poseact.cli.app import INTERRUPTED, app, make_console, make_progress
+from poseact.cli.app import INTERRUPTED, Bars, app, make_console, named_table
 from poseact.cli.explained import explained_by, given
-from poseact.cli.options import PrecisionOption, RuntimeOption
-from poseact.cli.train_commands import named_table
+from poseact.cli.options import DeviceOption, PrecisionOption, RuntimeOption
 
 SHOWN_NOTES = 10
 
@@ -50,7 +48,7 @@ def train_actions_command(
     ] = None,
     cache: Path | None = None,
     workers: int | None = None,
-    device: str | None = None,
+    device: DeviceOption = None,
     runtime: RuntimeOption = None,
     precision: PrecisionOption = None,
 ) -> None:
@@ -63,24 +61,24 @@ def train_actions_command(
         **given(epochs=epochs, seed=seed, test=test, finetune=finetune),
         **given(curve=curve, instant=instant),
     )
-    with Stages() as stages:
+    with Bars() as bars:
         report = train_actions(
             source,
             out,
             plan,
             **given(cache=cache, workers=workers, device=device),
             **given(runtime=runtime, precision=precision),
-            on_stage=stages.update,
+            on_stage=bars.update,
         )
     console = make_console()
-    tell_notes(report.notes)
+    print_notes(report.notes)
     if report.files is None:
-        console.print(f"Interrupted: what is done is kept; go on with:\n{command_line()}")
+        console.print(f"Interrupted: finished steps are kept; resume with:\n{command_line()}")
         raise typer.Exit(INTERRUPTED)
-    console.print(named_table("Clips that were not trained on", accuracy_rows(report.scores)))
+    console.print(named_table("Clips not used for training", accuracy_rows(report.scores)))
     console.print(f"Weights: {report.weights}")
     console.print(f"Report: {report.files.html}, {report.files.markdown}, {report.files.json}")
-    console.print(f"Which clip was in which part: {report.split}")
+    console.print(f"Split into training and test: {report.split}")
 
 
 @app.command(
@@ -107,7 +105,7 @@ def eval_actions_command(
     kind: str | None = None,
     cache: Path | None = None,
     workers: int | None = None,
-    device: str | None = None,
+    device: DeviceOption = None,
     runtime: RuntimeOption = None,
     precision: PrecisionOption = None,
 ) -> None:
@@ -117,19 +115,19 @@ def eval_actions_command(
     from poseact.evaluation.action_report import accuracy_rows
 
     options = given(kind=kind, split=split, part=part, background=background, cache=cache)
-    with Stages() as stages:
+    with Bars() as bars:
         report = eval_actions(
             *(weights, source, out),
             protocol=ActionProtocol(crop, flip),
             groups=read_groups(group or ()),
             **options,
             **given(workers=workers, device=device, runtime=runtime, precision=precision),
-            on_stage=stages.update,
+            on_stage=bars.update,
         )
     console = make_console()
-    tell_notes(report.notes)
+    print_notes(report.notes)
     if report.scores is None or report.files is None:
-        console.print(f"Interrupted: what is done is kept; go on with:\n{command_line()}")
+        console.print(f"Interrupted: finished steps are kept; resume with:\n{command_line()}")
         raise typer.Exit(INTERRUPTED)
     tables = {"all": report.scores, **(report.groups or {})}
     console.print(named_table("Accuracy", accuracy_rows(tables)))
@@ -137,28 +135,8 @@ def eval_actions_command(
     console.print(f"Report: {report.files.html}, {report.files.markdown}, {report.files.json}")
 
 
-class Stages:
-    """A bar for each step of a job, with the time that is left of it."""
-
-    def __init__(self) -> None:
-        self._progress = make_progress()
-        self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> Stages:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def update(self, stage: str, done: int, total: int) -> None:
-        if stage not in self._tasks:
-            self._tasks[stage] = self._progress.add_task(stage, total=total)
-        self._progress.update(self._tasks[stage], completed=done, total=total)
-
-
 def read_groups(options: Sequence[str]) -> dict[str, list[str]]:
-    """Groups of actions as the command line gives them.
+    """Groups of actions from the command line.
 
     Raises:
         PoseActError: One is not of the form ``NAME=ACTION,ACTION``.
@@ -172,8 +150,8 @@ def read_groups(options: Sequence[str]) -> dict[str, list[str]]:
     return groups
 
 
-def tell_notes(notes: Sequence[str]) -> None:
-    """Warn of clips; the report lists them all."""
+def print_notes(notes: Sequence[str]) -> None:
+    """Print the first notes on clips; the report lists them all."""
     console = make_console(stderr=True)
     for note in notes[:SHOWN_NOTES]:
         console.print(note, style="yellow")
@@ -182,5 +160,5 @@ def tell_notes(notes: Sequence[str]) -> None:
 
 
 def command_line() -> str:
-    """How the program was called."""
+    """The command line of this run."""
     return shlex.join(["poseact", *sys.argv[1:]])

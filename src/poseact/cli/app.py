@@ -1,4 +1,4 @@
-"""The command line's application and the look of what it prints."""
+"""The command-line application, its console, tables and progress bars."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 from rich.text import Text
 
 app = typer.Typer(
@@ -57,13 +59,12 @@ class Rate(ProgressColumn):
     """Items per second, in the unit of the task."""
 
     def render(self, task: Task) -> Text:
-        """See rich."""
         speed = task.finished_speed or task.speed
         return Text(f"{speed:.1f} {task.fields['unit']}" if speed else f"– {task.fields['unit']}")
 
 
 class _Steady:
-    """A stream that drops what cannot be written, so that a closed pipe ends no job."""
+    """A stream that drops what cannot be written, so that a closed pipe does not end a job."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -82,9 +83,9 @@ class _Steady:
 
 
 def steady_output() -> None:
-    """From here on, what cannot be printed is escaped or dropped rather than an error.
+    """From here on, text that cannot be printed is escaped or dropped instead of raising an error.
 
-    Terminals of some code pages lack the letters of a file's name, and pipes are closed early.
+    Some terminals cannot show every letter of a file name, and pipes are closed early.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -94,15 +95,14 @@ def steady_output() -> None:
 
 
 class _PlainConsole(Console):
-    """Prints names of files as they are, but nothing in them that commands the terminal."""
+    """Prints file names unchanged except for terminal control characters."""
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """See rich."""
         return super().render_str(without_commands(text), **options)
 
 
 def make_console(stderr: bool = False) -> Console:
-    """A console that prints file names as they are."""
+    """A console without markup, so that brackets in file names are printed."""
     return _PlainConsole(stderr=stderr, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -117,15 +117,14 @@ def _is_control(character: str) -> bool:
 
 
 class PlainFormatter(logging.Formatter):
-    """Formats messages without what commands the terminal."""
+    """Formats log messages without terminal control characters."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """See logging."""
         return without_commands(super().format(record))
 
 
 def make_progress(*columns: ProgressColumn) -> Progress:
-    """A bar of description, count and time left, with further columns between them."""
+    """A bar with description, count and remaining time, and further columns between them."""
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -135,3 +134,34 @@ def make_progress(*columns: ProgressColumn) -> Progress:
         TimeRemainingColumn(),
         console=make_console(stderr=True),
     )
+
+
+class Bars:
+    """A progress bar for each named step of a job."""
+
+    def __init__(self) -> None:
+        self._progress = make_progress()
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def update(self, name: str, done: int, total: int) -> None:
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task(name, total=total)
+        self._progress.update(self._tasks[name], completed=done, total=total)
+
+
+def named_table(title: str, rows: list[tuple[str, ...]]) -> Table:
+    """A table of a heading and rows, with numbers aligned to the right."""
+    heading, *body = rows
+    table = Table(title=title, title_justify="left")
+    for number, column in enumerate(heading):
+        table.add_column(column, justify="right" if number else "left")
+    for row in body:
+        table.add_row(*row, style="bold" if row[0] == "all" else None)
+    return table

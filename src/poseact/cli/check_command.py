@@ -1,4 +1,4 @@
-"""The command that looks through clips before they are trained on."""
+"""The command that checks clips before training."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from poseact.cli.action_commands import Stages
-from poseact.cli.app import INTERRUPTED, app, make_console
+from poseact.cli.app import INTERRUPTED, Bars, app, make_console
 from poseact.cli.explained import explained_by, given
-from poseact.cli.options import PrecisionOption, RuntimeOption
+from poseact.cli.options import DeviceOption, PrecisionOption, RuntimeOption
 
 if TYPE_CHECKING:
     from poseact.clips.check_clips import CheckReport
@@ -35,7 +34,7 @@ def check_command(
         bool, typer.Option(help="Detect people; otherwise only the files are checked.")
     ] = True,
     workers: int | None = None,
-    device: str | None = None,
+    device: DeviceOption = None,
     runtime: RuntimeOption = None,
     precision: PrecisionOption = None,
 ) -> None:
@@ -46,24 +45,24 @@ def check_command(
     options |= given(runtime=runtime, precision=precision)
     if not people:
         options["weights"] = None
-    with Stages() as videos:
+    with Bars() as bars:
         report = check_clips(
             folder,
             **options,
-            on_step=lambda step: videos.update("videos", step.files, step.of),
+            on_step=lambda step: bars.update("videos", step.files, step.of),
         )
     report.write_json(out)
-    _tell(report)
+    _print_report(report)
     console = make_console()
-    console.print(f"Whole report: {out}")
+    console.print(f"Full report: {out}")
     if report.interrupted:
-        console.print("Interrupted: what was read is kept; run the same command to resume.")
+        console.print("Interrupted: finished clips are kept; run the same command to resume.")
         raise typer.Exit(INTERRUPTED)
     if report.errors:
         raise typer.Exit(2)
 
 
-def _tell(report: CheckReport) -> None:
+def _print_report(report: CheckReport) -> None:
     """Print the actions, and the first findings of each kind."""
     console = make_console()
     table = Table("action", "clips", "recordings", "seconds", "frames/s", "people", title="Clips")
@@ -89,7 +88,7 @@ def _tell(report: CheckReport) -> None:
         if len(found) > SHOWN:
             console.print(f"  … and {len(found) - SHOWN} more")
     if not report.findings:
-        console.print("No faults were found.")
+        console.print("No problems found.")
 
 
 def _span(values: Sequence[float]) -> str:

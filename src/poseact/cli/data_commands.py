@@ -1,4 +1,4 @@
-"""Commands that look at data and make some."""
+"""Commands that inspect training data and make synthetic data."""
 
 from __future__ import annotations
 
@@ -71,7 +71,9 @@ def make_synthetic_command(
     from poseact.synthetic.make import make_synthetic
 
     if (count is None) == (scenes is None):
-        raise PoseActError("Either --count or --scenes says what is made; give one of them.")
+        raise PoseActError(
+            "Both or neither of --count and --scenes were given; give exactly one of them."
+        )
     if count is None:
         with make_progress(Rate()) as progress:
             task = progress.add_task("frames", total=None, unit="fps")
@@ -80,7 +82,7 @@ def make_synthetic_command(
                 **given(seed=seed),
                 on_frame=lambda done, of: progress.update(task, completed=done, total=of),
             )
-        make_console().print(f"{len(videos)} videos and who is where in them: {out}")
+        make_console().print(f"{len(videos)} videos with the boxes and ids of their people: {out}")
         return
     options = given(
         seed=seed,

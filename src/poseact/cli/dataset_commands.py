@@ -1,4 +1,4 @@
-"""The group ``poseact data``: look through data sets on disk, and pack them."""
+"""The group ``poseact data``: checks data sets on disk and packs them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.table import Table
 from poseact._utils.errors import PoseActError
 from poseact.cli.app import INTERRUPTED, Rate, app, make_console, make_progress
 from poseact.cli.explained import explained_by, given
-from poseact.cli.train_commands import parsed_changes
+from poseact.cli.options import parsed_changes
 
 if TYPE_CHECKING:
     from poseact.data.official.check_data import Count, DataReport
@@ -33,7 +33,7 @@ def check_data_command(
     root: Annotated[Path, typer.Argument(metavar="FOLDER")],
     out: Path = Path("poseact-data-check"),
 ) -> None:
-    """List what of a data set is there and what is missing, and draw nine samples."""
+    """Check which files of a data set are present, and draw nine samples."""
     from poseact.data.official.check_data import REPORT, check_data
 
     console = make_console()
@@ -42,7 +42,7 @@ def check_data_command(
     _print_report(report)
     if report.picture is not None:
         console.print(f"Samples with their joints: {report.picture}")
-    console.print(f"Whole report: {out / REPORT}")
+    console.print(f"Full report: {out / REPORT}")
     if not report.readable:
         raise typer.Exit(2)
 

@@ -10,8 +10,13 @@ import typer
 
 from poseact.cli.app import INTERRUPTED, app, make_console
 from poseact.cli.explained import explained_by, given
-from poseact.cli.options import PrecisionOption, RuntimeOption
-from poseact.cli.predict_commands import people_of
+from poseact.cli.options import (
+    DeviceOption,
+    PeopleOption,
+    PrecisionOption,
+    RuntimeOption,
+    people_of,
+)
 
 if TYPE_CHECKING:
     from poseact.inference.live import LiveReport
@@ -38,10 +43,10 @@ def live_command(
         float | None, typer.Option(help="Give up a lost source after this many seconds.")
     ] = None,
     num_blocks: int | None = None,
-    device: str | None = None,
+    device: DeviceOption = None,
     runtime: RuntimeOption = None,
     precision: PrecisionOption = None,
-    people: str = "all",
+    people: PeopleOption = "all",
     smooth: bool = True,
 ) -> None:
     """Recognise the actions of everyone in view, live, and print every change."""
@@ -68,7 +73,7 @@ def live_command(
 
 
 class Changes:
-    """Prints an answer where it names another action than the last of the same person."""
+    """Prints an answer when the action of its person changes."""
 
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
@@ -76,7 +81,6 @@ class Changes:
         self._last: list[StreamAnswer] = []
 
     def on_answers(self, answers: list[StreamAnswer]) -> None:
-        """Called after every picture."""
         self._last = answers or self._last
         for answer in answers:
             if answer.complete and answer.label != self._labels.get(answer.pose.person):
@@ -107,7 +111,7 @@ class Changes:
 
 
 def _facts(report: LiveReport) -> dict[str, object]:
-    """How the job went, as JSON values."""
+    """The summary as JSON values."""
     return {
         "frames": report.frames,
         "fps": round(report.fps, 1),
@@ -122,7 +126,7 @@ def _facts(report: LiveReport) -> dict[str, object]:
 
 def _summary(report: LiveReport) -> str:
     if not report.frames:
-        return "No picture came."
+        return "The source gave no picture."
     latency = report.latency
     p50, p95 = latency.frames(report.source_fps or report.fps)
     lines = [

@@ -1,8 +1,59 @@
-"""Options that several commands have."""
+"""Options that several commands have, and how their values are read."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
-RuntimeOption = Literal["torch", "onnx", "openvino", "auto"] | None
-PrecisionOption = Literal["fp32", "bf16", "int8", "auto"] | None
+import typer
+
+from poseact._utils.errors import PoseActError
+
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(help="Device of the network, such as cpu; by default CUDA if available."),
+]
+RuntimeOption = Annotated[
+    Literal["torch", "onnx", "openvino", "auto"] | None,
+    typer.Option(help="Runtime of the pose network; auto takes the fastest one installed."),
+]
+PrecisionOption = Annotated[
+    Literal["fp32", "bf16", "int8", "auto"] | None,
+    typer.Option(help="Number format of the pose network; auto takes bf16 where it is faster."),
+]
+PeopleOption = Annotated[
+    str,
+    typer.Option(
+        help="all: everyone in view; a number: that many people, the largest; one: exactly one "
+        "person is assumed, and searched for without the person detector."
+    ),
+]
+
+
+def people_of(text: str) -> Any:
+    """The value of ``--people``; words are checked by the function that takes them."""
+    return int(text) if text.isdecimal() else text
+
+
+def parsed_changes(
+    changes: Sequence[str], option: str = "--set", example: str = "network.changes.frames=8"
+) -> dict[str, Any]:
+    """``FIELD=VALUE`` as values by field; the values are YAML.
+
+    Raises:
+        PoseActError: There is no ``=``, or the value is not YAML.
+    """
+    from poseact._utils.yaml_text import parse_yaml
+
+    parsed = {}
+    for change in changes:
+        field, equals, value = change.partition("=")
+        try:
+            parsed[field] = parse_yaml(value)
+        except ValueError:
+            equals = ""
+        if not equals or not field:
+            raise PoseActError(
+                f"{option} {change!r} was given; give NAME=VALUE, such as {example}."
+            )
+    return parsed

@@ -11,7 +11,13 @@ from rich.progress import TaskID
 from poseact._utils.errors import PoseActError
 from poseact.cli.app import INTERRUPTED, Rate, app, make_console, make_progress
 from poseact.cli.explained import explained_by, given
-from poseact.cli.options import PrecisionOption, RuntimeOption
+from poseact.cli.options import (
+    DeviceOption,
+    PeopleOption,
+    PrecisionOption,
+    RuntimeOption,
+    people_of,
+)
 
 if TYPE_CHECKING:
     from poseact.inference.distributed import DistributedReport
@@ -33,10 +39,10 @@ def predict_command(
     weights: str | None = None,
     boxes: Path | None = None,
     num_blocks: int | None = None,
-    device: str | None = None,
+    device: DeviceOption = None,
     runtime: RuntimeOption = None,
     precision: PrecisionOption = None,
-    people: str = "all",
+    people: PeopleOption = "all",
     draw: bool | None = None,
     side_view: bool = False,
     smooth: bool = True,
@@ -46,7 +52,7 @@ def predict_command(
     ] = None,
     engine: Annotated[
         Literal["local", "ray"],
-        typer.Option(help="ray uses many processes or machines, and draws nothing."),
+        typer.Option(help="ray uses many processes or machines and does not draw."),
     ] = "local",
     workers: int | None = None,
     cpus_per_worker: int | None = None,
@@ -61,8 +67,8 @@ def predict_command(
     if engine == "ray":
         if draw or side_view or extra:
             raise PoseActError(
-                "Pictures and videos are not drawn by the engine ray, and it writes tables alone; "
-                "leave --draw, --side-view and --format out."
+                "The engine ray writes tables only, no drawings and no COCO file; "
+                "leave out --draw, --side-view and --format."
             )
         finish_distributed(predict_on_ray(source, out, **shared, **on_ray))
         return
@@ -85,13 +91,8 @@ def predict_command(
     finish(report)
 
 
-def people_of(text: str) -> Any:
-    """What ``--people`` says; words are checked by whoever uses them."""
-    return int(text) if text.isdecimal() else text
-
-
 def predict_on_ray(source: Path, out: Path, **options: Any) -> DistributedReport:
-    """Predict a collection on Ray with a bar of its files."""
+    """Predict a collection on Ray, with a progress bar."""
     from poseact.inference.distributed import predict_distributed
 
     with make_progress(Rate()) as progress:
@@ -115,7 +116,7 @@ def demo_command(out: Path = Path("poseact-demo")) -> None:
 
 
 class Job:
-    """Progress of a prediction: frames of the video in hand, and files where there are several."""
+    """Progress of a prediction: frames of the current video, and files if there are several."""
 
     def __init__(self) -> None:
         self._progress = make_progress(Rate())
@@ -152,13 +153,13 @@ class Job:
 
 
 def finish(report: PredictReport) -> None:
-    """Say where the results lie; the exit code shows failures and interruption."""
+    """Print where the results are; the exit code shows failures and interruption."""
     console = make_console()
     for path, reason in report.failed.items():
         make_console(stderr=True).print(f"skipped {path}: {reason}", style="yellow")
     console.print(f"{report.frames} frames; table: {report.parquet}, {report.json}")
     if report.coco is not None:
-        console.print(f"COCO's layout: {report.coco}")
+        console.print(f"COCO file: {report.coco}")
     if report.actions is not None:
         console.print(f"Actions: {report.actions}, {report.segments}")
     if report.drawn:
@@ -166,14 +167,14 @@ def finish(report: PredictReport) -> None:
         where = report.drawn[0] if one else f"{len(report.drawn)} files in {report.out}"
         console.print(f"Drawn: {where}")
     if report.interrupted:
-        console.print("Interrupted: the results hold what was done until then.")
+        console.print("Interrupted: the results contain the frames processed so far.")
         raise typer.Exit(INTERRUPTED)
     if report.failed:
         raise typer.Exit(2)
 
 
 def finish_distributed(report: DistributedReport) -> None:
-    """Say where the results of a distributed prediction lie, as :func:`finish` does."""
+    """Print where the results of a distributed prediction are, as :func:`finish` does."""
     console = make_console()
     for path, reason in list(report.failed.items())[:_FAILED_SHOWN]:
         make_console(stderr=True).print(f"failed {path}: {reason}", style="yellow")

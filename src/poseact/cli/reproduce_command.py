@@ -1,4 +1,4 @@
-"""The command that measures the published tables again."""
+"""The command that reproduces the published tables."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import TaskID
 
-from poseact.cli.app import app, make_console, make_progress
+from poseact.cli.app import Bars, app, make_console, named_table
 from poseact.cli.explained import explained_by
-from poseact.cli.train_commands import named_table, parsed_changes
+from poseact.cli.options import DeviceOption, parsed_changes
 
 
 @app.command("reproduce", cls=explained_by("poseact.evaluation.protocols.reproduce.reproduce"))
@@ -24,19 +23,12 @@ def reproduce_command(
         list[str] | None, typer.Option(help="PRESET=FILE, in place of the fetched weights.")
     ] = None,
     limit: int | None = None,
-    device: str | None = None,
+    device: DeviceOption = None,
 ) -> None:
     """Reproduce the papers' result tables, and print both side by side."""
     from poseact.evaluation.protocols.reproduce import reproduce
 
-    with make_progress() as progress:
-        tasks: dict[str, TaskID] = {}
-
-        def on_row(name: str, done: int, total: int) -> None:
-            if name not in tasks:
-                tasks[name] = progress.add_task(name, total=total)
-            progress.update(tasks[name], completed=done)
-
+    with Bars() as bars:
         report = reproduce(
             tables or (),
             data,
@@ -44,7 +36,7 @@ def reproduce_command(
             weights=parsed_changes(weights or (), "--weights", "cvpr18-mpii=FILE"),
             limit=limit,
             device=device,
-            on_row=on_row,
+            on_row=bars.update,
         )
     console = make_console()
     for name, rows in report.rows.items():
@@ -60,4 +52,4 @@ def reproduce_command(
         reasons = [f"{found.row.preset}: {found.reason}" for found in rows if found.reason]
         for reason in dict.fromkeys(reasons):
             console.print(reason, soft_wrap=True)
-    console.print(f"Everything, with the protocols: {report.json}")
+    console.print(f"Full results with protocols: {report.json}")

@@ -27,13 +27,13 @@ def studio_command(
         **given(port=port, host=host),
         browser=browser,
         skeleton_only=skeleton_only,
-        on_start=_tell,
+        on_start=_print_link,
     )
 
 
-def _tell(link: str) -> None:
+def _print_link(link: str) -> None:
     console = make_console()
     console.print(f"The studio is at {link}")
     if "token=" in link:
-        console.print("Whoever has this link can see and change everything in the folder.")
-    console.print("Ctrl-C ends it.")
+        console.print("Anyone who has this link can see and change everything in the folder.")
+    console.print("Press Ctrl-C to stop it.")

@@ -1,21 +1,25 @@
-"""Commands that train and score."""
+"""Commands that train and evaluate networks."""
 
 from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.progress import TaskID, TextColumn
-from rich.table import Table
 
-from poseact.cli.app import INTERRUPTED, app, make_console, make_progress
+from poseact.cli.app import INTERRUPTED, Bars, app, make_console, make_progress, named_table
 from poseact.cli.explained import explained_by, given
-from poseact.cli.options import PrecisionOption, RuntimeOption
-from poseact.cli.predict_commands import people_of
+from poseact.cli.options import (
+    DeviceOption,
+    PeopleOption,
+    PrecisionOption,
+    RuntimeOption,
+    parsed_changes,
+    people_of,
+)
 
 if TYPE_CHECKING:
     from poseact.training.run_record import Progress
@@ -73,19 +77,19 @@ def train_command(
         return
     console = make_console()
     for report in reports:
-        tell_training(report)
+        print_training_report(report)
     if not reports[-1].finished:
         again = ["poseact", "train", str(recipe), "--out", str(out), "--resume"]
         again += [part for change in changes or () for part in ("--set", change)]
         console.print(
             f"Interrupted after {reports[-1].steps} of {stages[len(reports) - 1].steps} steps of "
-            f"{stages[len(reports) - 1].name}; go on with:\n{shlex.join(again)}"
+            f"{stages[len(reports) - 1].name}; resume with:\n{shlex.join(again)}"
         )
         raise typer.Exit(INTERRUPTED)
 
 
-def tell_training(report: TrainReport) -> None:
-    """Say how a run or a stage went, and where its results lie."""
+def print_training_report(report: TrainReport) -> None:
+    """Print the scores of a run or a stage, and where its results are."""
     console = make_console()
     for name, scores in report.scores.items():
         values = ", ".join(f"{metric} {value:.4g}" for metric, value in scores.items())
@@ -94,31 +98,6 @@ def tell_training(report: TrainReport) -> None:
         console.print(f"{report.unreadable} pictures could not be read and were left out.")
     console.print(f"Weights: {report.weights}")
     console.print(f"Curve: {report.out / 'curve.png'}, table: {report.out / 'log.csv'}")
-
-
-def parsed_changes(
-    changes: Sequence[str], option: str = "--set", example: str = "network.changes.frames=8"
-) -> dict[str, Any]:
-    """``FIELD=VALUE`` as values by field; the values are YAML.
-
-    Raises:
-        PoseActError: There is no ``=``, or the value is no YAML.
-    """
-    from poseact._utils.errors import PoseActError
-    from poseact._utils.yaml_text import parse_yaml
-
-    parsed = {}
-    for change in changes:
-        field, equals, value = change.partition("=")
-        try:
-            parsed[field] = parse_yaml(value)
-        except ValueError:
-            equals = ""
-        if not equals or not field:
-            raise PoseActError(
-                f"{option} {change!r} was given; give NAME=VALUE, such as {example}."
-            )
-    return parsed
 
 
 @app.command("eval-pose", cls=explained_by("poseact.evaluation.eval_pose.eval_pose"))
@@ -130,7 +109,7 @@ def eval_pose_command(
     crops: Annotated[int, typer.Option(help="Number of crops to average over: 1 or 5.")] = 1,
     num_blocks: int | None = None,
     data: list[str] | None = None,
-    device: str | None = None,
+    device: DeviceOption = None,
     runtime: RuntimeOption = None,
     precision: PrecisionOption = None,
 ) -> None:
@@ -138,14 +117,7 @@ def eval_pose_command(
     from poseact.evaluation.eval_pose import eval_pose
     from poseact.evaluation.pose_report import joint_rows, mean_rows, part_rows
 
-    with make_progress() as progress:
-        tasks: dict[str, TaskID] = {}
-
-        def on_step(name: str, done: int, total: int) -> None:
-            if name not in tasks:
-                tasks[name] = progress.add_task(name, total=total)
-            progress.update(tasks[name], completed=done)
-
+    with Bars() as bars:
         report = eval_pose(
             weights,
             recipe,
@@ -156,7 +128,7 @@ def eval_pose_command(
             data=data or (),
             device=device,
             **given(runtime=runtime, precision=precision),
-            on_step=on_step,
+            on_step=bars.update,
         )
     console = make_console()
     for name, scores in report.scores.items():
@@ -181,22 +153,20 @@ def eval_people_command(
     weights: str | None = None,
     looks: Annotated[list[int] | None, typer.Option("--look")] = None,
     close_looks: Annotated[list[float] | None, typer.Option("--close-look")] = None,
-    device: str | None = None,
+    device: DeviceOption = None,
     runtime: RuntimeOption = None,
     precision: PrecisionOption = None,
 ) -> None:
     """Score person detection in whole photos, and the poses of the people found."""
     from poseact.evaluation.eval_people import PeopleScores, eval_people
 
-    with make_progress() as progress:
-        task = progress.add_task("photos", total=None)
+    with Bars() as bars:
         report = eval_people(
             folder,
             labels,
             **given(images=images, weights=weights, looks=looks, device=device),
-            **given(close_looks=close_looks),
-            **given(runtime=runtime, precision=precision),
-            on_photo=lambda done, total: progress.update(task, completed=done, total=total),
+            **given(close_looks=close_looks, runtime=runtime, precision=precision),
+            on_photo=lambda done, total: bars.update("photos", done, total),
         )
     rows = [("score", *PeopleScores._fields)]
     for name, scores in report.scores.items():
@@ -209,19 +179,21 @@ def eval_people_command(
 
 @app.command("eval-tracking", cls=explained_by("poseact.evaluation.eval_tracking.eval_tracking"))
 def eval_tracking_command(
-    folder: Path, weights: str | None = None, people: str = "all", device: str | None = None
+    folder: Path,
+    weights: str | None = None,
+    people: PeopleOption = "all",
+    device: DeviceOption = None,
 ) -> None:
     """Score whether people in videos keep their ids."""
     from poseact.evaluation.eval_tracking import eval_tracking
     from poseact.metrics import TrackScore
 
-    with make_progress() as progress:
-        task = progress.add_task("videos", total=None)
+    with Bars() as bars:
         scores = eval_tracking(
             folder,
             people=people_of(people),
             **given(weights=weights, device=device),
-            on_video=lambda done, total: progress.update(task, completed=done, total=total),
+            on_video=lambda done, total: bars.update("videos", done, total),
         )
     scores["all"] = TrackScore(*map(sum, zip(*scores.values(), strict=True)))
     rows = [(name, *map(str, score), f"{score.idf1:.3f}") for name, score in scores.items()]
@@ -230,7 +202,7 @@ def eval_tracking_command(
 
 
 class TrainingBar:
-    """Steps of each stage of a training run, with its loss, speed and the time that is left."""
+    """Steps of each stage of a training run, with loss, speed and remaining time."""
 
     def __init__(self) -> None:
         self._bar = make_progress(
@@ -248,11 +220,9 @@ class TrainingBar:
         self._bar.stop()
 
     def begin(self, name: str, steps: int) -> None:
-        """A stage begins."""
         self._task = self._bar.add_task(name, total=steps, loss=float("nan"), speed=0.0)
 
     def update(self, progress: Progress) -> None:
-        """So many steps of it are done."""
         if self._task is not None:
             self._bar.update(
                 self._task,
@@ -260,14 +230,3 @@ class TrainingBar:
                 loss=progress.loss,
                 speed=progress.images_per_second,
             )
-
-
-def named_table(title: str, rows: list[tuple[str, ...]]) -> Table:
-    """A table of a heading and rows, numbers to the right."""
-    heading, *body = rows
-    table = Table(title=title, title_justify="left")
-    for number, column in enumerate(heading):
-        table.add_column(column, justify="right" if number else "left")
-    for row in body:
-        table.add_row(*row, style="bold" if row[0] == "all" else None)
-    return table

@@ -115,9 +115,8 @@ def read_filmed(
         background: How it is treated, see :func:`~poseact.clips.extract.extract`.
         workers: Number of processes.
         device: Where to run.
-        runtime: What runs the pose network: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
-            :func:`~poseact.runtime.pose.open_pose`.
-        precision: In which it computes: ``fp32``, ``bf16``, ``int8`` or ``auto``.
+        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose.open_pose`.
+        precision: Number format of the pose network, see there.
         on_stage: Called as videos are done.
         stop: Checked after every frame.
 
@@ -186,9 +185,9 @@ def check_joints(weights: str | Path | None, sequence: PoseSequence) -> None:
     skeleton = load(weights).config.skeleton
     if skeleton.joints != sequence.skeleton.joints:
         raise PoseActError(
-            f"The weights {weights} find the joints of {skeleton.name}, but the sequences have "
-            f"those of {sequence.skeleton.name}; give the weights that they were read with, or "
-            "none."
+            f"The weights {weights} predict the joints of {skeleton.name}, but the sequences have "
+            f"those of {sequence.skeleton.name}; give the weights that produced the sequences, "
+            "or none."
         )
 
 
@@ -202,14 +201,14 @@ def check_parts(train: Sequence[PoseSequence], test: Sequence[PoseSequence]) -> 
     labels = {sequence.label for sequence in train}
     if not test:
         raise PoseActError(
-            "No action was filmed twice, so no clip is left for the test; give at least 2 "
-            "recordings of an action, or take the instant mode (--instant)."
+            "No action has two recordings, so no clip is left for the test; give at least 2 "
+            "recordings of an action, or use --instant."
         )
     for sequence in test:
         if sequence.label not in labels:
             raise PoseActError(
                 f"The action {sequence.label} of the test clip {sequence.name} has no training "
-                "clip; give more recordings of it, or clips of one action in a recording."
+                "clip; give more recordings of it, or record each action on its own."
             )
 
 

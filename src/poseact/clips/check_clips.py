@@ -132,9 +132,8 @@ def check_clips(
         cache_dir: Folder for the extracted features.
         workers: Number of processes.
         device: Device of the network; CUDA by default if available.
-        runtime: What runs the pose network: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
-            :func:`~poseact.runtime.pose.open_pose`.
-        precision: In which it computes: ``fp32``, ``bf16``, ``int8`` or ``auto``.
+        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose.open_pose`.
+        precision: Number format of the pose network, see there.
         on_step: Called as frames and videos are done.
         stop: None listens to SIGINT and SIGTERM here.
 
@@ -200,7 +199,7 @@ def require_trainable(items: Sequence[Labelled]) -> None:
         )
     if len(labels) < 2:
         raise PoseActError(
-            f"All {len(items)} clips are of one action, {', '.join(labels) or 'without a name'}; "
+            f"All {len(items)} clips are of one action, {', '.join(labels) or 'unnamed'}; "
             f"give clips of a second one, or of other motions in a folder {BACKGROUND}."
         )
 

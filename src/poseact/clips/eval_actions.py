@@ -86,9 +86,8 @@ def eval_actions(
         cache: Folder for the features of videos.
         workers: Number of processes that read videos.
         device: Device of the network; CUDA by default if available.
-        runtime: What runs the pose network: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
-            :func:`~poseact.runtime.pose.open_pose`.
-        precision: In which it computes: ``fp32``, ``bf16``, ``int8`` or ``auto``.
+        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose.open_pose`.
+        precision: Number format of the pose network, see there.
         on_stage: Called with the progress of every stage.
 
     Raises:
@@ -149,8 +148,8 @@ def _pose_network(network: ActionNetwork) -> Network:
         return network
     if network.card.pose_weights is None:
         raise PoseActError(
-            "The weights recognise actions from poses and do not name the weights that give these; "
-            "give pose sequences instead of videos."
+            "The weights recognise actions from poses and do not name the pose network to use with "
+            "videos; give pose sequences instead."
         )
     return load(network.card.pose_weights)
 
@@ -191,7 +190,7 @@ class _Choice:
         kept = [clip for clip in clips if clip.part == self.part]
         if not kept:
             raise PoseActError(
-                f"No clip of the data states the part {self.part!r}; give the split.csv of a "
+                f"No clip of the data belongs to the part {self.part!r}; give the split.csv of a "
                 "training, or no part."
             )
         return kept

@@ -144,9 +144,8 @@ def extract(
             every video is decoded.
         workers: Number of processes.
         device: Device of the network; CUDA by default if available.
-        runtime: What runs the pose network: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
-            :func:`~poseact.runtime.pose.open_pose`.
-        precision: In which it computes: ``fp32``, ``bf16``, ``int8`` or ``auto``.
+        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose.open_pose`.
+        precision: Number format of the pose network, see there.
         on_step: Called after frames and videos.
         stop: Checked after every frame; None listens to SIGINT and SIGTERM here.
 

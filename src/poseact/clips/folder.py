@@ -137,7 +137,7 @@ def _from_folders(folder: Path) -> list[Clip]:
     for video in videos:
         if len(video.parts) == 1:
             raise PoseActError(
-                f"The video {folder / video} lies in no folder of an action; move it into one, "
+                f"The video {folder / video} is not in the folder of an action; move it into one, "
                 f"or list it in {CLIPS_TABLE}."
             )
     labels = clean_labels(video.parts[0] for video in videos)
@@ -226,7 +226,7 @@ def _clip(folder: Path, row: Row, label: str) -> Clip:
     try:
         there = path.is_file()
     except OSError as error:
-        raise ValueError(f"its file cannot be looked up: {error.strerror}") from error
+        raise ValueError(f"its file cannot be accessed: {error.strerror}") from error
     if not there:
         raise ValueError(f"there is no file {path}")
     start = number_of(row["start"] or "0")

@@ -97,9 +97,8 @@ def train_actions(
         cache: Folder for the features of videos; by default ``cache`` in ``out``.
         workers: Number of processes that read videos.
         device: Device for feature extraction; by default CUDA if available.
-        runtime: What runs the pose network: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
-            :func:`~poseact.runtime.pose.open_pose`.
-        precision: In which it computes: ``fp32``, ``bf16``, ``int8`` or ``auto``.
+        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose.open_pose`.
+        precision: Number format of the pose network, see there.
         on_stage: Called with the progress of every stage.
         on_row: Called with the name of a training of heads and what each of its epochs measured.
 
@@ -114,8 +113,8 @@ def train_actions(
     empty = source.is_dir() and not any(source.iterdir())
     if empty or not source.exists() or source.suffix.lower() in VIDEO_SUFFIXES:
         raise PoseActError(
-            f"{source} is no folder of clips; give a folder with a folder of videos per action, or "
-            "pose sequences."
+            f"{source} is not a folder of clips; give a folder with a folder of videos per "
+            "action, or pose sequences."
         )
     open_folder(out)
     report = ActionTraining(out, out / "actions.safetensors", out / "split.csv")
@@ -194,7 +193,7 @@ class _Workflow:
         written = (self.report.split, self.report.weights, files.markdown, files.html, files.json)
         if lost := [path for path in written if not path.is_file()]:
             raise PoseActError(
-                f"{', '.join(map(str, lost))} was removed while the run went on; run it again."
+                f"{', '.join(map(str, lost))} was removed during the run; run it again."
             )
 
     def read(self) -> ActionData:

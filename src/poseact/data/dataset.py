@@ -179,7 +179,7 @@ class PoseRows(Dataset[Row]):
             row.actions.append(source.action(index))
             return
         raise PoseActError(
-            f"None of the {count} pictures of {source.name} can be read; the last said: "
+            f"None of the {count} pictures of {source.name} can be read; the last error: "
             f"{row.unreadable[-1][1]}"
         )
 

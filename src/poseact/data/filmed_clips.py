@@ -160,7 +160,7 @@ def read_frames(path: Path, times: np.ndarray) -> list[np.ndarray]:
     if missing:
         raise PoseActError(
             f"The video {path} has no frame at {min(missing):.3f} s, where its poses were read; "
-            "it has changed, so extract its features again."
+            "the file has changed, so extract its features again."
         )
     return [found[time] for time in times.tolist()]
 

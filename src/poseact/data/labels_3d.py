@@ -25,7 +25,7 @@ def camera_of(cameras: dict[Any, Camera], key: object, image: str) -> Camera:
         return cameras[key]
     except KeyError:
         raise PoseActError(
-            f"{image} needs the camera {key}, but the file of cameras has none of this name; "
+            f"{image} needs the camera {key}, but the camera file does not contain it; "
             "give the cameras that belong to the labels."
         ) from None
 

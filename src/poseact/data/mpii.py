@@ -127,7 +127,7 @@ def _list_of(root: Path, part: str) -> Path:
             return place
     raise PoseActError(
         f"The part {part!r} was asked for, but neither {places[0]} nor {places[1]} exists; "
-        "put the common list there, or leave the option out."
+        "put the list there, or leave the option out."
     )
 
 

@@ -127,8 +127,8 @@ class PoseTable:
             json.dumps(self.facts(), allow_nan=False)
         except (TypeError, ValueError) as error:
             raise PoseActError(
-                f"The facts about a result table cannot be put in JSON ({error}); "
-                f"give numbers, texts, lists and dictionaries of them."
+                f"The metadata of a result table cannot be written as JSON ({error}); "
+                f"give numbers, strings, and lists and dictionaries of these."
             ) from error
         self._source_numbers: dict[str, int] = {}
         self._sources = array("i")
@@ -340,7 +340,7 @@ class PoseTable:
     def _read(cls, file: pq.ParquetFile, path: Path) -> PoseTable:
         metadata = file.schema_arrow.metadata or {}
         if _METADATA_KEY not in metadata:
-            raise ValueError("it carries no facts of PoseAct")
+            raise ValueError("it has no metadata of PoseAct")
         facts = parse_json(metadata[_METADATA_KEY])
         require_bounded(facts, _MOST_FACTS)
         if facts["format"] != FORMAT:

@@ -151,7 +151,7 @@ class SourceSpec(BaseModel):
     def _known_adapter(cls, adapter: str) -> str:
         if adapter not in ADAPTERS:
             raise PoseActError(
-                f"adapter: {adapter} was given, but there is none of this name; "
+                f"adapter: {adapter} was given, which does not exist; "
                 f"choose one of {', '.join(sorted(ADAPTERS))}."
             )
         return adapter
@@ -160,7 +160,7 @@ class SourceSpec(BaseModel):
     @classmethod
     def _within_the_whole(cls, share: tuple[float, float]) -> tuple[float, float]:
         if not 0 <= share[0] < share[1] <= 1:
-            raise PoseActError(f"share: {share} was given; give two numbers that rise from 0 to 1.")
+            raise PoseActError(f"share: {share} was given; give two increasing numbers, 0 to 1.")
         return share
 
     @model_validator(mode="after")
@@ -179,7 +179,7 @@ class SourceSpec(BaseModel):
         """
         if not self.filmed:
             raise PoseActError(
-                f"{self.adapter} was asked for videos; give one of "
+                f"The adapter {self.adapter} does not read videos here; give one of "
                 f"{', '.join(sorted(VIDEO_ADAPTERS))} with clips: true."
             )
         reader = VIDEO_ADAPTERS[self.adapter]

@@ -97,8 +97,8 @@ def _stated(items: Sequence[Labelled]) -> dict[str, str]:
         recording = _recording(item)
         if item.part and stated.setdefault(recording, item.part) != item.part:
             raise PoseActError(
-                f"The recording {recording} states both parts, {stated[recording]} and "
-                f"{item.part}; give all its clips one part."
+                f"The recording {recording} has clips of both parts, {stated[recording]} "
+                f"and {item.part}; assign all its clips to one part."
             )
     return stated
 

@@ -69,7 +69,7 @@ def read_synthetic(
     shards = sorted(root.glob(f"{index.part}-*.tar"))
     if not shards:
         raise PoseActError(
-            f"{root} holds no shard {index.part}-*.tar; let poseact make-synthetic finish one."
+            f"{root} holds no shard {index.part}-*.tar; run poseact make-synthetic to the end."
         )
     return [sample for shard in shards for sample in _samples(shard, source, skeleton)]
 

@@ -131,9 +131,8 @@ def eval_people(
         looks: Longest side of the photo in px in each look of the detector.
         close_looks: Sizes of the windows in which doubtful people are looked at again.
         device: Where to run; by default CUDA if available.
-        runtime: What runs the pose network: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
-            :func:`~poseact.runtime.pose.open_pose`.
-        precision: In which it computes: ``fp32``, ``bf16``, ``int8`` or ``auto``.
+        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose.open_pose`.
+        precision: Number format of the pose network, see there.
         on_photo: Called with the photos done and their total.
 
     Raises:

@@ -91,9 +91,8 @@ def eval_pose(
         num_blocks: Number of prediction blocks to use.
         data: Names of the validation data to score; by default all.
         device: Device of the network; CUDA by default if available.
-        runtime: What runs the pose network: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
-            :func:`~poseact.runtime.pose.open_pose`.
-        precision: In which it computes: ``fp32``, ``bf16``, ``int8`` or ``auto``.
+        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose.open_pose`.
+        precision: Number format of the pose network, see there.
         on_step: Called after every batch of people.
 
     Raises:

@@ -108,7 +108,7 @@ def window_of(box: Box) -> Window:
     x0, y0, x1, y1 = box
     if not (x0 < x1 and y0 < y1 and max(map(abs, box)) <= MAX_COORDINATE_PX):
         raise PoseActError(
-            f"The box {tuple(box)} is empty or outside of any picture; "
+            f"The box {tuple(box)} is empty, reversed or beyond any picture; "
             "give x0, y0, x1, y1 in px with x0 < x1 and y0 < y1."
         )
     return person_window(box, BOX_MARGIN)
@@ -123,6 +123,6 @@ def require_inside(box: Box, frame: int, width: int, height: int) -> None:
     x0, y0, x1, y1 = box
     if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
         raise PoseActError(
-            f"The box {(x0, y0, x1, y1)} of frame {frame} lies outside of its picture of "
-            f"{width} x {height} px; give boxes in its px."
+            f"The box {(x0, y0, x1, y1)} of frame {frame} lies outside its picture of "
+            f"{width} x {height} px; give boxes in px of the picture."
         )

@@ -95,9 +95,8 @@ def predict_distributed(
         num_blocks: Stop after this many prediction blocks.
         device: Where workers run; by default CUDA if they are given GPUs, else the CPU.
         people: As in :func:`~poseact.inference.predict.predict`.
-        runtime: What runs the pose network: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
-            :func:`~poseact.runtime.pose.open_pose`.
-        precision: In which it computes: ``fp32``, ``bf16``, ``int8`` or ``auto``.
+        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose.open_pose`.
+        precision: Number format of the pose network, see there.
         workers: Number of Ray processes; by default as many as fit into the cluster.
         cpus_per_worker: CPU cores, and threads, of each Ray process.
         gpus_per_worker: Share of a GPU for each Ray process, such as 0.25 for four on one GPU; by

@@ -259,7 +259,7 @@ def live_source(
     if Path(text).suffix.lower() in IMAGE_SUFFIXES:
         raise PoseActError(
             f"The photo {text} was given; give the number of a camera, the address of a stream or "
-            "a video file, for an action takes time."
+            "a video file."
         )
     reader = VideoReader(Path(text))
     return LiveSource(

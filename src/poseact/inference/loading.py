@@ -49,8 +49,8 @@ def load_readers(
         num_blocks: Pose blocks to run (default all).
         device: Where to run; by default CUDA if available.
         people: How many people to look for, see :class:`~poseact.inference.predictor.Predictor`.
-        runtime: What runs the pose network, see there.
-        precision: In which it computes, see there.
+        runtime: Runtime of the pose network, see there.
+        precision: Number format of the pose network, see there.
 
     Raises:
         PoseActError: The weights cannot be read, or poses and actions do not fit one another.
@@ -77,8 +77,8 @@ def load_readers(
     if not _reads_sequences(network):
         if getattr(network.config, "labels", ()):
             _log.warning(
-                "The weights %s know %d actions, but only of clips cut and sampled as in their "
-                "training data, so poses alone are predicted; to recognise actions in other "
+                "The weights %s know %d actions, but only in clips that are cut and sampled like "
+                "their training data, so only poses are predicted; to recognise actions in other "
                 "videos, train your own with 'poseact train-actions'.",
                 *(network.card.preset, len(network.config.labels)),
             )
@@ -102,8 +102,8 @@ def load_action_readers(
     predictor, network = load_readers(weights, num_blocks, device, people, runtime, precision)
     if network is None:
         raise PoseActError(
-            f"The weights ({predictor.card.preset}) know no actions of sequences; give a file that "
-            "'poseact train-actions' wrote."
+            f"The weights ({predictor.card.preset}) do not recognise actions in pose sequences; "
+            "give a file that 'poseact train-actions' wrote."
         )
     return predictor, network
 
@@ -124,8 +124,8 @@ def _pose_weights(network: SequenceNetwork, folder: Path) -> str | Path:
     name = network.card.pose_weights
     if name is None:
         raise PoseActError(
-            "The weights recognise actions from poses of another source and do not name weights "
-            "that give such poses in pictures; train them on poses of PoseAct."
+            "The weights recognise actions from poses of another source and do not name a pose "
+            "network for pictures; train them on poses that PoseAct predicted."
         )
     return folder / name if (folder / name).is_file() else name
 
@@ -137,5 +137,5 @@ def _check_poses(network: SequenceNetwork, predictor: Predictor) -> None:
         raise PoseActError(
             f"The weights {network.card.pose_weights} give {dims}D poses of {skeleton.name}, but "
             f"the actions need {config.dims}D poses of {config.skeleton.name}; train "
-            "them on poses of these weights."
+            "them on poses that these weights predict."
         )

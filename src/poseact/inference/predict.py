@@ -121,9 +121,8 @@ def predict(
         smooth: Smooth the drawn poses of people who are followed; the tables hold them as they are
             read.
         coco: Write ``results.coco.json`` too, which pycocotools reads.
-        runtime: What runs the pose network: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
-            :func:`~poseact.runtime.pose.open_pose`.
-        precision: In which it computes: ``fp32``, ``bf16``, ``int8`` or ``auto``.
+        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose.open_pose`.
+        precision: Number format of the pose network, see there.
         on_step: Called after every frame.
 
     Raises:
@@ -216,7 +215,7 @@ class _PredictionJob:
                 own.append(path)
         late = sorted(frame for frame in boxes or () if frame >= done)
         if late and not self.stop:
-            _log.warning("%s: the boxes of frames %s match no frame", item.name, late[:5])
+            _log.warning("%s: the frames %s have boxes, but do not exist", item.name, late[:5])
 
     def watch(self, frames: Iterable[FoundPeople], step: Step) -> Iterator[FoundPeople]:
         """Pass frames on, report each after its use, and end at a stop request."""

@@ -42,8 +42,8 @@ class WorkerJob:
         people: How many people to look for.
         device: Where to run.
         threads: Threads of each worker.
-        runtime: What runs the pose network.
-        precision: In which it computes.
+        runtime: Runtime of the pose network.
+        precision: Number format of the pose network.
     """
 
     run: str

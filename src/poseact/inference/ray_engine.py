@@ -141,8 +141,8 @@ def run_workers(
         yield from _until_stopped(answers.iter_rows(), stop)
     except RayError as error:
         raise PoseActError(
-            f"Ray could not go on ({str(error).splitlines()[0]}); run the same command again, and "
-            "it goes on where it stopped."
+            f"Ray stopped with an error ({str(error).splitlines()[0]}); run the same command again "
+            "to resume."
         ) from error
 
 

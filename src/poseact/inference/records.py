@@ -125,7 +125,7 @@ class JobFolder:
         if other:
             raise PoseActError(
                 f"The folder {self.root} holds results of other options ({', '.join(other)}); "
-                "give those they were made with, or another folder."
+                "give the same options as before, or another folder."
             )
 
     def read(self, name: str) -> FileRecord | None:
@@ -234,7 +234,7 @@ def _record_of(name: str, found: dict[str, Any]) -> FileRecord:
         PoseActError: It is another's, or no record.
     """
     with one_sentence(
-        f"The record of {name} makes no sense ({{error}}), so the file is predicted again."
+        f"The record of {name} is invalid ({{error}}), so the file is predicted again."
     ):
         record = FileRecord(**found)
         texts = (record.run, record.worker, "" if record.reason is None else record.reason)

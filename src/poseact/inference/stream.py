@@ -89,9 +89,8 @@ class Stream:
         people: ``all`` for everyone in view, at most 10; a number for that many, the largest; or
             ``one`` to take it for granted that there is one person.
         smooth: Smooth the poses over time; actions are recognised from the unsmoothed poses.
-        runtime: What runs the pose network: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
-            :func:`~poseact.runtime.pose.open_pose`.
-        precision: In which it computes: ``fp32``, ``bf16``, ``int8`` or ``auto``.
+        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose.open_pose`.
+        precision: Number format of the pose network, see there.
 
     Attributes:
         predictor: Reads the poses.
@@ -160,8 +159,8 @@ class Stream:
         if not math.isfinite(time) or time <= self._time:
             last = f" after one of {self._time} s" if self._count else ""
             raise PoseActError(
-                f"A picture of the time {time} s was given to a stream{last}; give finite times "
-                "that rise."
+                f"A picture of the time {time} s was given to a stream{last}; give finite, "
+                "increasing times."
             )
         # Slower than the source, by the last picture: detections are made more rarely.
         late = live and self._latency_ms > 1000 * (time - self._time)

@@ -128,7 +128,7 @@ def checked_frames(frames: Tensor) -> Tensor:
     if frames.ndim != 5 or frames.shape[2] != 3 or 0 in frames.shape:
         raise PoseActError(
             f"Frames of shape {tuple(frames.shape)} were given; give (B, T, 3, H, W), "
-            "a still being a clip of one frame."
+            "with T = 1 for a still image."
         )
     if not frames.is_floating_point():
         raise PoseActError(

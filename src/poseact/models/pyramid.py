@@ -65,7 +65,7 @@ class SPNetConfig(NetworkConfig):
         ):
             raise PoseActError(
                 f"action_pyramids={self.action_pyramids!r} was given for {self.num_actions} "
-                f"actions; give at least one number from 1 to {self.pyramids}, the pyramids."
+                f"actions; give at least one pyramid by its number, from 1 to {self.pyramids}."
             )
 
     def lowest(self) -> dict[str, int]:

@@ -43,7 +43,7 @@ class Runtime(Protocol):
 
     Attributes:
         name: The runtime.
-        precision: In which it computes.
+        precision: Number format of the pose network.
     """
 
     name: RuntimeName

@@ -183,9 +183,9 @@ class _Bundle:
             away = max(map(_difference, names, wanted, got))
             if self.precision == DEFAULT_PRECISION and not away <= MOST_DIFFERENCE:
                 raise PoseActError(
-                    f"The network {source.name} differs by {away:.2g} from PyTorch's once it is "
-                    f"exported to {_RUNTIMES[self.to]}, more than {MOST_DIFFERENCE:g}; nothing of "
-                    "it was kept, so take another format."
+                    f"The network {source.name} differs by {away:.2g} from PyTorch's when "
+                    f"exported to {_RUNTIMES[self.to]}, more than {MOST_DIFFERENCE:g}; it was not "
+                    "kept, so use another format."
                 )
             for file in sorted(Path(folder).iterdir()):
                 self.report.files.append(file.replace(self.report.out / file.name))
@@ -265,8 +265,8 @@ def _sources(weights: str | Path) -> tuple[PoseSource, ActionNetwork | None]:
         name = network.card.pose_weights
         if name is None:
             raise PoseActError(
-                "The weights recognise actions from poses of another source and do not name "
-                "weights that give such poses in pictures; give weights trained on videos."
+                "The weights recognise actions from poses of another source and do not name a "
+                "pose network for pictures; give weights trained on videos."
             )
         beside = find_weights(weights).parent / name
         return PoseSource(beside if beside.is_file() else name), network

@@ -133,8 +133,8 @@ def without_actions(network: Network) -> Network:
     """
     if isinstance(network, SequenceNetwork):
         raise PoseActError(
-            "The weights recognise actions from poses and read no pictures; give those of a pose "
-            "network, such as small-open."
+            "The weights recognise actions from poses and read no pictures; give the weights of a "
+            "pose network, such as small-open."
         )
     if not isinstance(network, MultitaskNetwork) or not network.config.labels or network.folded:
         return network

@@ -50,7 +50,7 @@ class ClipAugment:
         low, high = self.rate
         if not 0 < low <= high:
             raise PoseActError(
-                f"rate=({low}, {high}) was given; give two positive numbers in rising order."
+                f"rate=({low}, {high}) was given; give two positive numbers in increasing order."
             )
         for name in ("flip", "cut", "drop"):
             if not 0 <= getattr(self, name) <= 1:

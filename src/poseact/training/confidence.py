@@ -35,8 +35,8 @@ def calibrate_confidence(network: Network, samples: Sequence[PoseSample]) -> dic
     head = network.pose_model.confidence if isinstance(network, MultitaskNetwork) else None
     if head is None:
         raise PoseActError(
-            "calibration: people were given for a network whose confidence is not learnt; give a "
-            "network with a pyramid stem, or leave them out."
+            "calibration: data were given for a network whose confidence is not learned; give a "
+            "network with a pyramid stem, or leave calibration out."
         )
     found = predict_samples(network, samples, network.config.image_size)
     target = np.stack([sample.joints[:, :2] for sample in samples])
@@ -48,7 +48,7 @@ def calibrate_confidence(network: Network, samples: Sequence[PoseSample]) -> dic
     if right.all() or not right.any():
         raise PoseActError(
             f"calibration: of {len(right)} joints with a labelled torso, {int(right.sum())} are "
-            "right; give more people, of all kinds."
+            "correct; give more and more varied people."
         )
     probability = found.confidence[counted].clip(1e-6, 1 - 1e-6)
     scale, shift = _fit(np.log(probability / (1 - probability)), right)

@@ -145,5 +145,5 @@ def _errors_of(trainer: L.Trainer, keeping: Checkpoints | None) -> Generator[Non
         kept = "" if keeping is None else keeping.describe()
         raise PoseActError(
             f"A process that prepares batches died ({str(error).splitlines()[0]}); it may have run "
-            f"out of memory. {kept}Give fewer workers, and resume it."
+            f"out of memory. {kept}Resume it with fewer workers."
         ) from error

@@ -300,7 +300,7 @@ class HeadTraining(TrainingModule):
         loss = self.criterion.total(terms)
         if not loss.isfinite():
             raise PoseActError(
-                f"The loss is {loss.item()} in the batch of {', '.join(batch.names)}; look at "
+                f"The loss is {loss.item()} in the batch of {', '.join(batch.names)}; check "
                 "these sequences, or lower the learning rate."
             )
         self.add_terms(loss, terms)

@@ -87,7 +87,7 @@ class MultitaskTraining(TrainingModule):
         names = ", ".join(name for row in batch.names for name in row)
         return PoseActError(
             f"The {what} at step {self.global_step}, in the batch of {names}; "
-            "look at these samples, or lower the learning rate."
+            "check these samples, or lower the learning rate."
         )
 
     def validation_step(self, batch: ValidationSet | ValidationVideos, _: int) -> None:

@@ -46,9 +46,9 @@ class RunState(NamedTuple):
             return None
         state = read_state(self.path, "global_step", "state_dict")
         if state is None:
-            _log.warning("The state %s is damaged; the training starts anew.", self.path)
+            _log.warning("The state %s is damaged; the training starts again.", self.path)
         elif state.get("digest") != self.digest:
-            _log.warning("The state %s is of another training, which is replaced.", self.path)
+            _log.warning("The state %s belongs to another training and is replaced.", self.path)
             state = None
         return state
 
@@ -76,7 +76,7 @@ def read_state(path: Path, *parts: str) -> dict[str, Any] | None:
     except OSError as error:
         raise PoseActError(
             f"The state {path} could not be read ({error.strerror or error}); check your "
-            "permissions and the disk, or remove the file to begin anew."
+            "permissions and the disk, or remove the file to start again."
         ) from error
     except _DAMAGED:
         return None

@@ -197,7 +197,7 @@ def train_recipe(
     # Checkpoints of earlier versions have no digest.
     if begun is not None and begun.get("digest", state.digest) != state.digest:
         raise PoseActError(
-            f"The run in {out} was begun with other data or initial weights; undo the change, or "
+            f"The run in {out} was started with other data or initial weights; undo the change, or "
             "give another --out."
         )
     if machine.sync_norm:
@@ -287,16 +287,16 @@ def _begun(recipe: Recipe, out: Path, resume: bool) -> dict[str, Any] | None:
             )
         return None
     if not path.exists():
-        raise PoseActError(f"There is no {path} to resume from; leave --resume out to begin.")
+        raise PoseActError(f"There is no {path} to resume from; leave out --resume to start.")
     state = read_state(path, "recipe", "global_step", "state_dict")
     if state is None:
         raise PoseActError(
-            f"{path} is damaged or not a training checkpoint; begin anew in another folder."
+            f"{path} is damaged or not a training checkpoint; start again in another folder."
         )
     changed = differences(state["recipe"], recipe.model_dump(mode="json"))
     if changed:
         raise PoseActError(
-            f"The run in {out} was begun with another recipe ({'; '.join(changed)}); undo the "
+            f"The run in {out} was started with another recipe ({'; '.join(changed)}); undo the "
             "change, or give another --out."
         )
     return state

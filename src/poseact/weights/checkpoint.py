@@ -182,8 +182,8 @@ def _state(path: Path, network: Network, half: bool) -> dict[str, torch.Tensor]:
                 )
             if not tensor.isfinite().all():
                 raise PoseActError(
-                    f"{path} holds numbers in {name} that are not finite, so that it predicts "
-                    "nothing; give weights of a training that went well."
+                    f"{path} holds numbers in {name} that are not finite; give weights of a "
+                    "training that did not diverge."
                 )
             state[name] = tensor
     return state

@@ -75,7 +75,7 @@ def read_stem(path: str | Path) -> StemFile:
             published ones.
     """
     with one_sentence(
-        f"{path} is no converted MoveNet or is cut off ({{error}}); write it with "
+        f"{path} is not a converted MoveNet, or is cut off ({{error}}); write it with "
         "tools/convert_movenet.py."
     ):
         with safe_open(path, "pt") as file:

@@ -38,13 +38,13 @@ def find_weights(path_or_name: str | Path) -> Path:
         return known[str(path_or_name)]
     if str(path_or_name) in RETIRED:
         raise PoseActError(
-            f"The weights {path_or_name} left the package with the network `small`; give "
+            f"The weights {path_or_name} are no longer part of the package; use "
             f"{RETIRED[str(path_or_name)]}, and train actions on top of it again."
         )
     raise PoseActError(
         f"There are no weights {str(path_or_name)!r}: neither a file nor a shipped name "
-        f"({', '.join(known) or 'none'}); give a .safetensors file, or get published ones by "
-        "'poseact weights fetch PRESET'."
+        f"({', '.join(known) or 'none'}); give a .safetensors file, or download published "
+        "ones with 'poseact weights fetch PRESET'."
     )
 
 

@@ -85,7 +85,7 @@ def read_mat_variables(path: Path, variables: Sequence[str], what: str) -> list[
             "older; give the published file, or save it again with save(..., '-v7')."
         )
     with one_sentence(
-        f"{path} is not a whole MATLAB file ({{error}}), but {what} was expected; "
+        f"{path} is not a complete MATLAB file ({{error}}), but {what} was expected; "
         "fetch the file again."
     ):
         content = load_variables(path.read_bytes(), variables)
@@ -112,7 +112,7 @@ def read_npz(
     """
     require_file(path, what)
     with one_sentence(
-        f"{path} is not a whole NumPy archive of plain arrays ({{error}}), but {what} was "
+        f"{path} is not a complete NumPy archive of plain arrays ({{error}}), but {what} was "
         "expected; fetch the file again."
     ):
         names, arrays = load_arrays(path, path.stat().st_size, keys + optional)
@@ -190,7 +190,7 @@ def names_in(path: Path, arrays: Mapping[str, np.ndarray], key: str, what: str) 
     """
     if arrays[key].ndim != 1:
         raise PoseActError(
-            f"{path} holds {key!r} of shape {arrays[key].shape}, but a row of texts was expected; "
-            f"give {what}."
+            f"{path} holds {key!r} of shape {arrays[key].shape}, but a list of strings was "
+            f"expected; give {what}."
         )
     return [str(name) for name in arrays[key].tolist()]

@@ -130,7 +130,7 @@ class _Tags:
             for _ in range(2 if is_complex else 1):
                 self.element(_NUMBER_BYTES, exactly=count)
         else:
-            raise ValueError(f"it holds a matrix of class {kind}, which is none of plain values")
+            raise ValueError(f"it holds a matrix of class {kind}, which does not hold plain values")
 
     def child(self, depth: int) -> None:
         """Follow a matrix within another."""

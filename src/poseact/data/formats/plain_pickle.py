@@ -89,7 +89,7 @@ def _check_instructions(content: bytes) -> None:
             if name in _KEYS:
                 keys += sum(not key.text for key in taken[_KEYS[name]])
                 if keys > _MOST_KEYS:
-                    raise ValueError(f"it has more than {_MOST_KEYS:,} keys that are no texts")
+                    raise ValueError(f"it has more than {_MOST_KEYS:,} keys that are not strings")
             weight = 1 + sum(held.weight for held in taken) if name in _FIXED else 1
             if weight > _HEAVIEST_TUPLE:
                 raise ValueError(f"a tuple stands for more than {_HEAVIEST_TUPLE:,} values")

@@ -133,11 +133,11 @@ def check_data(
     """
     if name not in DISTRIBUTIONS:
         raise PoseActError(
-            f"{name} was given, but what can be looked through are {', '.join(DISTRIBUTIONS)}; "
-            "give one of them."
+            f"The data set {name} was given, but only {', '.join(DISTRIBUTIONS)} can be checked; "
+            "give one of these."
         )
     if not root.is_dir():
-        raise PoseActError(f"{root} is not a folder; give that of the data set {name}.")
+        raise PoseActError(f"{root} is not a folder; give the folder of the data set {name}.")
     distribution = DISTRIBUTIONS[name]
     look = _Look(root, on_step)
     for files in distribution.files:

@@ -37,7 +37,7 @@ def read_positions(path: Path, joints: int) -> dict[str, dict[str, np.ndarray]]:
     what = f"VideoPose3D's positions_3d of {joints} joints by subject and action"
     require_file(path, what)
     with one_sentence(
-        f"{path} cannot be read as {what} ({{error}}); make it again by VideoPose3D's script."
+        f"{path} cannot be read as {what} ({{error}}); create it again with VideoPose3D's script."
     ):
         with zipfile.ZipFile(path) as archive, archive.open(_MEMBER) as file:
             require_values(archive.getinfo(_MEMBER).file_size // 8, path.stat().st_size)

@@ -108,8 +108,8 @@ def read_mpi_inf_3dhp_official(
             samples += _test_samples(folder, skeleton, every, universal)
     if not samples:
         raise PoseActError(
-            f"{root} has labels of {len(folders)} sequences, but of none of them the pictures "
-            "asked for; fetch videos, or correct images and views."
+            f"{root} has labels of {len(folders)} sequences, but none of the requested "
+            "pictures; fetch the videos, or correct the options images and views."
         )
     return samples
 
@@ -226,7 +226,7 @@ def fitted_camera(points: np.ndarray, pixels: np.ndarray) -> Camera:
     plane = (points[..., :2] / points[..., 2:]).reshape(-1, 2)
     seen = pixels.reshape(-1, 2)
     if len(np.unique(plane, axis=0)) < 2:
-        raise ValueError("no two joints of valid frames lie apart")
+        raise ValueError("all joints of the valid frames coincide")
     (fx, cx), (fy, cy) = (np.polyfit(plane[:, axis], seen[:, axis], 1).tolist() for axis in (0, 1))
     return Camera((fx, fy), (cx, cy))
 

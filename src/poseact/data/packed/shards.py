@@ -272,7 +272,7 @@ def _shards(root: Path, kind: Kind) -> list[Path]:
         first = next(number for number in range(count) if number not in present)
         raise PoseActError(
             f"{root} lacks {missing} of its {count} shards, such as {plan.file_name(first)}; "
-            "let poseact data pack finish it, or copy it again."
+            "run poseact data pack to the end, or copy it again."
         )
     return [root / plan.file_name(number) for number in range(count)]
 

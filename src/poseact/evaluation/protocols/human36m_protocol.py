@@ -76,7 +76,7 @@ class Human36mProtocol:
         poses = spatial_poses(predictions, samples)
         if poses is None:
             raise PoseActError(
-                "The network predicts no depth, so that there is no error in mm; give 3D weights."
+                "The network predicts no depth, so it has no error in mm; give 3D weights."
             )
         scored = self._scored(network, poses)
         function = metrics.pa_mpjpe if self.aligned else metrics.mpjpe
