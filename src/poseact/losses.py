@@ -36,7 +36,6 @@ class PoseTargets(NamedTuple):
     depth_valid: Tensor
 
     def to(self, device: torch.device) -> PoseTargets:
-        """The same on a device."""
         return PoseTargets(*(part.to(device) for part in self))
 
 
@@ -106,7 +105,6 @@ class PoseCriterion(nn.Module):
         return totals
 
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
-        """The weighted sum of the terms."""
         return torch.stack([self.weights[name] * value for name, value in terms.items()]).sum()
 
     def block_terms(self, pose: Pose, targets: PoseTargets) -> dict[str, Tensor]:
@@ -242,7 +240,6 @@ class MultitaskCriterion(nn.Module):
         return terms
 
     def action_term(self, prediction: Prediction, actions: Tensor, has_action: Tensor) -> Tensor:
-        """The term ``action``."""
         if self.action is None or not has_action.any():
             # Of the prediction, so that a batch without actions has a gradient too.
             return 0 * prediction.pose.joints.sum()
@@ -253,7 +250,6 @@ class MultitaskCriterion(nn.Module):
         return self.action.total(self.action(chosen, actions[has_action]))
 
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
-        """The weighted sum of the terms."""
         poses = {name: value for name, value in terms.items() if name != "action"}
         parts = [] if self.pose is None else [self.pose.total(poses)]
         if self.action is not None:

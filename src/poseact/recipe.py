@@ -40,7 +40,6 @@ class NetworkSpec(_Part):
 
     @property
     def config(self) -> NetworkConfig:
-        """The network's configuration."""
         return preset_config(self.preset, **self.changes)
 
 
@@ -193,7 +192,6 @@ class Recipe(_Part):
 
     @property
     def skeleton(self) -> Skeleton:
-        """Skeleton of the network."""
         return self.network.config.skeleton
 
     @property
@@ -203,12 +201,10 @@ class Recipe(_Part):
 
     @property
     def train(self) -> dict[str, SourceSpec]:
-        """The training sets."""
         return self.data.train
 
     @property
     def validation(self) -> dict[str, SourceSpec]:
-        """The validation sets."""
         return self.data.validation
 
     @property

@@ -145,7 +145,7 @@ class TestTable:
             ("x.mp4,-1,2,a", "starts at -1 s"),
             ("x.mp4,nan,2,a", "starts at nan s"),
             ("x.mp4,one,2,a", "could not convert"),
-            ("x.mp4,0,1,A", "'a' and 'A' are both 'a'"),
+            ("x.mp4,0,1,A", "'a' and 'A' both become 'a'"),
             ("x.mp4,0,1,", "'' names no action"),
             ("x.mp4,5,6,a", "Line 3 .* again"),
             ("x.mp4", "names no action"),

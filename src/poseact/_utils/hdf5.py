@@ -44,7 +44,6 @@ class Hdf5File:
         self._file.close()
 
     def has(self, name: str) -> bool:
-        """Whether there is a member of this name at the top."""
         return name in self._file
 
     def array(self, name: str) -> np.ndarray:
@@ -66,7 +65,7 @@ class Hdf5File:
         return np.asarray(found)
 
     def names(self, group: str, attribute: str) -> list[str] | None:
-        """Texts that a group has as an attribute; or None."""
+        """The strings of a group's attribute, or None."""
         found = self._member(group)
         if not isinstance(found, h5py.Group) or attribute not in found.attrs:
             return None

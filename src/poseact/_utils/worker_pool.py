@@ -35,7 +35,7 @@ _POLL_SECONDS = 0.2
 
 
 class _Stopped(Exception):
-    """Ends a job from within after a stop request."""
+    """Raised within a job after a stop request."""
 
 
 def check_workers(workers: int) -> None:
@@ -139,8 +139,6 @@ def _run_pooled(
 
 
 class _Shared(Generic[J, R]):
-    """What all workers have in common."""
-
     def __init__(self, make_work: Callable[[], Work[J, R]], context: SpawnContext) -> None:
         self._make_work = make_work
         self.stop = context.Event()
@@ -151,7 +149,6 @@ class _Shared(Generic[J, R]):
         return self._make_work()
 
     def do(self, job: J) -> R:
-        """Do a job in this process."""
         return self._work(job, self._tick)
 
     def _tick(self) -> None:
@@ -162,13 +159,12 @@ class _Shared(Generic[J, R]):
 
 
 class _Process:
-    """The state of a worker process, which its pool can keep nowhere else."""
+    """State of a worker process."""
 
     shared: ClassVar[_Shared[Any, Any]]
 
     @classmethod
     def start(cls, shared: _Shared[Any, Any]) -> None:
-        """Prepare this process."""
         leave_signals_to_parent()
         end_with_parent()
         cv2.setNumThreads(1)
@@ -176,5 +172,4 @@ class _Process:
 
     @classmethod
     def do(cls, job: Any) -> Any:
-        """Do a job."""
         return cls.shared.do(job)

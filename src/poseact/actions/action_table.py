@@ -65,7 +65,6 @@ class ActionTable:
         self._segments: list[tuple[str, int, Segment]] = []
 
     def __len__(self) -> int:
-        """Number of windows."""
         return len(self._windows)
 
     def append(

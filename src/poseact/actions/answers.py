@@ -84,17 +84,14 @@ class RecentFrames:
         self._frames: deque[tuple[float, np.ndarray, np.ndarray, np.ndarray | None]] = deque()
 
     def __len__(self) -> int:
-        """Number of frames."""
         return len(self._frames)
 
     @property
     def first(self) -> float:
-        """Time of the first frame of all, in s."""
         return self._frames[0][0]
 
     @property
     def last(self) -> float:
-        """Time of the last frame in s."""
         return self._frames[-1][0]
 
     def add(self, time: float, reading: PersonReading) -> None:
@@ -106,7 +103,6 @@ class RecentFrames:
             del self._frames[1]
 
     def sequence(self, name: str) -> PoseSequence:
-        """The frames as a sequence."""
         times, joints, confidence, appearance = zip(*self._frames, strict=True)
         return PoseSequence(
             name,
@@ -139,7 +135,6 @@ class WindowReader:
 
     @property
     def last(self) -> float:
-        """Time of the last frame in s."""
         return self._recent.last
 
     @property
@@ -287,7 +282,6 @@ def _cuts(starts: np.ndarray, ends: np.ndarray) -> list[float]:
 
 
 def _joined(cells: list[Segment]) -> Segment:
-    """Merge neighbouring segments of the same label."""
     lengths = np.array([cell.end - cell.start for cell in cells])
     weights = lengths if lengths.any() else None
     probability = np.average([cell.probability for cell in cells], weights=weights)

@@ -35,7 +35,6 @@ class ClipInputs(NamedTuple):
     appearance: Tensor | None
 
     def to(self, device: torch.device) -> ClipInputs:
-        """The same on a device."""
         appearance = None if self.appearance is None else self.appearance.to(device)
         return ClipInputs(self.joints.to(device), self.confidence.to(device), appearance)
 

@@ -70,7 +70,6 @@ class PoseSequence:
             )
 
     def __len__(self) -> int:
-        """Number of frames."""
         return len(self.times)
 
     @property

@@ -64,7 +64,7 @@ class Rate(ProgressColumn):
 
 
 class _Steady:
-    """A stream that drops what cannot be written, so that a closed pipe does not end a job."""
+    """A stream that ignores write errors, so that a closed pipe does not end a job."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

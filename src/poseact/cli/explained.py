@@ -68,7 +68,7 @@ def _parsed(module: str) -> ast.Module:
 
 
 def _texts(node: ast.FunctionDef | ast.ClassDef) -> dict[str, str]:
-    """What the docstrings say of arguments or attributes, as plain text."""
+    """Descriptions of arguments or attributes from the docstring, as plain text."""
     sections = _SECTION.findall((ast.get_docstring(node) or "") + "\n")
     found = {name: text for section in sections for name, text in _ENTRY.findall(section)}
     for field, following in zip(node.body, node.body[1:], strict=False):
@@ -81,7 +81,7 @@ def _texts(node: ast.FunctionDef | ast.ClassDef) -> dict[str, str]:
 
 
 def _defaults(node: ast.FunctionDef | ast.ClassDef, module: ast.Module) -> dict[str, object]:
-    """Defaults that are numbers or texts, or constants that are."""
+    """Defaults that are numbers or strings, also by way of named constants."""
     values = {name: _value(value, module) for name, value in _default_nodes(node)}
     return {
         name: value
@@ -91,7 +91,7 @@ def _defaults(node: ast.FunctionDef | ast.ClassDef, module: ast.Module) -> dict[
 
 
 def _value(node: ast.expr | None, module: ast.Module) -> object:
-    """A literal, or the literal that a constant of the module or of one it imports from is."""
+    """The value of a literal or of a constant, which may be imported."""
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.Name):

@@ -225,7 +225,6 @@ def _of_one(facts: ClipFacts, longest_gap: float) -> list[Finding]:
 
 
 def _compare(looks: Mapping[Clip, ClipLook], report: CheckReport) -> None:
-    """Report copies across recordings."""
     by_name = {clip.name: clip for clip in looks}
     pictures = {clip.name: look.thumbnails.array() for clip, look in looks.items()}
     for copy in find_copies(pictures):
@@ -264,7 +263,6 @@ def _of_labels(clips: Sequence[Clip], report: CheckReport) -> list[Finding]:
 
 
 def _of_folders(clips: Sequence[Clip], folder: Path) -> list[Finding]:
-    """Warnings about action folders without a video."""
     if (folder / CLIPS_TABLE).is_file():
         return []
     used = {clip.path.relative_to(folder).parts[0] for clip in clips}

@@ -60,7 +60,6 @@ class Thumbnails:
         self._next = -np.inf
 
     def add(self, frame: Frame) -> None:
-        """Take the next frame."""
         if frame.time < self._next or len(self._pictures) == _MOST:
             return
         # A little slack, so that rounding skips no frame.
@@ -90,7 +89,6 @@ class ClipLook:
     thumbnails: Thumbnails = field(default_factory=Thumbnails)
 
     def add(self, frame: Frame) -> None:
-        """Take the next frame."""
         self.times.append(frame.time)
         self.thumbnails.add(frame)
 

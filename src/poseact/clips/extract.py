@@ -263,7 +263,6 @@ def _locate(
 def _jobs(
     clips: Sequence[Clip], missing: Mapping[Clip, Path], background: Background, look: bool
 ) -> list[_Job]:
-    """The remaining work, video by video."""
     jobs: dict[Path, _Job] = {}
     for clip in clips:
         if clip not in missing and not look:
@@ -313,8 +312,6 @@ def _add(extraction: Extraction, clip: Clip, features: ClipFeatures, skeleton: S
 
 
 class _Extractor:
-    """Extracts and caches the features of videos."""
-
     def __init__(self, start: Callable[[], Predictor] | None, threads: int | None) -> None:
         if threads is not None:
             torch.set_num_threads(threads)

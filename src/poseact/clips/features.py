@@ -144,7 +144,6 @@ class _Recorder:
         self.keep(frame, reading)
 
     def keep(self, frame: Frame, reading: PersonReading) -> None:
-        """Collect the features of the person in a frame."""
         self.times.append(frame.time)
         self.sharpness.append(float(reading.sharpness.mean()))
         if self.background == "blank":

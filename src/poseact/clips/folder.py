@@ -72,7 +72,6 @@ class Clip:
 
     @property
     def stretch(self) -> Stretch:
-        """The part of the video."""
         return Stretch(self.start, self.end, self.person)
 
 

@@ -134,8 +134,6 @@ def train_actions(
 
 @dataclass
 class _Workflow:
-    """One run of :func:`train_actions`."""
-
     source: Path
     report: ActionTraining
     plan: TrainPlan
@@ -146,7 +144,7 @@ class _Workflow:
     pose_network: Network | None = None
 
     def all(self, data: ActionData) -> None:
-        """All stages after the data are read."""
+        """Run all stages after reading the data."""
         notes = self.report.notes = [*data.notes, *copies_note(data)]
         sequences = join_recordings(data.sequences, data.copies)
         require_trainable(sequences)
@@ -197,7 +195,7 @@ class _Workflow:
             )
 
     def read(self) -> ActionData:
-        """The labelled sequences; features of videos come from the cache if they are in it."""
+        """The labelled sequences; features of videos come from the cache where possible."""
         if self.plan.kind is not None or not is_filmed(self.source):
             if self.plan.finetune is not None:
                 raise PoseActError(
@@ -231,7 +229,7 @@ class _Workflow:
         train: Sequence[PoseSequence],
         test: Sequence[PoseSequence],
     ) -> tuple[ActionNetwork, Sequence[PoseSequence]]:
-        """Train the whole network; returns it and the test clips as it reads them."""
+        """Train the whole network; return it and the test clips with its features."""
         if not isinstance(network, MultitaskNetwork) or self.plan.finetune is None:
             raise PoseActError(
                 "Only a network of both streams can be trained end to end; leave --finetune out."
@@ -266,7 +264,7 @@ class _Workflow:
         return result.network, [read.get(sequence.name, sequence) for sequence in test]
 
     def calibration(self, trained: TrainedActions) -> Calibration | None:
-        """Fitted on the training clips, each as read by heads that have not learned from it."""
+        """Calibrate on the training clips, each scored by heads that were not trained on it."""
         if not trained.unseen:
             self.report.notes.append(
                 "No action has two training recordings, so probabilities are not calibrated and no "
@@ -279,7 +277,7 @@ class _Workflow:
     def unseen(
         self, trained: TrainedActions, train: list[PoseSequence]
     ) -> tuple[list[ActionNetwork], list[PoseSequence]]:
-        """Clips to score where all are learned, each with a network that has not learned it."""
+        """If all clips are for training: each with a network that was not trained on it."""
         if not trained.unseen:
             self.report.notes.append(
                 "No action has two recordings, so the scores are those of the clips that were "
@@ -294,7 +292,6 @@ class _Workflow:
     def curve(
         self, train: Sequence[PoseSequence], test: Sequence[PoseSequence]
     ) -> list[CurvePoint]:
-        """Accuracy after training on fewer clips."""
         most = max(Counter(sequence.label for sequence in train).values())
         points: list[CurvePoint] = []
         for count in CURVE_COUNTS:
@@ -338,7 +335,7 @@ class _Workflow:
         return trained
 
     def reporting(self, stage: str) -> Callable[[int, int], None]:
-        """A callback that reports progress, and ends the stage after a stop request."""
+        """A callback that reports progress and ends the stage after a stop request."""
 
         def report(done: int, total: int) -> None:
             self.on_stage(stage, done, total)
@@ -373,7 +370,6 @@ class _Workflow:
     def facts(
         self, network: ActionNetwork, train: Sequence[PoseSequence], test: Sequence[PoseSequence]
     ) -> dict[str, str]:
-        """The first table of the report."""
         config, fps = network.config, window_fps(network)
         recordings = [len({s.recording or s.name for s in part}) for part in (train, test)]
         return {

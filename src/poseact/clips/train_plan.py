@@ -65,7 +65,7 @@ class TrainPlan:
             load_recipe(self.finetune)
 
     def windows(self) -> dict[str, Any]:
-        """The given ones of frames, fps and epochs."""
+        """Those of frames, fps and epochs that are not None."""
         given = {"frames": self.frames, "fps": self.fps, "epochs": self.epochs}
         return {name: value for name, value in given.items() if value is not None}
 

@@ -82,7 +82,7 @@ class AugmentRanges:
                 )
 
     def draw(self, rng: np.random.Generator) -> Augmentation:
-        """One random choice of everything."""
+        """Draw all random changes."""
         wide = rng.random() < self.wide
         low, high = self.wide_scale if wide else self.scale
         scale = float(np.exp(rng.uniform(np.log(low), np.log(high))))

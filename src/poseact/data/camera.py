@@ -45,7 +45,7 @@ class Camera:
 
     @property
     def at_origin(self) -> Camera:
-        """The same lens where the world is the camera's own frame."""
+        """The same lens with the camera's own frame as the world."""
         return replace(self, rotation=_IDENTITY, translation=(0.0, 0.0, 0.0))
 
     def to_camera(self, points: np.ndarray) -> np.ndarray:

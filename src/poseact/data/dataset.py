@@ -41,15 +41,12 @@ class UnitSource:
 
     @property
     def unit_length(self) -> int:
-        """Frames of a unit: 1 for stills."""
         return len(self.units[0])
 
     def draw(self, index: int, _: np.random.Generator) -> Unit:
-        """The unit of a number."""
         return self.units[index]
 
     def action(self, _: int) -> int | None:
-        """Stills and clips without a label have none."""
         return None
 
 
@@ -75,13 +72,11 @@ class VideoSource:
         return len(self.videos)
 
     def draw(self, index: int, rng: np.random.Generator) -> Unit:
-        """A window of the video of a number."""
         video = self.videos[index]
         numbers = training_window(len(video), self.unit_length, int(rng.choice(self.strides)), rng)
         return tuple(video.samples(numbers))
 
     def action(self, index: int) -> int | None:
-        """The action of the video of a number."""
         return None if self.actions is None else self.actions[index]
 
 

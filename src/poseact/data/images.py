@@ -41,11 +41,9 @@ class ImageFile:
         return str(self.path)
 
     def exists(self) -> bool:
-        """Whether the file exists."""
         return self.path.is_file()
 
     def read(self) -> np.ndarray:
-        """See :class:`ImageSource`."""
         return read_image(self.path)
 
 
@@ -81,7 +79,6 @@ class ShardMember:
             ) from error
 
     def read(self) -> np.ndarray:
-        """See :class:`ImageSource`."""
         return decode_image(self.content(), str(self))
 
 

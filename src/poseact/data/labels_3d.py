@@ -48,7 +48,6 @@ class Labels3D(NamedTuple):
     labelled: np.ndarray
 
     def chosen(self, indices: Sequence[int]) -> Labels3D:
-        """The labels of these people alone."""
         rows = np.array(indices, int)
         arrays = (array[rows] for array in self[1:])
         return Labels3D([self.images[index] for index in indices], *arrays)

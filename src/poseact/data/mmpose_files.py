@@ -175,7 +175,7 @@ def read_labels(path: Path, skeleton: Skeleton) -> Labels3D:
 
 
 def _name_parts(images: Sequence[str], packing: _Packing, path: Path) -> list[re.Match[str]]:
-    """What the names of images say.
+    """The matched names of images.
 
     Raises:
         PoseActError: A name is of another form.
@@ -213,7 +213,7 @@ def read_cameras(path: Path, *, extrinsic: bool = False) -> dict[Any, Camera]:
 
 
 def _camera(values: dict[str, Any], extrinsic: bool) -> Camera:
-    """In mm; the world's axes to the camera's."""
+    """A camera in mm, with the rotation from the world's axes to the camera's."""
 
     def numbers(key: str, count: int) -> Any:
         """So many floats; zeros where an optional key is missing."""

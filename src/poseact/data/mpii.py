@@ -225,7 +225,6 @@ def _person(image: str, person: Any, points: list[Any]) -> _Person:
 
 
 def _window(person: Any) -> Window | None:
-    """The usual crop."""
     places, scales = _items(getattr(person, "objpos", ())), _items(getattr(person, "scale", ()))
     if not places or not scales:
         return None

@@ -150,7 +150,7 @@ class _JointNumbers:
 
 
 class _Body(NamedTuple):
-    """What a file says of one body.
+    """One person in a skeleton file.
 
     Attributes:
         length: Frames of the file.
@@ -219,7 +219,7 @@ def _read(name: str, file: Path, protocol: Protocol) -> PoseSequence:
 
 
 def _bodies(words: list[str]) -> list[_Body]:
-    """What the words of a file say of each body.
+    """The people in a skeleton file.
 
     Raises:
         ValueError: A word is not a number, or there are too few or too many.
@@ -248,7 +248,7 @@ def _bodies(words: list[str]) -> list[_Body]:
 
 
 class _Facts(NamedTuple):
-    """What the name of a file says; all None if it has another form.
+    """Facts from a file name; all None if it has another form.
 
     Attributes:
         label: Its action.
@@ -262,7 +262,7 @@ class _Facts(NamedTuple):
 
 
 def _facts_of(name: str, protocol: Protocol) -> _Facts:
-    """What a name such as ``S001C001P001R001A001`` says.
+    """Facts from a name such as ``S001C001P001R001A001``.
 
     Raises:
         PoseActError: The protocol is unknown.
@@ -306,7 +306,6 @@ class _KinectPoses:
     skeleton: Skeleton
 
     def load(self) -> VideoPoses:
-        """See :class:`~poseact.data.video.PoseSource`."""
         body = _main_body(self.file)
         if body is None:
             raise PoseActError(
@@ -334,7 +333,7 @@ class _KinectPoses:
 
 
 def _frame_count(file: Path) -> int:
-    """The number that a skeleton file begins with."""
+    """Number of frames, from the first line of a skeleton file."""
     with file.open(encoding="ascii", errors="replace") as lines:
         first = lines.readline(_LONGEST_NUMBER).strip()
     frames = int(first) if first.isdecimal() else 0

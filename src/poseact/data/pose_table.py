@@ -141,7 +141,6 @@ class PoseTable:
         self._boxes = array("f")
 
     def __len__(self) -> int:
-        """Number of poses."""
         return len(self._frames)
 
     def __iter__(self) -> Iterator[FramePose]:
@@ -149,7 +148,7 @@ class PoseTable:
             yield pose
 
     def items(self) -> Iterator[tuple[str, FramePose]]:
-        """Every pose with the source it is from, in the order they were appended."""
+        """Every pose with its source, in the order of appending."""
         names = list(self._source_numbers)
         for start in range(0, len(self), POSES_PER_BATCH):
             batch = self._batch(start)
@@ -198,7 +197,7 @@ class PoseTable:
         self._boxes.extend(pose.box)
 
     def facts(self) -> dict[str, Any]:
-        """What is known of the table as a whole, as JSON values."""
+        """Metadata of the table, as JSON values."""
         return {
             "format": FORMAT,
             "source": self.source,
@@ -394,5 +393,5 @@ class PoseTable:
 
 
 def _text(name: str) -> str:
-    """A file's name with ``?`` for bytes that are no text, which neither format can hold."""
+    """A file name with ``?`` for bytes that are not text, which neither format can store."""
     return name.encode("utf-8", "replace").decode()

@@ -127,7 +127,6 @@ class SourceSpec(BaseModel):
 
     @property
     def filmed(self) -> bool:
-        """Whether videos with actions are read."""
         return self.clips and self.adapter in VIDEO_ADAPTERS
 
     @property
@@ -137,7 +136,6 @@ class SourceSpec(BaseModel):
 
     @property
     def folder(self) -> Path:
-        """The root with its variables replaced."""
         return Path(expand_variables(self.root))
 
     @field_validator("root")
@@ -228,13 +226,13 @@ class SourceSpec(BaseModel):
 
 
 def _place_of(name: str) -> float:
-    """A number in [0, 1) from the name of a picture without the number of its crop."""
+    """A number in [0, 1) from a hash of a picture's name without its crop number."""
     stem = re.sub(r"_\d{1,2}$", "", Path(name).stem)
     return int.from_bytes(hashlib.md5(stem.encode(), usedforsecurity=False).digest()[:6]) / 2**48
 
 
 def _checked_options(reader: Any, adapter: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The options as the reader's keywords want them, such as tuples where YAML gives lists."""
+    """The options converted to the types of the reader's keywords, such as lists to tuples."""
     parameters = inspect.signature(reader, eval_str=True).parameters.values()
     keywords = {
         parameter.name: (parameter.annotation, parameter.default)

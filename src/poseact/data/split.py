@@ -87,7 +87,7 @@ def _recording(item: Labelled) -> str:
 
 
 def _stated(items: Sequence[Labelled]) -> dict[str, str]:
-    """Part of each recording that states one.
+    """The part of each recording that has one.
 
     Raises:
         PoseActError: It states both.
@@ -126,5 +126,5 @@ def _draw(
 
 
 def _lacks_a_part(recordings: list[str], drawn: set[str]) -> bool:
-    """Whether a label that has several recordings comes into one part alone."""
+    """Whether a label with several recordings is missing from one part."""
     return len(recordings) > 1 and len({recording in drawn for recording in recordings}) == 1

@@ -27,7 +27,6 @@ class UnreadableTally:
 
     @property
     def count(self) -> int:
-        """Pictures of all data sets together."""
         return sum(len(messages) for messages in self.messages.values())
 
     def add(self, faults: Iterable[tuple[str, str]]) -> None:

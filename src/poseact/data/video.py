@@ -53,7 +53,6 @@ class FrameImages:
         return self.images[0].exists() and self.images[-1].exists()
 
     def read(self, numbers: Sequence[int]) -> list[np.ndarray]:
-        """See :class:`FrameSource`."""
         pictures = {number: self.images[number].read() for number in set(numbers)}
         return [pictures[number] for number in numbers]
 
@@ -77,11 +76,9 @@ class FrameVideo:
         return self.length
 
     def exists(self) -> bool:
-        """Whether the file exists."""
         return self.path.is_file()
 
     def read(self, numbers: Sequence[int]) -> list[np.ndarray]:
-        """See :class:`FrameSource`."""
         wanted, last = set(numbers), max(numbers)
         found: dict[int, np.ndarray] = {}
         # Labels are in px of the pictures as they are stored.
@@ -110,11 +107,9 @@ class VideoFrame:
         return f"{self.video}:{self.number}"
 
     def exists(self) -> bool:
-        """Whether the video exists."""
         return self.video.exists()
 
     def read(self) -> np.ndarray:
-        """See :class:`~poseact.data.images.ImageSource`."""
         (image,) = self.video.read([self.number])
         return image
 
@@ -139,7 +134,6 @@ class VideoPoses:
     boxes: np.ndarray
 
     def load(self) -> VideoPoses:
-        """See :class:`PoseSource`."""
         return self
 
 

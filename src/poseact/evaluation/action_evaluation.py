@@ -48,7 +48,6 @@ class ActionProtocol:
         return window_ends(sequence.times, frames, fps)
 
     def describe(self, frames: int, fps: float) -> str:
-        """The protocol as text."""
         windows = {
             "centre": "single clip: the window in the middle",
             "multi": f"multi clip: windows every {max(frames // 2, 1)} frames",

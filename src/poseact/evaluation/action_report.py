@@ -56,7 +56,6 @@ class Measured:
 
     @property
     def main(self) -> ActionScores:
-        """The scores whose details are shown."""
         return next(iter(self.scores.values()))
 
 

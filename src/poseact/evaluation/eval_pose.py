@@ -152,7 +152,6 @@ class InRuntime(nn.Module):
 
 
 def _sections(report: EvalReport) -> list[Section]:
-    """Sections of the report, by data set."""
     sections: list[Section] = []
     for name, scores in report.scores.items():
         pictures = [
@@ -171,7 +170,6 @@ def _sections(report: EvalReport) -> list[Section]:
 
 
 def _pictures(out: Path, name: str) -> dict[Path, str]:
-    """Captions of the pictures of a data set."""
     return {
         out / f"{name}.png": "Scores by joint, and the share of correct joints over the distance.",
         out / f"{name}-worst.jpg": "The largest errors; labels white, predictions in colour.",

@@ -83,7 +83,6 @@ class PoseScores:
     metrics: dict[str, Metric]
 
     def means(self) -> dict[str, float]:
-        """Means of all metrics by key."""
         return {key: metric.mean for key, metric in self.metrics.items()}
 
     def to_json(self) -> dict[str, Any]:
@@ -95,7 +94,7 @@ class PoseScores:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> PoseScores:
-        """The scores that :meth:`to_json` gave."""
+        """Inverse of :meth:`to_json`."""
         metrics = {}
         for key, values in content["metrics"].items():
             mean = float("nan") if values["mean"] is None else values["mean"]

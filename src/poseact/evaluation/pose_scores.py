@@ -159,7 +159,7 @@ def _torso(labels: _Labels) -> dict[str, Metric]:
 
 
 def _confidence(labels: _Labels, scored: np.ndarray, scale: np.ndarray) -> dict[str, Metric]:
-    """Whether the confidence says which joints are right; ``scored`` is ``(N, J)`` boolean."""
+    """How well the confidence predicts correct joints; ``scored`` is ``(N, J)`` boolean."""
     distance = np.linalg.norm(labels.predicted - labels.target, axis=-1)
     right = (distance <= TORSO_THRESHOLD * scale[:, None])[scored]
     confidence = labels.confidence[scored]
@@ -354,7 +354,6 @@ def _depth_of(sample: PoseSample) -> np.ndarray:
 
 
 def _named(skeleton: Skeleton, scored: np.ndarray) -> str:
-    """How many joints of which skeleton are scored at all."""
     return f"the {int(scored.any(0).sum())} scored joints of {skeleton.name}"
 
 

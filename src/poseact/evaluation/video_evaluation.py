@@ -73,7 +73,6 @@ class ClipProtocol:
         return all_windows(length, frames, self.stride)
 
     def describe(self, frames: int) -> str:
-        """The protocol as text."""
         chosen = {
             "single": f"single clip of {frames} frames in the middle",
             "multi": f"multi clip: {frames} frames from every {self.hop(frames)}",
@@ -163,7 +162,6 @@ def _answer(
 def _window(
     unit: Unit, images: Sequence[np.ndarray], margin: float, finder: Predictor | None
 ) -> Window:
-    """The one window of a clip."""
     places = (0, len(unit) // 2, -1)
     if finder is None:
         return person_window(joined_box([unit[place].box for place in places]), margin)

@@ -74,7 +74,7 @@ class Canvas:
 
 
 def _fitted(picture: np.ndarray, width: int, height: int) -> np.ndarray:
-    """A picture scaled to a size as far as it keeps its shape, in the middle of black."""
+    """A picture scaled to fit a size, centred on black."""
     found_height, found_width = picture.shape[:2]
     if (found_width, found_height) == (width, height):
         return picture

@@ -144,8 +144,6 @@ def predict_distributed(
 
 @dataclass
 class _DistributedJob:
-    """A run under way."""
-
     job: WorkerJob
     files: int
     before: int
@@ -188,7 +186,7 @@ class _DistributedJob:
 
 
 def _check_workers(workers: int | None, cpus: int, gpus: float) -> None:
-    """Raise what is wrong with the options of workers."""
+    """Refuse invalid options of workers."""
     if workers is not None and workers < 1:
         raise PoseActError(f"{workers} workers were asked for; give 1 or more.")
     if cpus < 1 or gpus < 0:

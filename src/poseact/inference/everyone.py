@@ -96,7 +96,7 @@ class EveryoneFollower:
         return self._tracker.found(sightings, frame.time)
 
     def _is_time(self, time: float, late: bool) -> bool:
-        """Whether to detect again: people have moved far, or the picture has changed."""
+        """Whether to detect again because people moved far or the picture changed."""
         passed = (time - self._detected) / (_LATE_FACTOR if late else 1.0)
         if not LEAST_S <= passed < LONGEST_S:
             return passed >= LONGEST_S

@@ -116,7 +116,7 @@ def _timeline_of(target: Path | None) -> Path | None:
 
 
 def _drawn_names(sources: list[Path]) -> list[Path]:
-    """Names of the drawn files, no two alike, even where case does not count."""
+    """Unique names of the drawn files, also on case-insensitive file systems."""
     names: list[Path] = []
     taken: set[str] = set()
     for source in sources:

@@ -50,7 +50,6 @@ class LiveReport:
 
     @property
     def fps(self) -> float:
-        """Answers per second."""
         return self.frames / self.seconds if self.seconds > 0 else 0.0
 
 

@@ -156,8 +156,6 @@ def predict(
 
 @dataclass
 class _PredictionJob:
-    """A prediction under way."""
-
     source: Path
     readers: Readers
     boxes: dict[str, BoxesByFrame] | None

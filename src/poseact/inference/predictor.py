@@ -271,7 +271,7 @@ class Predictor:
 
 
 def _checked_people(people: People) -> int | None:
-    """The largest number of people, None for everyone."""
+    """The maximum number of people, None for everyone."""
     if people in ("all", "one"):
         return 1 if people == "one" else None
     if isinstance(people, bool) or not isinstance(people, int) or people < 1:

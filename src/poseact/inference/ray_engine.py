@@ -147,7 +147,7 @@ def run_workers(
 
 
 def _until_stopped(items: Iterable[T], stop: StopRequest) -> Iterator[T]:
-    """Items as they come, until the user asks to stop, which waiting for one would not notice."""
+    """Items as they arrive, until the user asks to stop, also while waiting for the next one."""
     found: Queue[tuple[T] | Exception | None] = Queue()
 
     def pump() -> None:

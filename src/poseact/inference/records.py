@@ -94,15 +94,12 @@ class JobFolder:
         return self.root / "index.parquet"
 
     def poses(self, name: str) -> Path:
-        """The table of a file's poses."""
         return self.root / "poses" / f"{name}.parquet"
 
     def actions(self, name: str) -> Path:
-        """The table of a file's windows."""
         return self.root / "actions" / f"{name}.parquet"
 
     def segments(self, name: str) -> Path:
-        """The table of a file's segments."""
         return self.root / "segments" / f"{name}.csv"
 
     def claim(self, options: dict[str, Any]) -> None:
@@ -208,7 +205,7 @@ class JobFolder:
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
-    """What a file says, or None.
+    """The content of a JSON file, or None.
 
     Raises:
         PoseActError: It cannot be read or is no JSON object.
@@ -228,7 +225,7 @@ def _read_json(path: Path) -> dict[str, Any] | None:
 
 
 def _record_of(name: str, found: dict[str, Any]) -> FileRecord:
-    """A record of the right file and types.
+    """A record, checked for its file and types.
 
     Raises:
         PoseActError: It is another's, or no record.

@@ -122,7 +122,7 @@ class Stream:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything seen, as for another video."""
+        """Forget the video so far."""
         self._follow = self.predictor.follower()
         self._recent: dict[int, RecentFrames] = {}
         self._smoother = self._new_smoother()

@@ -292,5 +292,5 @@ def _stroke(extent: float) -> float:
 
 
 def _fixed(points: np.ndarray | list[tuple[float, float]]) -> list[tuple[int, int]]:
-    """Points in OpenCV's fixed-point numbers; pixel centres are whole numbers there."""
+    """Points as OpenCV's fixed-point numbers, in which pixel centres are integers."""
     return [(round(x * 2**_SHIFT), round(y * 2**_SHIFT)) for x, y in np.asarray(points).tolist()]

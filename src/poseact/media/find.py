@@ -85,7 +85,7 @@ def tell_skipped(folder: Path, files: Sequence[Path]) -> None:
 
 
 def _natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
-    """Sort key by which numbers count as numbers; the path itself settles a tie."""
+    """Sort key that compares numbers by value; the path itself settles a tie."""
     chunks = re.split(r"(\d+)", path.as_posix().casefold())
     key = [(0, int(chunk), "") if chunk.isdecimal() else (1, 0, chunk) for chunk in chunks]
     return key, path.as_posix()

@@ -115,7 +115,7 @@ def _in_8_bits(image: np.ndarray) -> np.ndarray:
 
 
 def _check_size(content: bytes, name: str) -> None:
-    """Refuse pictures that take much more memory than their file, before they are decoded."""
+    """Refuse, before decoding, pictures that take much more memory than their file."""
     with one_sentence(
         f"The {name} is not a picture that can be decoded; "
         "it may be damaged, so replace it or leave it out."

@@ -244,7 +244,7 @@ class VideoReader:
         self._tell(done, damaged)
 
     def _tell(self, done: int, damaged: int) -> None:
-        """Warn once of what a file that was read to its end should have had."""
+        """Warn once of missing or damaged frames in a file read to its end."""
         if self._told:
             return
         self._told = True
@@ -263,7 +263,7 @@ def _pictures(packet: av.Packet) -> list[av.VideoFrame]:
 
 
 def _rate(stream: VideoStream) -> Fraction:
-    """Average frames per second, where it can be believed."""
+    """Average frames per second, if plausible."""
     average, guessed = stream.average_rate, stream.guessed_rate
     if average and guessed and average > _USUAL_RATE and guessed < average / 2:
         average = guessed

@@ -70,7 +70,6 @@ class NetworkConfig:
             raise PoseActError(f"{name}={value!r} was given; give {highest} or less.")
 
     def lowest(self) -> dict[str, int]:
-        """Smallest allowed values of the fields for which it is not 1."""
         return {}
 
     @property
@@ -89,7 +88,6 @@ class NetworkConfig:
         raise NotImplementedError
 
     def build(self) -> Network:
-        """A network of this shape with fresh weights."""
         raise NotImplementedError
 
 

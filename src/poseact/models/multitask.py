@@ -101,7 +101,6 @@ class MultitaskConfig(NetworkConfig):
             )
 
     def lowest(self) -> dict[str, int]:
-        """Smallest allowed values of the fields for which it is not 1."""
         return {
             "context_maps": 0,
             "image_size": 2 * MAP_STRIDE,
@@ -111,7 +110,6 @@ class MultitaskConfig(NetworkConfig):
 
     @property
     def dims(self) -> int:
-        """Coordinates per joint."""
         return 3 if self.depth_maps > 1 else 2
 
     @property
@@ -122,7 +120,6 @@ class MultitaskConfig(NetworkConfig):
         return scaled(BACKBONE_CHANNELS, self.stem_width)
 
     def build(self) -> MultitaskNetwork:
-        """A network of this shape with fresh weights."""
         return MultitaskNetwork(self)
 
 
@@ -219,7 +216,6 @@ class MultitaskNetwork(Network):
         return len(self.pose_model.blocks)
 
     def action_parts(self) -> list[nn.Module]:
-        """The action model."""
         return [] if self.action_model is None else [self.action_model]
 
     def forward(self, frames: Tensor, num_blocks: int | None = None) -> Prediction:

@@ -69,18 +69,15 @@ class SPNetConfig(NetworkConfig):
             )
 
     def lowest(self) -> dict[str, int]:
-        """Smallest allowed values of the fields for which it is not 1."""
         # The lowest level needs 2 x 2 cells, and the pose entry a sixteenth of the action width.
         coarsest = 2 ** min(self.levels - 1, 9) if isinstance(self.levels, int) else 1
         return {"image_size": 2 * MAP_STRIDE * coarsest, "levels": 2, "action_channels": 16}
 
     @property
     def dims(self) -> int:
-        """Coordinates per joint."""
         return 3 if self.depth else 2
 
     def build(self) -> SPNet:
-        """A network of this shape with fresh weights."""
         return SPNet(self)
 
 

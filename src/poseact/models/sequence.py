@@ -43,16 +43,13 @@ class SequenceConfig(NetworkConfig):
             )
 
     def lowest(self) -> dict[str, int]:
-        """Smallest allowed values of the fields for which it is not 1."""
         return {"pose_width": 2}
 
     @property
     def dims(self) -> int:
-        """Coordinates per joint."""
         return self.coordinates
 
     def build(self) -> SequenceNetwork:
-        """A network of this shape with fresh weights."""
         return SequenceNetwork(self)
 
 
@@ -88,7 +85,6 @@ class SequenceNetwork(Network):
         return self.config.action_blocks
 
     def forward(self, joints: Tensor, confidence: Tensor) -> dict[str, list[Action]]:
-        """Actions of clips, see :meth:`recognise`."""
         return self.recognise(joints, confidence)
 
     def recognise(

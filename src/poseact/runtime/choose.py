@@ -102,7 +102,7 @@ def fastest(
 
 
 def _medians(running: dict[Choice, Runtime], crop: np.ndarray) -> dict[Choice, float]:
-    """Median seconds of a picture, in rounds so that other load is shared."""
+    """Median seconds per picture, measured in turn so that other load affects all alike."""
     times: dict[Choice, list[float]] = {choice: [] for choice in running}
     begun = perf_counter()
     for number in range(_ROUNDS):

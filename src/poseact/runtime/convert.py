@@ -90,7 +90,7 @@ def _size(axis: str) -> Dim:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """A block in which the exporter does not report on itself."""
+    """Silence the exporter within the block."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -142,7 +142,7 @@ def export_bundle(
 
 
 class _GraphFile(GraphSource):
-    """A graph that is converted for the export alone."""
+    """A graph that is converted only for the export."""
 
     def __init__(self, name: str, graph: Graph, beside: GraphSource) -> None:
         self.name, self._graph, self._beside = name, graph, beside
@@ -158,8 +158,6 @@ class _GraphFile(GraphSource):
 
 @dataclass
 class _Bundle:
-    """A folder under way."""
-
     report: ExportReport
     to: Format
     precision: Precision
@@ -226,7 +224,6 @@ class _Bundle:
         ]
 
     def add_texts(self) -> None:
-        """Write the card, the script and the documentation."""
         out = self.report.out
         write_json(out / "card.json", self.card)
         folder = files("poseact.assets") / "export"
@@ -277,7 +274,7 @@ def _sources(weights: str | Path) -> tuple[PoseSource, ActionNetwork | None]:
 
 
 def _card(pose: PoseSource, actions: ActionNetwork | None, precision: str) -> dict[str, Any]:
-    """What ``card.json`` says."""
+    """The content of ``card.json``."""
     facts = pose.facts
     card: dict[str, Any] = {
         "format": 1,

@@ -88,12 +88,10 @@ class PersonSource(GraphSource):
 
     @cached_property
     def cache(self) -> ModelCache:
-        """See :class:`GraphSource`."""
         return ModelCache((files("poseact.assets") / PERSON_WEIGHTS).read_bytes())
 
     @cached_property
     def graph(self) -> Graph:
-        """See :class:`GraphSource`."""
         from poseact.runtime.graphs import person_graph
 
         return person_graph(PERSON_WEIGHTS)

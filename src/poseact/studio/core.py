@@ -134,7 +134,7 @@ class Studio:
         return [clip.label for clip in self.edits.listing().clips]
 
     def state(self) -> dict[str, Any]:
-        """All that the pages show of the folder, as JSON values."""
+        """The state of the folder that the pages show, as JSON values."""
         problem, clips, missing, unlisted = None, [], [], []
         try:
             listing = self.edits.listing()

@@ -97,7 +97,6 @@ class Examiner(Thread):
         return None if facts is None else float(facts["times"].max(initial=0.0))
 
     def run(self) -> None:
-        """See threading."""
         while True:
             self._wanted.wait()
             self._wanted.clear()

@@ -134,8 +134,6 @@ class LiveHub:
 
 
 class _Connection:
-    """One client."""
-
     def __init__(self, hub: LiveHub, socket: WebSocket, choice: str) -> None:
         self._hub, self._socket, self._choice = hub, socket, choice
         self._newest: tuple[float, float, bytes] | None = None

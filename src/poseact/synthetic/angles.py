@@ -183,5 +183,5 @@ _FOOT_SLOPE = 0.45
 
 
 def _sureness(flexion: np.ndarray | float) -> np.ndarray:
-    """0 for a straight limb, 1 for one bent by 30 degrees or more."""
+    """0 for a straight limb, 1 for one that is bent by 30 degrees or more."""
     return np.clip(np.degrees(flexion) / 30, 0, 1) ** 2

@@ -141,7 +141,7 @@ def draw_outfit(rng: np.random.Generator, female: bool) -> Outfit:
 
 
 def _draw(rng: np.random.Generator, values: Any) -> Any:
-    """A number as ``clothes.yaml`` describes it."""
+    """Draw a number as described in ``clothes.yaml``."""
     if isinstance(values, dict):
         return rng.choice([_draw(rng, value) for value in values["of"]], p=values.get("p"))
     return rng.uniform(*values) if isinstance(values, list) else values

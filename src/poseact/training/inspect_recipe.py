@@ -141,14 +141,13 @@ def _sections(reports: list[SourceReport], grid: Path) -> list[Section]:
 
 
 def _samples(spec: SourceSpec, skeleton: Skeleton) -> list[PoseSample]:
-    """The people of a data set; of videos with actions only the middle frames."""
+    """The people of a data set; of action videos only the middle frames."""
     if not spec.filmed:
         return spec.read(skeleton)
     return [video.samples([len(video) // 2])[0] for video in spec.read_videos(skeleton)]
 
 
 def _grid(recipe: Recipe, training: list[tuple[str, list[PoseSample]]], count: int) -> np.ndarray:
-    """Samples of the data sets in turn, augmented as in training."""
     tiles = []
     for index in range(count):
         name, samples = training[index % len(training)]

@@ -102,7 +102,7 @@ def import_keras(path: str | Path, preset: str) -> Network:
 
 
 def _transfer(path: Path, array: KerasArray, found: StoredArray) -> str:
-    """Copy or check one array; says which kind of value it was."""
+    """Copy or check one array; return its kind."""
     if not np.isfinite(found.value).all():
         raise PoseActError(
             f"The array {found.layer}/{found.name} in {path} holds values that are not finite; "
@@ -231,7 +231,7 @@ def _renumbered(stored: list[StoredArray]) -> list[tuple[str, StoredArray]]:
 
 
 def _remedy(stored: list[StoredArray]) -> str:
-    """Names the preset that the file does fit, if any."""
+    """Advice that names the preset the file fits, if any."""
     shapes = sorted((found.kind, found.value.shape) for found in stored)
     for preset in PRESETS:
         arrays = keras_arrays(create_model(preset))

@@ -100,7 +100,6 @@ class _Tags:
         self.known: dict[bytes, _Header] = {}
 
     def name(self) -> str:
-        """The name of the variable."""
         *_, name = self.header()
         self.place = 0
         return name
@@ -198,7 +197,6 @@ class _Tags:
         return self.content[start : start + size]
 
     def tag(self) -> tuple[int, int]:
-        """The next two words."""
         words = self.words.unpack_from(self.content, self.place)
         self.place += 8
         return words

@@ -84,7 +84,6 @@ class _Header:
         return fields
 
     def value(self, kind: int) -> int:
-        """A value of a type."""
         match kind:
             case 1 | 2:  # The type of a truth value is the value.
                 pass
@@ -119,6 +118,5 @@ class _Header:
         raise ValueError("a page header has a number of more than 64 bits")
 
     def byte(self) -> int:
-        """The next byte."""
         self.place += 1
         return self.content[self.place - 1]

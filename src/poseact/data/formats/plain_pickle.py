@@ -137,7 +137,6 @@ class _PlainUnpickler(pickle.Unpickler):
         return safe[key]
 
     def kind(self, code: str, *_: object) -> _Numbers | _Objects:
-        """The type of an array."""
         return _Objects() if self.objects and code in ("O", "O8") else _Numbers(code)
 
 
@@ -145,7 +144,7 @@ class _Objects:
     """Stands in for ``numpy.dtype`` of objects."""
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        """Nothing that it says is needed."""
+        pass
 
 
 class _Numbers:

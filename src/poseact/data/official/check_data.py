@@ -52,7 +52,7 @@ class Count:
 
     @property
     def complete(self) -> bool | None:
-        """Whether it is an official number; None where that is not known."""
+        """Whether the official number was found; None if that is unknown."""
         return self.found in self.official if self.official else None
 
 
@@ -98,7 +98,6 @@ class DataReport:
         write_json(path, content | {"counts": counts})
 
     def sections(self) -> list[Section]:
-        """The report for people to read."""
         rows = [("what", "found", "official")]
         rows += [(c.what, str(c.found), " or ".join(map(str, c.official))) for c in self.counts]
         pictures = [] if self.picture is None else [Picture(self.picture, ", ".join(self.shown))]
@@ -166,7 +165,7 @@ def check_data(
 
 
 class _Look:
-    """What is found on the way."""
+    """Collects counts, problems and samples."""
 
     def __init__(self, root: Path, on_step: Callable[[str], None]) -> None:
         self.root = root
@@ -177,7 +176,7 @@ class _Look:
         self._found: list[Labelled] = []
 
     def count(self, files: Files) -> None:
-        """Count files, and say which are missing."""
+        """Count files and report missing ones."""
         self.on_step(files.what)
         paths = {path for pattern in files.patterns for path in self.root.glob(pattern)}
         self.counts.append(Count(files.what, len(paths), files.official))
@@ -186,7 +185,7 @@ class _Look:
             self.problems.append(f"{self.root} has no {places}, {files.what}: {files.advice}.")
 
     def read(self, reading: Reading) -> None:
-        """Read labels whose files are there, and look for their pictures."""
+        """Read labels if their files exist, and check that their pictures do."""
         if next(self.root.glob(reading.when), None) is None:
             return
         self.on_step(reading.name)
@@ -205,13 +204,12 @@ class _Look:
             self.counts.append(Count(what, there, (len(looked_at),)))
 
     def measure(self, measure: Callable[[Path], str | None]) -> None:
-        """Note what a measurement says."""
         with self._noting():
             remark = measure(self.root)
             self.remarks += [] if remark is None else [remark]
 
     def chosen(self) -> list[PoseSample]:
-        """Nine samples, evenly from everything that was read; of a video the middle frame."""
+        """Nine samples spread over everything that was read; of a video, its middle frame."""
         chosen = []
         for part, labelled in enumerate(self._found):
             share = _SHOWN // len(self._found) + (part < _SHOWN % len(self._found))
@@ -222,7 +220,7 @@ class _Look:
         return chosen
 
     def tiles(self, samples: Sequence[PoseSample]) -> list[np.ndarray]:
-        """Pictures of samples with their joints; those that cannot be read are left out."""
+        """Pictures of samples with their joints; unreadable ones are left out."""
         tiles = []
         for sample in samples:
             self.on_step(sample.name)
@@ -232,7 +230,7 @@ class _Look:
 
     @contextmanager
     def _noting(self) -> Iterator[None]:
-        """An error becomes one of the problems."""
+        """Within the block, an error is added to the problems."""
         try:
             yield
         except PoseActError as error:

@@ -37,7 +37,7 @@ _LONG_NAMES = {"Photo": "TakingPhoto", "WalkDog": "WalkingDog"}
 
 
 class _Take(NamedTuple):
-    """One person doing one thing, for N frames.
+    """One subject performing one action, for N frames.
 
     Attributes:
         subject: Such as ``S1``.
@@ -139,7 +139,7 @@ def extracted_frames(root: Path) -> str | None:
 
 
 class _Reading(NamedTuple):
-    """What to read of each take, see :func:`read_human36m_official`."""
+    """Options of :func:`read_human36m_official`."""
 
     root: Path
     images: str | None
@@ -149,7 +149,6 @@ class _Reading(NamedTuple):
 
 
 def _takes(root: Path, subjects: tuple[str, ...] | None) -> Iterator[_Take]:
-    """The takes of the release."""
     folders = sorted(root.glob(f"S*/{_POSES}/D3_Positions"))
     if subjects is not None:
         folders = [root / subject / _POSES / "D3_Positions" for subject in subjects]
@@ -201,7 +200,6 @@ def _samples(
 def _samples_of(
     take: _Take, view: str, reading: _Reading, camera: Camera, skeleton: Skeleton
 ) -> list[PoseSample]:
-    """What one camera saw of a take."""
     length = len(take.world)
     numbers = range(reading.every, length + 1, reading.every)
     rows = np.array(numbers, int) - 1
@@ -243,7 +241,7 @@ def _pixels(take: _Take, view: str, root: Path, length: int) -> np.ndarray | Non
 
 
 class _Pictures:
-    """The pictures of a take: extracted frames, or frames of its video."""
+    """Finds the pictures of a take: extracted frames, or frames of its video."""
 
     def __init__(self, reading: _Reading, take: _Take, view: str) -> None:
         word, _, number = take.action.partition(" ")
@@ -267,5 +265,5 @@ class _Pictures:
 
 
 def _present(paths: list[Path]) -> Path:
-    """The first that exists, or else the first."""
+    """The first path that exists, else the first."""
     return next((path for path in paths if path.exists()), paths[0])

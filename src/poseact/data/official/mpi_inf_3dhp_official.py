@@ -173,7 +173,6 @@ def _samples(
 
 
 def _read_training(path: Path, universal: bool) -> dict[int, _Labels]:
-    """The labels by camera."""
     what = f"MPI-INF-3DHP's annot.mat of {len(MPI3DHP28)} joints"
     third = "univ_annot3" if universal else "annot3"
     pixels, points, cameras = read_mat_variables(path, ("annot2", third, "cameras"), what)

@@ -85,7 +85,7 @@ class _Shards:
     items: Sequence[PoseSample] | Sequence[LabelledVideo]
 
     def items_of(self, shard: int) -> Iterator[Item]:
-        """Make the items of a shard; ends with the list of those that cannot be read."""
+        """Make the items of a shard, and write the list of unreadable ones."""
         numbers = self.plan.items(shard)
         items = self.items[numbers.start : numbers.stop]
         skipped: dict[str, str] = {}
@@ -98,7 +98,7 @@ class _Shards:
             write_json(self._skipped(shard), skipped)
 
     def skipped(self) -> dict[str, str]:
-        """The reasons of all complete shards, by the names of the items."""
+        """Reasons for skipped items in all complete shards, by name."""
         reasons: dict[str, str] = {}
         for shard in range(self.plan.shards):
             complete = (self.out / self.plan.file_name(shard)).is_file()

@@ -38,7 +38,7 @@ def members_of_items(
 
 
 def _film(item: PoseSample | LabelledVideo) -> FrameVideo | None:
-    """The video file that a still is a frame of: stills of one are decoded together."""
+    """The video file of a still; stills of one video are decoded together."""
     image = None if isinstance(item, LabelledVideo) else item.image
     video = image.video if isinstance(image, VideoFrame) else None
     return video if isinstance(video, FrameVideo) else None
@@ -70,14 +70,14 @@ def _film_members(
 
 
 class _Picture(NamedTuple):
-    """The content of a picture file and its suffix without the dot."""
+    """Content of a picture file, and its suffix without the dot."""
 
     suffix: str
     content: bytes
 
 
 def _stored(image: ImageSource) -> _Picture:
-    """A picture as its file has it; JPEG where it has no file of its own."""
+    """A picture as it is stored; JPEG if it has no file of its own."""
     if isinstance(image, VideoFrame) and isinstance(image.video, FrameImages):
         return _stored(image.video.images[image.number])
     if not isinstance(image, ImageFile):
@@ -94,7 +94,7 @@ def _jpeg(rgb: np.ndarray) -> _Picture:
 
 
 def _decoded(video: FrameVideo, numbers: Sequence[int]) -> dict[int, _Picture]:
-    """Those of the frames that the file has, in one pass and without keeping them decoded."""
+    """The requested frames that exist, in one pass and re-encoded as JPEG."""
     wanted, last = set(numbers), max(numbers)
     found = {}
     with VideoReader(video.path, square_pixels=False) as frames:
@@ -114,7 +114,6 @@ def _short(video: FrameVideo, number: int) -> PoseActError:
 
 
 def _frames(video: FrameSource) -> list[bytes]:
-    """All pictures of a video."""
     numbers = range(len(video))
     if not isinstance(video, FrameVideo):
         return [_stored(VideoFrame(video, number)).content for number in numbers]

@@ -42,16 +42,13 @@ class ShardPlan:
 
     @property
     def shards(self) -> int:
-        """Number of shards."""
         return -(-self.count // self.step)
 
     def items(self, shard: int) -> range:
-        """The numbers of the items of a shard."""
         first = shard * self.step
         return range(first, min(first + self.step, self.count))
 
     def file_name(self, shard: int) -> str:
-        """File name of a shard."""
         return self.name.format(shard)
 
 
@@ -77,7 +74,6 @@ class ShardReport:
 
     @property
     def index(self) -> Path:
-        """The description of the data set."""
         return self.out / INDEX
 
 

@@ -79,7 +79,6 @@ class PackIndex(BaseModel):
     """Digest of the items' names."""
 
     def plan(self) -> ShardPlan:
-        """Which items lie in which shard."""
         return ShardPlan(self.count, self.shard_size)
 
 
@@ -166,7 +165,6 @@ class PackedFrames:
         return self.member.exists()
 
     def read(self, numbers: Sequence[int]) -> list[np.ndarray]:
-        """See :class:`~poseact.data.video.FrameSource`."""
         ends = np.cumsum(self.sizes, dtype=np.int64)
         found = {}
         for number in sorted(set(numbers)):
@@ -193,7 +191,6 @@ class PackedPoses:
     frames: int
 
     def load(self) -> VideoPoses:
-        """See :class:`~poseact.data.video.PoseSource`."""
         content = self.member.content()
         with one_sentence(_DAMAGED.replace("{shard}", str(self.member))):
             keys = [field.name for field in fields(VideoPoses)]

@@ -152,7 +152,7 @@ def _motion(text: str, channels: int) -> tuple[float, np.ndarray]:
 
 
 def _require_place(rig: list[_Joint], values: np.ndarray) -> None:
-    """Refuse joints and frames of which the file says next to nothing.
+    """Refuse a file that claims many more joints and frames than it has numbers.
 
     Raises:
         ValueError: There are more places than numbers.
@@ -163,7 +163,7 @@ def _require_place(rig: list[_Joint], values: np.ndarray) -> None:
 
 
 def _rest(rig: list[_Joint]) -> np.ndarray:
-    """Places ``(J, 3)`` without any turn."""
+    """Positions ``(J, 3)`` of the rest pose."""
     places = np.zeros((len(rig), 3))
     for j, joint in enumerate(rig):
         places[j] = joint.offset + (places[joint.parent] if joint.parent >= 0 else 0)

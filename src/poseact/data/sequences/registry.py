@@ -166,7 +166,7 @@ def read_folders(path: Path, **options: Any) -> list[PoseSequence]:
 
 
 def _with_recordings(sequences: list[PoseSequence]) -> list[PoseSequence]:
-    """A sequence without a recording is a recording of its own."""
+    """Sequences without a recording become recordings of their own."""
     return [seq if seq.recording else replace(seq, recording=seq.name) for seq in sequences]
 
 
@@ -181,7 +181,7 @@ def _kind_of_file(file: Path) -> str | None:
 
 
 def _kind_of_folders(path: Path) -> str:
-    """The kind of a folder of folders; Penn Action and UTD-MHAD are known by their own."""
+    """The kind of a folder of folders; Penn Action and UTD-MHAD have folders of fixed names."""
     for name, kind in (("labels", "penn"), ("Skeleton", "utd-mhad")):
         if any(_kind_of_file(file) == kind for file in (path / name).glob("*.mat")):
             return kind

@@ -50,13 +50,11 @@ class Human36mProtocol:
 
     @property
     def data(self) -> str:
-        """See :class:`~poseact.evaluation.protocols.result.PaperProtocol`."""
         return "human36m"
 
     def run(
         self, network: Network, root: Path, *, limit: int | None, weights: str, on_step: OnStep
     ) -> Result:
-        """See :class:`~poseact.evaluation.protocols.result.PaperProtocol`."""
         people = read_test(root, network, self.every)
         samples, some = limited([person for person in people if person.root_depth_mm], limit)
         if not samples:
@@ -109,7 +107,6 @@ class Human36mProtocol:
         }
 
     def describe(self, network: Network, people: int, some: str, weights: str) -> str:
-        """The protocol in words."""
         aligned = "aligned by rotation, scale and shift" if self.aligned else "protocol 1"
         root = "pelvis included" if self.with_root else "without the pelvis"
         return (

@@ -32,13 +32,11 @@ class MpiiValidation:
 
     @property
     def data(self) -> str:
-        """See :class:`~poseact.evaluation.protocols.result.PaperProtocol`."""
         return "mpii"
 
     def run(
         self, network: Network, root: Path, *, limit: int | None, weights: str, on_step: OnStep
     ) -> Result:
-        """See :class:`~poseact.evaluation.protocols.result.PaperProtocol`."""
         people = read_mpii(root, network.config.skeleton, part="valid")
         samples, some = limited([person for person in people if person.head_px], limit)
         if not samples:

@@ -30,13 +30,11 @@ class PennAction:
 
     @property
     def data(self) -> str:
-        """See :class:`~poseact.evaluation.protocols.result.PaperProtocol`."""
         return "penn-action"
 
     def run(
         self, network: Network, root: Path, *, limit: int | None, weights: str, on_step: OnStep
     ) -> Result:
-        """See :class:`~poseact.evaluation.protocols.result.PaperProtocol`."""
         videos = read_penn_action(root, network.config.skeleton, part="test")
         return scored(network, videos, self.clips, "Penn Action test", limit, weights, on_step)
 
@@ -55,13 +53,11 @@ class NtuRgbd:
 
     @property
     def data(self) -> str:
-        """See :class:`~poseact.evaluation.protocols.result.PaperProtocol`."""
         return "ntu"
 
     def run(
         self, network: Network, root: Path, *, limit: int | None, weights: str, on_step: OnStep
     ) -> Result:
-        """See :class:`~poseact.evaluation.protocols.result.PaperProtocol`."""
         videos = read_ntu_videos(
             root, network.config.skeleton, part="test", protocol=self.split, classes=60
         )

@@ -130,7 +130,7 @@ def _row(
 
 
 def _given(preset: str, name: str) -> Network:
-    """Weights that were asked for, which must be there and of a preset with a row."""
+    """Weights given by the user, which must exist and be of a preset with a row."""
     presets = dict.fromkeys(row.preset for rows in tables().values() for row in rows)
     if preset not in presets:
         raise PoseActError(
@@ -141,7 +141,6 @@ def _given(preset: str, name: str) -> Network:
 
 
 def _check_preset(network: Network, name: str, preset: str) -> None:
-    """Refuse weights of another preset."""
     if network.card.preset != preset:
         raise PoseActError(
             f"{name} holds weights of {network.card.preset}, not of {preset}; give others."

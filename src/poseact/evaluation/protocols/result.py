@@ -31,7 +31,6 @@ class Result(NamedTuple):
     parts: dict[str, float]
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
         return self._asdict()
 
 
