@@ -117,11 +117,7 @@ _LONGEST_SECONDS = 600
 
 
 def _probe(path: Path) -> None:
-    """Read a file in a process of its own, for some that are damaged halt or end the library.
-
-    Raises:
-        ValueError: It does.
-    """
+    """Read a file in a process of its own, for some that are damaged halt or end the library."""
     size = path.stat().st_size
     limits = (_SECONDS + size // _BYTES_PER_SECOND, values_allowed(size))
     try:

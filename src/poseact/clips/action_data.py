@@ -144,11 +144,7 @@ def _filmed(
     findings: Sequence[Finding],
     interrupted: bool,
 ) -> ActionData:
-    """The usable clips as data.
-
-    Raises:
-        PoseActError: None of them can be used.
-    """
+    """The usable clips as data."""
     notes = [finding.message for finding in findings]
     if not sequences and not interrupted:
         raise PoseActError(f"None of the {len(clips)} clips can be used. {' '.join(notes[:3])}")

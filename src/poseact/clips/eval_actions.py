@@ -139,11 +139,7 @@ def eval_actions(
 
 
 def _pose_network(network: ActionNetwork) -> Network:
-    """The network that reads the poses for an action network.
-
-    Raises:
-        PoseActError: It reads poses only, and its weights do not name the pose weights.
-    """
+    """The network that reads the poses for an action network."""
     if isinstance(network, MultitaskNetwork):
         return network
     if network.card.pose_weights is None:
@@ -164,11 +160,7 @@ class _Choice:
     groups: Mapping[str, Sequence[str]]
 
     def of(self, clips: Sequence[Item]) -> list[Item]:
-        """The clips to be scored.
-
-        Raises:
-            PoseActError: There is none, one cannot be scored, or a group matches none.
-        """
+        """The clips to be scored."""
         chosen = self._part(clips)
         targets_of(self.network, chosen)
         labels = self.network.config.labels

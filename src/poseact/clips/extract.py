@@ -318,11 +318,7 @@ class _Extractor:
         self._predictor = start and start()
 
     def __call__(self, job: _Job, tick: Tick) -> _Done:
-        """Read a video; returns the reason if it cannot be read, and the looks.
-
-        Raises:
-            PoseActError: The features cannot be written.
-        """
+        """Read a video; returns the reason if it cannot be read, and the looks."""
         try:
             reader = VideoReader(job.video)
         except PoseActError as error:

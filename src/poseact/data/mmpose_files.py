@@ -175,11 +175,7 @@ def read_labels(path: Path, skeleton: Skeleton) -> Labels3D:
 
 
 def _name_parts(images: Sequence[str], packing: _Packing, path: Path) -> list[re.Match[str]]:
-    """The matched names of images.
-
-    Raises:
-        PoseActError: A name is of another form.
-    """
+    """The matched names of images."""
     matches = []
     for image in images:
         match = packing.image.fullmatch(Path(image).name)

@@ -178,11 +178,7 @@ class _Body(NamedTuple):
 
 
 def _main_body(file: Path) -> _Body | None:
-    """The body that moves most; None if no body is in view.
-
-    Raises:
-        PoseActError: The file is missing, cut short or of another layout.
-    """
+    """The body that moves most; None if no body is in view."""
     with one_sentence(
         f"{file} is missing, cut short or of another layout ({{error}}); give {_WHAT}."
     ):
@@ -219,12 +215,7 @@ def _read(name: str, file: Path, protocol: Protocol) -> PoseSequence:
 
 
 def _bodies(words: list[str]) -> list[_Body]:
-    """The people in a skeleton file.
-
-    Raises:
-        ValueError: A word is not a number, or there are too few or too many.
-        IndexError: There are too few numbers.
-    """
+    """The people in a skeleton file."""
     bodies: dict[str, dict[int, np.ndarray]] = defaultdict(dict)
     place = 1
     frames = int(words[0])
@@ -262,11 +253,7 @@ class _Facts(NamedTuple):
 
 
 def _facts_of(name: str, protocol: Protocol) -> _Facts:
-    """Facts from a name such as ``S001C001P001R001A001``.
-
-    Raises:
-        PoseActError: The protocol is unknown.
-    """
+    """Facts from a name such as ``S001C001P001R001A001``."""
     if protocol not in ("xsub", "xview", "xset"):
         raise PoseActError(f"protocol: {protocol!r} was given; give xsub, xview or xset.")
     match = _NAME.fullmatch(name)

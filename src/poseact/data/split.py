@@ -87,11 +87,7 @@ def _recording(item: Labelled) -> str:
 
 
 def _stated(items: Sequence[Labelled]) -> dict[str, str]:
-    """The part of each recording that has one.
-
-    Raises:
-        PoseActError: It states both.
-    """
+    """The part of each recording that has one."""
     stated: dict[str, str] = {}
     for item in items:
         recording = _recording(item)

@@ -205,11 +205,7 @@ class JobFolder:
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
-    """The content of a JSON file, or None.
-
-    Raises:
-        PoseActError: It cannot be read or is no JSON object.
-    """
+    """The content of a JSON file, or None."""
     try:
         found = parse_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
@@ -225,11 +221,7 @@ def _read_json(path: Path) -> dict[str, Any] | None:
 
 
 def _record_of(name: str, found: dict[str, Any]) -> FileRecord:
-    """A record, checked for its file and types.
-
-    Raises:
-        PoseActError: It is another's, or no record.
-    """
+    """A record, checked for its file and types."""
     with one_sentence(
         f"The record of {name} is invalid ({{error}}), so the file is predicted again."
     ):

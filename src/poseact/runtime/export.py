@@ -164,11 +164,7 @@ class _Bundle:
     card: dict[str, Any] = field(default_factory=dict)
 
     def add(self, source: GraphSource, inputs: list[np.ndarray]) -> None:
-        """Write a network and compare it with PyTorch.
-
-        Raises:
-            PoseActError: It differs.
-        """
+        """Write a network and compare it with PyTorch."""
         path = self.report.out / f"{source.name}{_SUFFIXES[self.to]}"
         facts = {"poseact": json.dumps(self.card, ensure_ascii=False)}
         quantised = self.precision == "int8" and source.name == "pose"

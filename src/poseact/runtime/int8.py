@@ -76,11 +76,7 @@ def pck_loss(source: PoseSource) -> float:
 
 
 def _quantise(source: PoseSource, folder: Path) -> None:
-    """Write the network in 8-bit numbers into a folder.
-
-    Raises:
-        PoseActError: NNCF is missing.
-    """
+    """Write the network in 8-bit numbers into a folder."""
     try:
         import nncf
     except ModuleNotFoundError as error:

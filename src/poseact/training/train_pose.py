@@ -273,12 +273,7 @@ def _is_finished(recipe: Recipe, out: Path) -> bool:
 
 
 def _begun(recipe: Recipe, out: Path, resume: bool) -> dict[str, Any] | None:
-    """The state of the run to resume; None to begin a new one.
-
-    Raises:
-        PoseActError: There is a run but ``resume`` is not given, or the other way round; it is of
-            another recipe, or damaged.
-    """
+    """The state of the run to resume; None to begin a new one."""
     path = out / CHECKPOINT
     if not resume:
         if path.exists():

@@ -220,11 +220,7 @@ def _network(path: Path, header: dict[str, Any]) -> Network:
 
 
 def _checked(card: Card) -> Card:
-    """A card whose facts are of their types.
-
-    Raises:
-        ValueError, TypeError: One is not.
-    """
+    """A card whose facts are of their types."""
     texts = (card.preset, card.licence, *([] if card.pose_weights is None else [card.pose_weights]))
     numbers = [card.temperature, *(n for n in (card.fps, card.unknown_below) if n is not None)]
     if not all(isinstance(text, str) for text in texts) or not isinstance(card.provenance, dict):

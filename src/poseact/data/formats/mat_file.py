@@ -105,11 +105,7 @@ class _Tags:
         return name
 
     def check(self, depth: int = 0) -> None:
-        """Follow a matrix to its end.
-
-        Raises:
-            ValueError: A tag makes no sense.
-        """
+        """Follow a matrix to its end."""
         kind, is_complex, shape = self.known_header()
         count = math.prod(shape)
         self.values += _ARRAY_VALUES

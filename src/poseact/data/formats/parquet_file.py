@@ -46,11 +46,7 @@ def dictionary_column(rows: pa.RecordBatch, name: str) -> tuple[list[str], np.nd
 
 
 def _unfolded_bytes(path: Path, metadata: pq.FileMetaData) -> int:
-    """Bytes of all pages of a file once they are decompressed, as their headers say.
-
-    Raises:
-        Exception: ValueError, or IndexError; a page header makes no sense.
-    """
+    """Bytes of all pages of a file once they are decompressed, as their headers say."""
     total = 0
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         for number in range(metadata.num_row_groups):

@@ -66,9 +66,6 @@ def _check_instructions(content: bytes) -> None:
     Memory for its memo is set aside by the largest number in it; looking up a tuple takes as long
     as writing out all that it holds; and keys that are no texts can be made to have the same hash,
     so that each is compared with all others. So all three are bounded.
-
-    Raises:
-        Exception: ValueError, or what a damaged pickle leads to.
     """
     stack: list[_Held | None] = []  # None for a mark
     memo: dict[int, _Held | None] = {}

@@ -103,12 +103,7 @@ def _read(name: str, file: Path, up: str | None, unit_mm: float | None) -> PoseS
 
 
 def _hierarchy(text: str) -> list[_Joint]:
-    """Joints and the ends of limbs, each after its parent.
-
-    Raises:
-        ValueError: A word is not a number, or the brackets do not match.
-        IndexError: Something is missing.
-    """
+    """Joints and the ends of limbs, each after its parent."""
     rig: list[_Joint] = []
     open_joints: list[int] = []
     for line in text.splitlines():
@@ -133,11 +128,7 @@ def _hierarchy(text: str) -> list[_Joint]:
 
 
 def _motion(text: str, channels: int) -> tuple[float, np.ndarray]:
-    """Seconds from frame to frame, and values ``(N, channels)``.
-
-    Raises:
-        ValueError: There are other numbers than the head announces.
-    """
+    """Seconds from frame to frame, and values ``(N, channels)``."""
     match = re.match(r"\s*Frames:\s*(\d+)\s+Frame Time:\s*(\S+)\s+", text)
     if match is None:
         raise ValueError("its motion has no 'Frames:' and 'Frame Time:'")
@@ -152,11 +143,7 @@ def _motion(text: str, channels: int) -> tuple[float, np.ndarray]:
 
 
 def _require_place(rig: list[_Joint], values: np.ndarray) -> None:
-    """Refuse a file that claims many more joints and frames than it has numbers.
-
-    Raises:
-        ValueError: There are more places than numbers.
-    """
+    """Refuse a file that claims many more joints and frames than it has numbers."""
     places = len(rig) * len(values)
     if places > _LEAST_PLACES + 2 * values.size:
         raise ValueError(f"it claims {len(rig)} joints in {len(values)} frames")
@@ -175,9 +162,6 @@ def _places(rig: list[_Joint], values: np.ndarray) -> np.ndarray:
 
     A joint's turns apply in the order of its channels, each about an axis that those before it have
     turned; channels of position stand in the place of the offset.
-
-    Raises:
-        ValueError: A channel is not one of the format.
     """
     _require_place(rig, values)
     places = np.zeros((len(values), len(rig), 3))
