@@ -178,13 +178,13 @@ class Recipe(_Part):
                 f"learn: {', '.join(self.learn)} was given, but the network {self.network.preset} "
                 "has no labels; set labels under network.changes, or learn poses only."
             )
-        if not any(spec.filmed for spec in self.train.values()):
+        if not any(spec.reads_videos for spec in self.train.values()):
             raise PoseActError(
                 "learn: action was given, but no training set has clips with actions; give an "
                 "action data set with clips: true."
             )
         for turn in self.turns if "pose" not in self.learn else ():
-            if not any(self.train[name].filmed for name in turn):
+            if not any(self.train[name].reads_videos for name in turn):
                 raise PoseActError(
                     f"turns: {turn} has no clips with actions, and nothing else is learned; "
                     "leave it out."

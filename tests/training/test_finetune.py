@@ -17,11 +17,11 @@ import poseact
 from helpers.lsp_files import STANDING, write_lsp_people
 from poseact._utils.errors import PoseActError
 from poseact.actions.pose_sequence import PoseSequence
-from poseact.data.filmed_clips import (
-    FilmedClip,
-    FilmWindows,
+from poseact.data.pixel_windows import (
+    PixelWindows,
+    VideoClip,
     collate_windows,
-    film_window,
+    pixel_window,
     read_frames,
 )
 from poseact.media import VideoWriter
@@ -33,7 +33,7 @@ PLAN = FinetunePlan(steps=4, clips=2, save_every=1)
 MARK = (250, 30, 30)
 
 
-def film(path, label: int, frames: int = 12) -> FilmedClip:
+def film(path, label: int, frames: int = 12) -> VideoClip:
     """A video of somebody who walks to the right or down, a red mark on the left wrist."""
     joints = np.zeros((frames, len(LSP14), 2), np.float32)
     with VideoWriter(path, 10, 120, 120) as writer:
@@ -53,7 +53,7 @@ def film(path, label: int, frames: int = 12) -> FilmedClip:
     depth = np.zeros((*joints.shape[:2], 1), np.float32)
     joints = np.concatenate((joints, depth), -1)
     times = np.arange(frames) / 10
-    return FilmedClip(path, PoseSequence(path.stem, PA16, times, joints, known.astype("f")), label)
+    return VideoClip(path, PoseSequence(path.stem, PA16, times, joints, known.astype("f")), label)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def recipe(tmp_path):
 
 def test_the_pose_lies_on_the_picture(clips):
     for clip in clips[:2]:
-        window = film_window(clip, np.array([0, 3, 6, 9]), 96)
+        window = pixel_window(clip, np.array([0, 3, 6, 9]), 96)
         assert window.images.shape == (4, 96, 96, 3)
         wrists = window.targets.joints[:, PA16.index("left_wrist"), :2].numpy()
         for image, (x, y) in zip(window.images, wrists, strict=True):
@@ -111,10 +111,10 @@ def test_the_pose_lies_on_the_picture(clips):
 
 def test_windows_are_the_same_again_and_all_labels_come_as_often(clips):
     crowded = [*clips, clips[0], clips[0]]
-    windows = FilmWindows(crowded, 4, 10.0, 32, seed=3)
+    windows = PixelWindows(crowded, 4, 10.0, 32, seed=3)
     batch = collate_windows([windows[number] for number in range(10)])
     assert batch.labels.bincount().tolist() == [5, 5]
-    again = FilmWindows(crowded, 4, 10.0, 32, seed=3)[5]
+    again = PixelWindows(crowded, 4, 10.0, 32, seed=3)[5]
     np.testing.assert_array_equal(again.images, batch.images[5].numpy())
     assert torch.equal(again.targets.joints, batch.targets.joints[5])
 

@@ -40,7 +40,7 @@ def walk_files(folder: Path, leave_out: Path | None = None) -> list[Path]:
     while waiting:
         links: list[Path] = []
         for start in waiting:
-            for place, names, files in os.walk(start, onerror=_tell_unreadable):
+            for place, names, files in os.walk(start, onerror=_warn_unreadable):
                 here, real = Path(place), Path(place).resolve()
                 if real in seen:
                     names.clear()
@@ -54,7 +54,7 @@ def walk_files(folder: Path, leave_out: Path | None = None) -> list[Path]:
     return sorted(path for path in found if path.is_file() or path.is_symlink())
 
 
-def _tell_unreadable(error: OSError) -> None:
+def _warn_unreadable(error: OSError) -> None:
     _log.warning("The folder %s is left out: %s", error.filename, error.strerror)
 
 

@@ -21,7 +21,7 @@ from poseact.cli import (
     train_commands,
     weights_commands,
 )
-from poseact.cli.app import INTERRUPTED, PlainFormatter, app, make_console, steady_output
+from poseact.cli.app import INTERRUPTED, PlainFormatter, app, make_console, make_output_safe
 
 __all__ = [
     "action_commands",
@@ -51,7 +51,7 @@ _EXTRAS = {
 
 def main() -> None:
     """Entry point: a user error is printed as one sentence, with exit code 2."""
-    steady_output()
+    make_output_safe()
     handler = RichHandler(console=make_console(stderr=True), show_time=False, show_path=False)
     handler.setFormatter(PlainFormatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])

@@ -63,7 +63,7 @@ class Rate(ProgressColumn):
         return Text(f"{speed:.1f} {task.fields['unit']}" if speed else f"– {task.fields['unit']}")
 
 
-class _Steady:
+class _SafeStream:
     """A stream that ignores write errors, so that a closed pipe does not end a job."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -82,7 +82,7 @@ class _Steady:
             self._stream.flush()
 
 
-def steady_output() -> None:
+def make_output_safe() -> None:
     """From here on, text that cannot be printed is escaped or dropped instead of raising an error.
 
     Some terminals cannot show every letter of a file name, and pipes are closed early.
@@ -91,7 +91,7 @@ def steady_output() -> None:
         stream = getattr(sys, name)
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-            setattr(sys, name, _Steady(stream))
+            setattr(sys, name, _SafeStream(stream))
 
 
 class _PlainConsole(Console):

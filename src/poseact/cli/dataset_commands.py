@@ -88,7 +88,7 @@ def pack_command(
 
     options = parsed_changes(option or (), "--option", "part=valid or subjects=[S9,S11]")
     source = SourceSpec(adapter=adapter, root=str(folder), options=options, clips=videos)
-    if videos and not source.filmed:
+    if videos and not source.reads_videos:
         raise PoseActError(
             f"--videos was given, but {adapter} reads stills; leave it out, or give an action data "
             "set such as penn-action."

@@ -16,7 +16,7 @@ from poseact.actions.action_names import clean_labels
 from poseact.inference.inputs import DRAWN
 from poseact.media import VIDEO_SUFFIXES
 from poseact.media.crop import Box
-from poseact.media.find import tell_skipped
+from poseact.media.find import warn_skipped
 
 CLIPS_TABLE = "clips.csv"
 """Name of the table that lists the clips of a folder."""
@@ -132,7 +132,7 @@ def _from_folders(folder: Path) -> list[Clip]:
     files = walk_files(folder)
     videos = _without_drawn(path.relative_to(folder) for path in files if _is_video(path))
     if videos:
-        tell_skipped(folder, [path for path in files if not _is_video(path)])
+        warn_skipped(folder, [path for path in files if not _is_video(path)])
     for video in videos:
         if len(video.parts) == 1:
             raise PoseActError(

@@ -36,7 +36,7 @@ from poseact.clips.copies import join_recordings
 from poseact.clips.folder import find_clips
 from poseact.clips.learning_curve import CURVE_COUNTS, at_most, curve_point
 from poseact.clips.train_plan import ActionTraining, TrainPlan
-from poseact.data.filmed_clips import FilmedClip
+from poseact.data.pixel_windows import VideoClip
 from poseact.data.split import split_by_recording
 from poseact.evaluation.action_evaluation import ActionProtocol, evaluate
 from poseact.evaluation.action_figures import CurvePoint
@@ -235,7 +235,7 @@ class _Workflow:
                 "Only a network of both streams can be trained end to end; leave --finetune out."
             )
         labels = network.config.labels
-        clips = [FilmedClip(data.videos[s.name], s, labels.index(str(s.label))) for s in train]
+        clips = [VideoClip(data.videos[s.name], s, labels.index(str(s.label))) for s in train]
         result = finetune(
             network,
             clips,

@@ -16,7 +16,7 @@ from poseact.data.formats.label_files import MATLAB_PIXEL_ORIGIN, read_mat_numbe
 from poseact.data.images import ImageFile
 from poseact.data.sequences.common import files_below
 from poseact.data.video import FrameImages, LabelledVideo
-from poseact.data.video_labels import Part, converted_poses, of_part
+from poseact.data.video_labels import Part, converted_poses, videos_of_part
 from poseact.skeleton import JHMDB15, PA16, Skeleton
 
 # Of HMDB51, from which the videos are cut (Kuehne et al., 2011).
@@ -60,7 +60,7 @@ def read_jhmdb(
     parts = _parts(root / splits, split)
     files = files_below(root / labels, (".mat",), _WHAT)
     videos = [_video(file, root / images, skeleton, parts) for file in files.values()]
-    return of_part(videos, part, root)
+    return videos_of_part(videos, part, root)
 
 
 def _video(

@@ -25,16 +25,16 @@ from poseact._utils.errors import PoseActError
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.data.sequences.common import (
     MM_PER_METRE,
-    behind,
+    depth_from_root,
     files_below,
     frame_times,
     from_kinect,
     movement,
-    only_known,
     read_each,
+    zero_unknown,
 )
 from poseact.data.video import FrameVideo, LabelledVideo, VideoPoses
-from poseact.data.video_labels import Part, converted_poses, of_part
+from poseact.data.video_labels import Part, converted_poses, videos_of_part
 from poseact.models.labels import NTU60, NTU120
 from poseact.skeleton import NTU25, NTU25_PAPER, PA16, Skeleton
 
@@ -136,7 +136,7 @@ def read_ntu_videos(
         if file.stem not in missing and facts.label in actions and part in (None, facts.part):
             film = root / videos / f"{file.stem}_rgb.avi"
             found.append(_video(file, film, facts, skeleton))
-    return of_part(found, part, root)
+    return videos_of_part(found, part, root)
 
 
 class _JointNumbers:
@@ -200,7 +200,7 @@ def _read(name: str, file: Path, protocol: Protocol) -> PoseSequence:
     scores = np.where(body.known, scores, 0)
     seen = scores.any(-1)
     places = body.numbers[seen, :, _JointNumbers.METRES]
-    joints, confidence = only_known(from_kinect(places, NTU25.index("pelvis")), scores[seen])
+    joints, confidence = zero_unknown(from_kinect(places, NTU25.index("pelvis")), scores[seen])
     facts = _facts_of(file.stem, protocol)
     return PoseSequence(
         name=name,
@@ -305,7 +305,7 @@ class _KinectPoses:
         placed = np.all(np.isfinite(pixels), axis=-1, keepdims=True)
         valid = placed[..., 0] & (state > 0)
         root = NTU25_PAPER.index("pelvis")
-        metres = behind(numbers[..., _JointNumbers.METRES], root)
+        metres = depth_from_root(numbers[..., _JointNumbers.METRES], root)
         depth_mm = metres[..., 2:] * MM_PER_METRE
         joints = np.concatenate((np.where(placed, pixels, 0), depth_mm), -1)
         return converted_poses(

@@ -18,9 +18,9 @@ from poseact.data.formats.label_files import (
     require_numbers,
 )
 from poseact.data.images import ImageFile
-from poseact.data.sequences.common import files_below, only_known, read_each, regular_times
+from poseact.data.sequences.common import files_below, read_each, regular_times, zero_unknown
 from poseact.data.video import FrameImages, LabelledVideo
-from poseact.data.video_labels import Part, converted_poses, of_part
+from poseact.data.video_labels import Part, converted_poses, videos_of_part
 from poseact.skeleton import PA16, PENN13, Skeleton
 
 _WHAT = "a label file of Penn Action, such as labels/0001.mat"
@@ -94,7 +94,7 @@ def read_penn_action(
             videos.append(_video(Path(root) / frames, sequence, skeleton))
         else:
             _log.warning("The video %s of %s has no visible joint.", sequence.name, root)
-    return of_part(videos, part, Path(root))
+    return videos_of_part(videos, part, Path(root))
 
 
 def _read(name: str, file: Path, fps: float) -> PoseSequence:
@@ -112,7 +112,7 @@ def _read(name: str, file: Path, fps: float) -> PoseSequence:
         )
     right_first = np.stack((x, y), -1).astype(np.float64)
     order = list(PENN13.flip_indices)
-    joints, confidence = only_known(right_first[:, order], seen[:, order].astype(np.float32))
+    joints, confidence = zero_unknown(right_first[:, order], seen[:, order].astype(np.float32))
     return PoseSequence(
         name=name,
         skeleton=PENN13,

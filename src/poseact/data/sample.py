@@ -62,7 +62,7 @@ class PoseSample:
     picture_size: tuple[int, int] | None = None
 
 
-def evenly(items: Sequence[T], count: int) -> list[T]:
+def evenly_spaced(items: Sequence[T], count: int) -> list[T]:
     """At most ``count`` of the items, from the first to the last at even distances."""
     places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
     return [items[place] for place in places.tolist()]

@@ -126,7 +126,7 @@ class SourceSpec(BaseModel):
         )
 
     @property
-    def filmed(self) -> bool:
+    def reads_videos(self) -> bool:
         return self.clips and self.adapter in VIDEO_ADAPTERS
 
     @property
@@ -164,7 +164,7 @@ class SourceSpec(BaseModel):
     @model_validator(mode="after")
     def _known_options(self) -> SourceSpec:
         _checked_options(ADAPTERS[self.adapter], self.adapter, self.options)
-        if self.filmed:
+        if self.reads_videos:
             _checked_options(VIDEO_ADAPTERS[self.adapter], self.adapter, self.options)
         return self
 
@@ -175,7 +175,7 @@ class SourceSpec(BaseModel):
             PoseActError: The data set has no videos, its files are missing or wrong, or no video is
                 left.
         """
-        if not self.filmed:
+        if not self.reads_videos:
             raise PoseActError(
                 f"The adapter {self.adapter} does not read videos here; give one of "
                 f"{', '.join(sorted(VIDEO_ADAPTERS))} with clips: true."

@@ -54,7 +54,9 @@ def converted_poses(
     )
 
 
-def of_part(videos: Sequence[LabelledVideo], part: Part | None, root: Path) -> list[LabelledVideo]:
+def videos_of_part(
+    videos: Sequence[LabelledVideo], part: Part | None, root: Path
+) -> list[LabelledVideo]:
     """The videos of a part, or all of them.
 
     Raises:

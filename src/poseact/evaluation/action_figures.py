@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from poseact._utils.files import atomic_write
 from poseact.actions.pose_sequence import PoseSequence
-from poseact.data.filmed_clips import read_frames
+from poseact.data.pixel_windows import read_frames
 from poseact.evaluation.action_scores import StreamScores
 from poseact.media.crop import Window, crop_matrix, person_window, transform_points, warp_image
 from poseact.media.drawing import OUTLINE, draw_pose

@@ -55,7 +55,7 @@ def find_media(source: Path, leave_out: Path | None = None) -> list[Path]:
         others: list[Path] = []
         for path in walk_files(source, leave_out):
             (found if path.suffix.lower() in known else others).append(path)
-        tell_skipped(source, others)
+        warn_skipped(source, others)
         if not found:
             raise PoseActError(
                 f"The folder {source} holds no picture or video; "
@@ -72,7 +72,7 @@ def find_media(source: Path, leave_out: Path | None = None) -> list[Path]:
     return [source]
 
 
-def tell_skipped(folder: Path, files: Sequence[Path]) -> None:
+def warn_skipped(folder: Path, files: Sequence[Path]) -> None:
     """Warn of the files of a folder that are not read because of their suffix."""
     if not files:
         return

@@ -95,7 +95,7 @@ class VideoReader:
 
     def __init__(self, path: Path, *, square_pixels: bool = True) -> None:
         self.path = Path(path)
-        self._told = False
+        self._warned = False
         self._running: WeakSet[Generator[Frame, None, None]] = WeakSet()
         with self._open() as container:
             stream = self._stream(container)
@@ -212,7 +212,7 @@ class VideoReader:
                     yield frame
                     done += 1
             else:
-                self._tell(done + discarded, 0)
+                self._warn_incomplete(done + discarded, 0)
                 return
         with self._open() as container:
             stream = self._stream(container)
@@ -241,13 +241,13 @@ class VideoReader:
             for frame in frames:
                 yield frame
                 done += 1
-        self._tell(done, damaged)
+        self._warn_incomplete(done, damaged)
 
-    def _tell(self, done: int, damaged: int) -> None:
+    def _warn_incomplete(self, done: int, damaged: int) -> None:
         """Warn once of missing or damaged frames in a file read to its end."""
-        if self._told:
+        if self._warned:
             return
-        self._told = True
+        self._warned = True
         if damaged:
             _log.warning("%s: %d damaged packets were skipped", self.path, damaged)
         stated = self.frame_count or 0

@@ -22,7 +22,7 @@ from poseact.clips.check_clips import judge_clips
 from poseact.clips.copies import ClipLook, Thumbnails
 from poseact.clips.extract import Extraction, Finding, extract
 from poseact.clips.folder import Clip
-from poseact.data.filmed_clips import read_frames
+from poseact.data.pixel_windows import read_frames
 from poseact.inference.follow import PersonFollower
 from poseact.inference.predictor import DEFAULT_WEIGHTS, Predictor
 from poseact.media import VideoReader, write_image

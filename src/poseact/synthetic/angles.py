@@ -151,7 +151,7 @@ def _arm_angles(upper: np.ndarray, lower: np.ndarray) -> dict[str, np.ndarray]:
         "arm_elevation": np.arccos(np.clip(-upper[:, 1], -1, 1)),
         "arm_plane": np.arctan2(upper[:, 2], upper[:, 0]),
         # A straight arm has no plane of bending, so its turn fades out.
-        "arm_twist": np.arctan2(turned[:, 1], turned[:, 2]) * _sureness(flexion),
+        "arm_twist": np.arctan2(turned[:, 1], turned[:, 2]) * _bend_weight(flexion),
         "elbow_flexion": flexion,
     }
 
@@ -165,7 +165,7 @@ def _leg_angles(upper: np.ndarray, lower: np.ndarray, foot: np.ndarray) -> dict[
         thigh = rotation("x", -np.degrees(flexion[t])) @ rotation("z", np.degrees(abduction[t]))
         shin = thigh.T @ lower[t]
         knee[t] = np.arccos(np.clip(-shin[1], -1, 1))
-        twist[t] = np.arctan2(-shin[0], -shin[2]) * _sureness(knee[t])
+        twist[t] = np.arctan2(-shin[0], -shin[2]) * _bend_weight(knee[t])
         shank = thigh @ rotation("y", np.degrees(twist[t])) @ rotation("x", np.degrees(knee[t]))
         toe = shank.T @ foot[t]
         ankle[t] = np.arctan2(toe[1], toe[2]) + _FOOT_SLOPE
@@ -182,6 +182,6 @@ def _leg_angles(upper: np.ndarray, lower: np.ndarray, foot: np.ndarray) -> dict[
 _FOOT_SLOPE = 0.45
 
 
-def _sureness(flexion: np.ndarray | float) -> np.ndarray:
+def _bend_weight(flexion: np.ndarray | float) -> np.ndarray:
     """0 for a straight limb, 1 for one that is bent by 30 degrees or more."""
     return np.clip(np.degrees(flexion) / 30, 0, 1) ** 2

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from poseact._utils.errors import PoseActError
 from poseact.actions.clip_inputs import window_fps
 from poseact.data.dataset import PoseBatch
-from poseact.data.filmed_clips import FilmBatch, FilmedClip, FilmWindows, collate_windows
+from poseact.data.pixel_windows import PixelBatch, PixelWindows, VideoClip, collate_windows
 from poseact.evaluation.pose_evaluation import describe_source, evaluate
 from poseact.layers.time_folding import fold_time
 from poseact.losses import ActionCriterion, PoseCriterion, PoseTargets
@@ -97,7 +97,7 @@ class FinetuneReport:
 
 def finetune(
     network: MultitaskNetwork,
-    clips: Sequence[FilmedClip],
+    clips: Sequence[VideoClip],
     recipe: Recipe,
     out: Path,
     *,
@@ -143,7 +143,7 @@ def finetune(
     data = (weights_of(network), _contents(clips), poses.contents())
     state = RunState(out / STATE_NAME, digest_of(settings, *data))
     begun = state.find()
-    windows = FilmWindows(clips, config.frames, window_fps(network), config.image_size, plan.seed)
+    windows = PixelWindows(clips, config.frames, window_fps(network), config.image_size, plan.seed)
     module = EndToEndTraining(copy.deepcopy(network), recipe, plan)
 
     def tell(trainer: L.Trainer, *_: Any) -> None:
@@ -227,7 +227,7 @@ class EndToEndTraining(TrainingModule):
                 module.eval()
         return self
 
-    def training_step(self, batch: tuple[FilmBatch, PoseBatch], _: int) -> Tensor:
+    def training_step(self, batch: tuple[PixelBatch, PoseBatch], _: int) -> Tensor:
         """Loss of a batch of clips and a batch of people.
 
         Raises:
@@ -276,8 +276,8 @@ class EndToEndTraining(TrainingModule):
 
 
 def _batches(
-    windows: FilmWindows, poses: PoseData, plan: FinetunePlan, first: int, workers: int
-) -> Iterator[tuple[FilmBatch, PoseBatch]]:
+    windows: PixelWindows, poses: PoseData, plan: FinetunePlan, first: int, workers: int
+) -> Iterator[tuple[PixelBatch, PoseBatch]]:
     """Batches from step ``first`` on."""
     count = plan.clips
     films = SteadyLoader(
@@ -293,7 +293,7 @@ def _batches(
     return zip(films, poses.loader(poses.batches(first)), strict=False)
 
 
-def _contents(clips: Sequence[FilmedClip]) -> Iterator[str | np.ndarray]:
+def _contents(clips: Sequence[VideoClip]) -> Iterator[str | np.ndarray]:
     """The clips, for the digest of a run."""
     for clip in clips:
         yield f"{clip.label} {clip.sequence.name}"

@@ -142,7 +142,7 @@ def _sections(reports: list[SourceReport], grid: Path) -> list[Section]:
 
 def _samples(spec: SourceSpec, skeleton: Skeleton) -> list[PoseSample]:
     """The people of a data set; of action videos only the middle frames."""
-    if not spec.filmed:
+    if not spec.reads_videos:
         return spec.read(skeleton)
     return [video.samples([len(video) // 2])[0] for video in spec.read_videos(skeleton)]
 

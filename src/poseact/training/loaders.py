@@ -79,26 +79,30 @@ class PoseData(L.LightningDataModule):
             return
         skeleton = self.recipe.skeleton
         read = {
-            name: spec.read(skeleton) for name, spec in self.recipe.train.items() if not spec.filmed
+            name: spec.read(skeleton)
+            for name, spec in self.recipe.train.items()
+            if not spec.reads_videos
         }
         pictures = {name: {str(s.image) for s in samples} for name, samples in read.items()}
-        filmed = {
-            name: self._videos(name) for name, spec in self.recipe.train.items() if spec.filmed
+        videos = {
+            name: self._videos(name)
+            for name, spec in self.recipe.train.items()
+            if spec.reads_videos
         }
         self.tally = UnreadableTally(
             {name: len(found) for name, found in pictures.items()}
-            | {name: len(source) for name, source in filmed.items()}
+            | {name: len(source) for name, source in videos.items()}
         )
         for name, spec in self.recipe.train.items():
-            if name in filmed:
-                self.sources.append(filmed[name])
+            if name in videos:
+                self.sources.append(videos[name])
                 continue
             samples = existing(name, read[name], self.tally)
             units = clips(samples, self.recipe.clip_length) if spec.clips else stills(samples)
             self.sources.append(UnitSource(name, units))
         self.validation = [
             ValidationVideos(name, spec, spec.read_videos(skeleton))
-            if spec.filmed
+            if spec.reads_videos
             else ValidationSet(name, spec, spec.read(skeleton))
             for name, spec in self.recipe.validation.items()
         ]

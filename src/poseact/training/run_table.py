@@ -25,8 +25,8 @@ class RunTable:
         """All rows, without the empty cells."""
         if not self.path.exists():
             return []
-        told = f"The record {self.path} is damaged ({{error}}); remove it, or mend its numbers."
-        with one_sentence(told), self.path.open(newline="") as file:
+        damaged = f"The record {self.path} is damaged ({{error}}); remove or correct it."
+        with one_sentence(damaged), self.path.open(newline="") as file:
             return [
                 {name: float(value) for name, value in row.items() if value}
                 for row in csv.DictReader(file)

@@ -15,7 +15,7 @@ from poseact._utils.files import write_json
 from poseact._utils.report import Picture, Section, write_report
 from poseact.data.images import ImageSource
 from poseact.data.official.distributions import DISTRIBUTIONS, Files, Labelled, Reading
-from poseact.data.sample import PoseSample, evenly
+from poseact.data.sample import PoseSample, evenly_spaced
 from poseact.data.video import FrameSource, LabelledVideo
 from poseact.media import write_image
 from poseact.media.crop import crop_matrix, person_window, transform_points, warp_image
@@ -138,24 +138,24 @@ def check_data(
     if not root.is_dir():
         raise PoseActError(f"{root} is not a folder; give the folder of the data set {name}.")
     distribution = DISTRIBUTIONS[name]
-    look = _Look(root, on_step)
+    check = _Check(root, on_step)
     for files in distribution.files:
-        look.count(files)
+        check.count(files)
     for reading in distribution.readings:
-        look.read(reading)
-    look.measure(distribution.measure)
-    chosen = look.chosen()
-    tiles = look.tiles(chosen)
+        check.read(reading)
+    check.measure(distribution.measure)
+    chosen = check.chosen()
+    tiles = check.tiles(chosen)
     picture = out / PICTURE if tiles else None
     if picture is not None:
         write_image(picture, picture_grid(tiles, _COLUMNS))
     report = DataReport(
         name=name,
         root=root,
-        counts=look.counts,
+        counts=check.counts,
         source=distribution.source,
-        problems=look.problems,
-        remarks=look.remarks,
+        problems=check.problems,
+        remarks=check.remarks,
         shown=[sample.name for sample in chosen],
         picture=picture,
     )
@@ -164,7 +164,7 @@ def check_data(
     return report
 
 
-class _Look:
+class _Check:
     """Collects counts, problems and samples."""
 
     def __init__(self, root: Path, on_step: Callable[[str], None]) -> None:
@@ -198,7 +198,7 @@ class _Look:
             self.counts.append(Count(f"{reading.name} to {part}", videos, (official,)))
         if labelled:
             self._found.append(labelled)
-            looked_at = evenly(labelled, _LOOKED_FOR)
+            looked_at = evenly_spaced(labelled, _LOOKED_FOR)
             there = sum(_picture_of(item).exists() for item in looked_at)
             what = f"pictures or videos of {len(looked_at)} of these"
             self.counts.append(Count(what, there, (len(looked_at),)))
@@ -213,7 +213,7 @@ class _Look:
         chosen = []
         for part, labelled in enumerate(self._found):
             share = _SHOWN // len(self._found) + (part < _SHOWN % len(self._found))
-            for item in evenly(labelled, share):
+            for item in evenly_spaced(labelled, share):
                 with self._noting():
                     is_video = isinstance(item, LabelledVideo)
                     chosen += item.samples([len(item) // 2]) if is_video else [item]

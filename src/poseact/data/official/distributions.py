@@ -101,7 +101,7 @@ def camera_gap(root: Path) -> str | None:
     return None
 
 
-def few_of_human36m(root: Path, skeleton: Skeleton) -> list[PoseSample]:
+def sparse_human36m(root: Path, skeleton: Skeleton) -> list[PoseSample]:
     """Every 200th pose, with extracted frames if available, else with frames of the videos."""
     images = extracted_frames(root)
     return read_human36m_official(root, skeleton, images=images, every=_SPARSE)
@@ -163,7 +163,7 @@ HUMAN36M = Distribution(
         Reading(
             f"poses, 1 of {_SPARSE} frames",
             "S*/MyPoseFeatures/D3_Positions/*.cdf",
-            few_of_human36m,
+            sparse_human36m,
         ),
         Reading(
             f"poses as packed for VideoPose3D, 1 of {_SPARSE} frames",

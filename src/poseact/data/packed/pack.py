@@ -59,7 +59,7 @@ def pack(
         raise PoseActError(
             f"{workers} workers and {shard_size} items per shard were asked for; give 1 or more."
         )
-    videos = source.read_videos(EVERY_JOINT) if source.filmed else None
+    videos = source.read_videos(EVERY_JOINT) if source.reads_videos else None
     items = source.read(EVERY_JOINT) if videos is None else videos
     index = PackIndex(
         kind="stills" if videos is None else "videos",

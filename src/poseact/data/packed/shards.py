@@ -38,7 +38,7 @@ from poseact.data.images import ShardMember
 from poseact.data.packed.shard_writer import INDEX, ShardPlan
 from poseact.data.sample import PoseSample
 from poseact.data.video import LabelledVideo, VideoPoses
-from poseact.data.video_labels import Part, of_part
+from poseact.data.video_labels import Part, videos_of_part
 from poseact.media import decode_image
 from poseact.skeleton import PA16, SKELETONS, Skeleton
 
@@ -139,7 +139,7 @@ def read_packed_videos(
             with left.entry():
                 videos.append(_video(item, skeleton))
     left.finish(videos)
-    return of_part(videos, part, Path(root))
+    return videos_of_part(videos, part, Path(root))
 
 
 @dataclass(frozen=True, eq=False)

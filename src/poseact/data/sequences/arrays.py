@@ -12,10 +12,10 @@ from poseact.actions.pose_sequence import PoseSequence
 from poseact.data.formats.label_files import read_npz
 from poseact.data.sequences.common import (
     files_below,
-    only_known,
     read_each,
     regular_times,
     skeleton_named,
+    zero_unknown,
 )
 from poseact.skeleton import Skeleton
 
@@ -54,7 +54,7 @@ def _read(name: str, file: Path, fps: float | None) -> PoseSequence:
             f"{file} holds 'confidence' of shape {confidence.shape}, but {joints.shape[:2]} was "
             "expected for its joints; correct it or leave it out."
         )
-    places, scores = only_known(joints.astype(np.float64), confidence.astype(np.float64))
+    places, scores = zero_unknown(joints.astype(np.float64), confidence.astype(np.float64))
     label, recording, part = (
         str(given[key]) if key in given else None for key in ("label", "recording", "part")
     )

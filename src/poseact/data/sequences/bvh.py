@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
 from poseact.actions.pose_sequence import PoseSequence
-from poseact.data.sequences.common import behind, files_below, read_each
+from poseact.data.sequences.common import depth_from_root, files_below, read_each
 from poseact.skeleton import PA16, Skeleton
 
 LEG_MM = 835.0
@@ -97,7 +97,7 @@ def _read(name: str, file: Path, up: str | None, unit_mm: float | None) -> PoseS
         name=name,
         skeleton=skeleton,
         times=np.arange(len(values)) * step,
-        joints=np.where(known[..., None], behind(joints, root), 0).astype(np.float32),
+        joints=np.where(known[..., None], depth_from_root(joints, root), 0).astype(np.float32),
         confidence=known.astype(np.float32),
     )
 

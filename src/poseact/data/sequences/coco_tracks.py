@@ -21,7 +21,7 @@ from poseact.data.formats.coco_json import (
     read_lists,
     use_each,
 )
-from poseact.data.sequences.common import files_below, frame_times, only_known
+from poseact.data.sequences.common import files_below, frame_times, zero_unknown
 from poseact.skeleton import COCO17, Skeleton
 
 _WHAT = "a COCO file of tracks with images, annotations with track_id and keypoints, and categories"
@@ -92,7 +92,7 @@ def _sequence(place: str, name: str, poses: list[_Pose], fps: float, flags: bool
             "track_id."
         )
     points = np.stack([pose.points for pose in poses])
-    joints, confidence = only_known(
+    joints, confidence = zero_unknown(
         points[..., :2], points[..., 2] > 0 if flags else points[..., 2]
     )
     return PoseSequence(

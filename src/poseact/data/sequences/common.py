@@ -86,7 +86,7 @@ def frame_times(frames: Sequence[int], fps: float) -> np.ndarray:
     return np.array(frames, np.float64) / fps
 
 
-def only_known(joints: np.ndarray, confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def zero_unknown(joints: np.ndarray, confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Joints and confidence with 0 where a joint is not known.
 
     Args:
@@ -101,8 +101,8 @@ def only_known(joints: np.ndarray, confidence: np.ndarray) -> tuple[np.ndarray, 
     )
 
 
-def behind(joints: np.ndarray, root: int) -> np.ndarray:
-    """``(N, J, 3)`` joints, the depth being that behind the root joint."""
+def depth_from_root(joints: np.ndarray, root: int) -> np.ndarray:
+    """``(N, J, 3)`` joints with the depth relative to the root joint."""
     out = joints.copy()
     out[..., 2] -= joints[:, root, None, 2]
     return out
@@ -123,7 +123,7 @@ def from_kinect(metres: np.ndarray, root: int) -> np.ndarray:
     Returns:
         ``(N, J, 3)`` mm: x to the right, y down, depth behind the root.
     """
-    return behind(metres * (-MM_PER_METRE, -MM_PER_METRE, MM_PER_METRE), root)
+    return depth_from_root(metres * (-MM_PER_METRE, -MM_PER_METRE, MM_PER_METRE), root)
 
 
 def movement(places: np.ndarray, known: np.ndarray) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from poseact.actions.frame_pose import FramePose
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.data.pose_table import PoseTable
-from poseact.data.sequences.common import files_below, only_known, read_each
+from poseact.data.sequences.common import files_below, read_each, zero_unknown
 
 _WHAT = "a table of poses that 'poseact predict' wrote"
 
@@ -41,7 +41,7 @@ def _sequences(name: str, file: Path) -> list[PoseSequence]:
         joints = np.stack([pose.joints for pose in poses])
         if table.depth_unit != "mm":
             joints = joints[..., :2]
-        joints, confidence = only_known(joints, np.stack([pose.confidence for pose in poses]))
+        joints, confidence = zero_unknown(joints, np.stack([pose.confidence for pose in poses]))
         sequences.append(
             PoseSequence(
                 name=f"{name}:{source}#{person}",

@@ -19,9 +19,9 @@ from poseact.data.sequences.common import (
     files_below,
     from_kinect,
     movement,
-    only_known,
     regular_times,
     skeleton_named,
+    zero_unknown,
 )
 from poseact.skeleton import COCO17, NTU25, Skeleton
 
@@ -108,7 +108,7 @@ def _sequence(
     if coordinates == 3:
         root = skeleton.index("pelvis") if "pelvis" in skeleton.joints else 0
         joints = from_kinect(joints, root)
-    joints, confidence = only_known(joints, np.where(known[best], scores[best], 0)[seen])
+    joints, confidence = zero_unknown(joints, np.where(known[best], scores[best], 0)[seen])
     name = str(annotation["frame_dir"])
     return PoseSequence(
         name=name,

@@ -13,9 +13,9 @@ from poseact.data.formats.label_files import read_mat_numbers
 from poseact.data.sequences.common import (
     files_below,
     from_kinect,
-    only_known,
     read_each,
     regular_times,
+    zero_unknown,
 )
 from poseact.skeleton import KINECT20
 
@@ -87,7 +87,7 @@ def _read(name: str, file: Path) -> PoseSequence:
             f"expected; give {_WHAT}."
         )
     places = from_kinect(metres.astype(np.float64).transpose(2, 0, 1), KINECT20.index("pelvis"))
-    joints, confidence = only_known(places, np.ones(places.shape[:2]))
+    joints, confidence = zero_unknown(places, np.ones(places.shape[:2]))
     return PoseSequence(
         name=name,
         skeleton=KINECT20,

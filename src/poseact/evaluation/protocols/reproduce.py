@@ -90,8 +90,8 @@ def reproduce(
     for name in names or known:
         report.rows[name] = []
         for row in known[name]:
-            told = f"{name}, {row.preset}: {row.what}"
-            found = _row(row, Path(data), files, networks, limit, device, told, on_row)
+            title = f"{name}, {row.preset}: {row.what}"
+            found = _row(row, Path(data), files, networks, limit, device, title, on_row)
             report.rows[name].append(found)
             _write(report)
     return report
@@ -104,7 +104,7 @@ def _row(
     networks: dict[str, Network],
     limit: int | None,
     device: str | None,
-    told: str,
+    title: str,
     on_row: OnRow | None,
 ) -> ReproducedRow:
     root = data / row.protocol.data
@@ -122,7 +122,7 @@ def _row(
             root,
             limit=limit,
             weights=Path(name).name,
-            on_step=lambda done, total: on_row(told, done, total) if on_row else None,
+            on_step=lambda done, total: on_row(title, done, total) if on_row else None,
         )
     except PoseActError as error:
         return ReproducedRow(row, reason=f"not run: {error}")

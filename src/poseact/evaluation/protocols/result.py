@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from poseact.data.sample import evenly
+from poseact.data.sample import evenly_spaced
 from poseact.models.base import Network
 
 T = TypeVar("T")
@@ -64,4 +64,4 @@ def limited(items: Sequence[T], limit: int | None) -> tuple[list[T], str]:
     """``limit`` of the items, and what to add to the protocol string."""
     if limit is None or limit >= len(items):
         return list(items), ""
-    return evenly(items, limit), f" (a quick look: {limit} of {len(items)})"
+    return evenly_spaced(items, limit), f" (a quick look: {limit} of {len(items)})"

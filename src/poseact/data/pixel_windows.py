@@ -27,8 +27,8 @@ from poseact.media.crop import (
 from poseact.models.action import SEEN
 
 
-class FilmedClip(NamedTuple):
-    """A sequence with the video that its poses were read from.
+class VideoClip(NamedTuple):
+    """A pose sequence with its video.
 
     Attributes:
         path: The video.
@@ -41,12 +41,12 @@ class FilmedClip(NamedTuple):
     label: int
 
 
-class FilmWindow(NamedTuple):
+class PixelWindow(NamedTuple):
     """T crops of one clip by one window, with the poses in them.
 
     Attributes:
         images: ``(T, S, S, 3)`` uint8 RGB.
-        targets: ``(T, ...)``, from the sequence; joints that are not seen are not valid.
+        targets: ``(T, ...)``, from the sequence; joints that are not visible are invalid.
         label: Number of the action.
     """
 
@@ -55,7 +55,7 @@ class FilmWindow(NamedTuple):
     label: int
 
 
-class FilmBatch(NamedTuple):
+class PixelBatch(NamedTuple):
     """B windows.
 
     Attributes:
@@ -69,14 +69,14 @@ class FilmBatch(NamedTuple):
     labels: Tensor
 
 
-class FilmWindows(Dataset[FilmWindow]):
-    """Random windows of clips, endlessly; number i is the same in every run.
+class PixelWindows(Dataset[PixelWindow]):
+    """Endless random windows of clips; window i is the same in every run.
 
-    The crop stands still within a window, around all that its person does there, as the authors
-    crop Penn Action. Every label is drawn as often as the others.
+    The crop is fixed within a window, around all poses of the person, as the authors
+    crop Penn Action. Every label is drawn equally often.
 
     Args:
-        clips: What was filmed.
+        clips: The clips.
         frames: T.
         fps: Of the windows.
         size: Side of the crops in px.
@@ -84,7 +84,7 @@ class FilmWindows(Dataset[FilmWindow]):
     """
 
     def __init__(
-        self, clips: Sequence[FilmedClip], frames: int, fps: float, size: int, seed: int
+        self, clips: Sequence[VideoClip], frames: int, fps: float, size: int, seed: int
     ) -> None:
         self.clips = clips
         self.frames = frames
@@ -94,20 +94,20 @@ class FilmWindows(Dataset[FilmWindow]):
         labels = np.array([clip.label for clip in clips])
         self.by_label = [np.flatnonzero(labels == label) for label in np.unique(labels)]
 
-    def __getitem__(self, number: int) -> FilmWindow:
+    def __getitem__(self, number: int) -> PixelWindow:
         rng = np.random.default_rng((self.seed, number))
         clip = self.clips[rng.choice(self.by_label[number % len(self.by_label)])]
         times = clip.sequence.times
         shortest = min(times[0] + (self.frames - 1) / self.fps, times[-1])
         end = rng.uniform(shortest, times[-1])
-        return film_window(clip, window_indices(times, end, self.frames, self.fps), self.size)
+        return pixel_window(clip, window_indices(times, end, self.frames, self.fps), self.size)
 
 
-def film_window(clip: FilmedClip, rows: np.ndarray, size: int) -> FilmWindow:
+def pixel_window(clip: VideoClip, rows: np.ndarray, size: int) -> PixelWindow:
     """The pictures and poses of some frames of a clip.
 
     Args:
-        clip: What was filmed.
+        clip: The clip.
         rows: ``(T,)`` frames of its sequence.
         size: Side of the crops in px.
 
@@ -125,7 +125,7 @@ def film_window(clip: FilmedClip, rows: np.ndarray, size: int) -> FilmWindow:
         *(torch.from_numpy(part) for part in (joints, seen & inside, seen, depth_valid))
     )
     images = np.stack([warp_image(picture, matrix, size) for picture in pictures])
-    return FilmWindow(images, targets, clip.label)
+    return PixelWindow(images, targets, clip.label)
 
 
 def still_window(joints: np.ndarray, seen: np.ndarray, picture: np.ndarray) -> Window:
@@ -165,10 +165,10 @@ def read_frames(path: Path, times: np.ndarray) -> list[np.ndarray]:
     return [found[time] for time in times.tolist()]
 
 
-def collate_windows(windows: Sequence[FilmWindow]) -> FilmBatch:
+def collate_windows(windows: Sequence[PixelWindow]) -> PixelBatch:
     """Stack windows of the same number of frames."""
     targets = zip(*(window.targets for window in windows), strict=True)
-    return FilmBatch(
+    return PixelBatch(
         torch.from_numpy(np.stack([window.images for window in windows])),
         PoseTargets(*(torch.stack(part) for part in targets)),
         torch.tensor([window.label for window in windows]),
