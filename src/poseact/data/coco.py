@@ -14,12 +14,19 @@ import numpy as np
 
 from poseact._utils.boundary import inside
 from poseact._utils.errors import PoseActError
-from poseact.data.formats.coco_json import Annotation, Category, Id, Image, read_lists, use_each
+from poseact.data.formats.coco_json import (
+    PIXEL_ORIGIN,
+    Annotation,
+    Category,
+    Id,
+    Image,
+    read_lists,
+    use_each,
+)
 from poseact.data.images import ImageFile
 from poseact.data.sample import PoseSample, labelled_box
 from poseact.skeleton import COCO17, PA16, Skeleton
 
-_PIXEL_ORIGIN = 0.5
 _WHAT = "a COCO keypoints file with images, annotations and categories"
 
 
@@ -153,4 +160,4 @@ def _keypoints(person: Annotation, place: str, layout: Skeleton) -> tuple[np.nda
             f"{place} has {sorted(set(flags.tolist()))} as v; give finite x and y, and v = 0 for "
             "not labelled, 1 for hidden or 2 for seen."
         )
-    return (values[:, :2] + _PIXEL_ORIGIN).astype(np.float32), flags
+    return (values[:, :2] + PIXEL_ORIGIN).astype(np.float32), flags

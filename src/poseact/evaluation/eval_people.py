@@ -14,6 +14,7 @@ from scipy.optimize import linear_sum_assignment
 
 from poseact._utils.boundary import inside, one_sentence
 from poseact._utils.errors import PoseActError
+from poseact.data.formats.coco_json import PIXEL_ORIGIN
 from poseact.data.formats.label_files import read_json
 from poseact.evaluation.oks import coco_evaluation, oks_sigmas
 from poseact.inference.detect import CLOSE_LOOKS, LOOKS_PX, THRESHOLD, Person, PersonDetector
@@ -27,8 +28,6 @@ _WHAT = "a COCO file with images and annotations of people"
 _SAME_BOX = 0.5
 # People found less surely cost a pose each and move the average precision by less than 0.001.
 _LEAST_SCORE = 0.03
-# COCO's keypoints count pixels from the first one's centre.
-_PIXEL_ORIGIN = 0.5
 
 
 class PeopleScores(NamedTuple):
@@ -206,7 +205,7 @@ def score_people(photos: Sequence[LabelledPhoto], shared: np.ndarray) -> PeopleS
             labelled = int((joints[:, 2] > 0).sum())
             truth.append(person | {"keypoints": joints.ravel().tolist(), "num_keypoints": labelled})
         for (box, score), pose in zip(photo.found, photo.poses, strict=True):
-            joints = np.column_stack((pose[shared] - _PIXEL_ORIGIN, np.ones(shared.sum())))
+            joints = np.column_stack((pose[shared] - PIXEL_ORIGIN, np.ones(shared.sum())))
             row = {"image_id": photo.number, "category_id": 1, "score": score}
             size = [box[0], box[1], box[2] - box[0], box[3] - box[1]]
             found.append(row | {"bbox": size, "keypoints": joints.ravel().tolist()})

@@ -9,11 +9,10 @@ import numpy as np
 
 from poseact._utils.files import write_json
 from poseact.actions.frame_pose import FramePose
+from poseact.data.formats.coco_json import PIXEL_ORIGIN
 from poseact.media import Frame
 from poseact.skeleton import COCO17, Skeleton
 
-# COCO's key points count from the centre of the first pixel.
-_PIXEL_ORIGIN = 0.5
 _DECIMALS = 2
 
 
@@ -37,7 +36,7 @@ class CocoResults:
         self._images.append({"id": number, "file_name": name, "frame": frame.index, **size})
         for pose in poses:
             x0, y0, x1, y1 = pose.person_box or pose.box
-            own = pose.joints[:, :2].astype(float) - _PIXEL_ORIGIN
+            own = pose.joints[:, :2].astype(float) - PIXEL_ORIGIN
             joints, known = self._skeleton.convert(own, np.ones(len(own), bool), COCO17)
             _, seen = self._skeleton.convert(own, pose.visible, COCO17)
             # As in COCO's labels: 2 seen, 1 placed without being seen, 0 not known.

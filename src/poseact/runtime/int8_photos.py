@@ -1,4 +1,4 @@
-"""The photos that ship with the package, on which faster ways of computing are judged."""
+"""The photos that ship with the package, on which faster number formats are tested."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from poseact import metrics
 from poseact.media import decode_image
 
 JOINTS = tuple(
@@ -47,7 +48,7 @@ def shipped_photos(size: int) -> Photos:
 
 
 def pck(predicted: np.ndarray, joints: np.ndarray) -> float:
-    """Percent of joints within 0.2 of the torso's diagonal of the label.
+    """PCK@0.2 of the torso in percent, see :func:`poseact.metrics.pck`.
 
     Args:
         predicted: ``(N, 12, 2)`` as ``joints``; NaN for a joint that is not predicted, which does
@@ -56,5 +57,5 @@ def pck(predicted: np.ndarray, joints: np.ndarray) -> float:
     """
     shoulder, hip = JOINTS.index("left_shoulder"), JOINTS.index("right_hip")
     torso = np.linalg.norm(joints[:, shoulder] - joints[:, hip], axis=-1)
-    away = np.linalg.norm(predicted - joints, axis=-1) / torso[:, None]
-    return 100 * float((away[np.isfinite(away)] < 0.2).mean())
+    known = np.isfinite(predicted).all(-1)
+    return 100 * metrics.pck(predicted, joints, known, torso, 0.2).mean
