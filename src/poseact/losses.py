@@ -1,4 +1,4 @@
-"""Training losses, as named terms that a weighted sum joins."""
+"""Training losses as weighted sums of named terms."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MIN_PROBABILITY = 1e-12
 
 
 class PoseTargets(NamedTuple):
-    """What a pose prediction is compared with.
+    """Targets of a pose prediction.
 
     Attributes:
         joints: ``(B, T, J, 2 or 3)`` in [0, 1] of the crop; anything where invalid.

@@ -29,7 +29,7 @@ MIN_ALIGNED = 3
 
 
 class Score(NamedTuple):
-    """A metric, per joint and in all.
+    """A metric by joint and over all joints.
 
     Attributes:
         per_joint: ``(J,)``, or one per limb; NaN where nobody has a label.

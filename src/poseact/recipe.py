@@ -246,7 +246,7 @@ def load_recipe(path: str | Path, changes: Mapping[str, Any] | None = None) -> R
 
 
 def load_stages(path: str | Path, changes: Mapping[str, Any] | None = None) -> list[Recipe]:
-    """Load all stages of a YAML file, each of which starts from the weights of the previous one.
+    """Load all stages of a YAML file, each of which starts from the weights of the one before.
 
     A file without ``stages:`` has one. ``stages:`` maps names to fields, which override those of
     the file; the name of the stage is appended to that of the recipe.

@@ -1,1 +1,1 @@
-"""What every folder of the package may use: errors, files, signals, devices."""
+"""Helpers for the whole package: errors, files, signals, devices."""

@@ -1,4 +1,4 @@
-"""Where a network runs, on how many threads, and how it gets its memory."""
+"""Device, threads and memory of a network."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MALLOC = {
 
 
 def on_device(device: str | torch.device | None, start: Callable[[torch.device], T]) -> T:
-    """What ``start`` gives on a device.
+    """Call ``start`` with a device, by default CUDA if available.
 
     Args:
         device: Such as ``"cpu"`` or ``"cuda"``; by default CUDA if available.
@@ -50,7 +50,7 @@ def on_device(device: str | torch.device | None, start: Callable[[torch.device],
 
 
 def cores_are_free() -> bool:
-    """Whether threads may spin for a while when they wait, as OpenMP lets them by itself.
+    """Whether waiting threads may spin for a while, which is OpenMP's default.
 
     That makes small steps up to a third faster where there is a core for every thread, and many
     times slower where others need the cores: on a busy machine, and in continuous integration.
@@ -62,7 +62,7 @@ def cores_are_free() -> bool:
 
 @cache
 def keep_freed_memory() -> bool:
-    """Let this process keep the memory that it frees, for the next of its equal steps.
+    """Let this process keep freed memory for its next step.
 
     By default, glibc returns large blocks to the system, which has to clear them when they are
     wanted again: 3,500 pages for each picture in a training of ``small`` in 32 bit, an eighth of
@@ -82,7 +82,7 @@ def keep_freed_memory() -> bool:
 
 @contextmanager
 def single_thread() -> Iterator[None]:
-    """A block that computes on one thread, for steps so small that to wake others takes longer.
+    """Compute on one thread within the block, for steps that are too small to share.
 
     The number of threads is PyTorch's for the process: what other threads compute meanwhile may be
     slower too. It is as before afterwards.

@@ -1,4 +1,4 @@
-"""The one exception type for mistakes a user can mend."""
+"""The exception for mistakes that a user can correct."""
 
 from __future__ import annotations
 

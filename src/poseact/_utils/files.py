@@ -59,7 +59,7 @@ def _warn_unreadable(error: OSError) -> None:
 
 
 def open_folder(folder: Path) -> None:
-    """Make a folder for results, without the temporary files of runs that were killed.
+    """Make a folder for results, and remove temporary files of killed runs.
 
     Raises:
         PoseActError: There is a file of this name, or the folder cannot be made.
@@ -79,7 +79,7 @@ def open_folder(folder: Path) -> None:
 
 @contextmanager
 def replacing(path: Path, *, keep: bool = False) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place once the block has succeeded.
+    """A temporary path beside ``path`` that replaces it when the block succeeds.
 
     When the block fails, the temporary file is removed and whatever stood at ``path`` stays. The
     temporary file of a process that is killed is removed by :func:`open_folder`.
@@ -126,7 +126,7 @@ def _held(path: Path, flags: int) -> Iterator[bool]:
 
 @contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Hold a lock file within the block; gives False where another process holds it."""
+    """Hold a lock file within the block; yields False if another process holds it."""
     with _held(path, os.O_RDWR | os.O_CREAT) as free:
         yield free
 
@@ -149,7 +149,7 @@ def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write plain values as JSON, atomically; what is no plain value is written as text.
+    """Write plain values as JSON, atomically; other values are written as strings.
 
     Raises:
         PoseActError: The file cannot be written.

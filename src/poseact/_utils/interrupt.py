@@ -1,4 +1,4 @@
-"""Ending a long job between two steps when the user asks for it."""
+"""Stopping a long job between two steps at the user's request."""
 
 from __future__ import annotations
 

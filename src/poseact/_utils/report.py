@@ -19,7 +19,7 @@ Rows = Sequence[Sequence[str]]
 
 
 class Report(NamedTuple):
-    """Where a report lies.
+    """Files of a report.
 
     Attributes:
         markdown: ``report.md``, with the pictures beside it.
@@ -32,7 +32,7 @@ class Report(NamedTuple):
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture with what it shows.
+    """A picture with its caption.
 
     Attributes:
         path: PNG or JPEG.
@@ -43,7 +43,7 @@ class Picture:
     caption: str
 
     def as_url(self) -> str:
-        """The picture itself as a ``data:`` URL."""
+        """The picture as a ``data:`` URL."""
         kind, _ = mimetypes.guess_type(self.path.name)
         return f"data:{kind};base64,{base64.b64encode(self.path.read_bytes()).decode()}"
 
@@ -109,7 +109,7 @@ def write_html(path: Path, title: str, sections: Sequence[Section]) -> None:
 
 
 def markdown_table(rows: Rows) -> str:
-    """A table, its first column to the left and the others to the right."""
+    """A table with the first column aligned to the left, the others to the right."""
     heading, *body = ["| " + " | ".join(map(_escaped, row)) + " |" for row in rows]
     ruler = "|---|" + "---:|" * (len(rows[0]) - 1)
     return "\n".join((heading, ruler, *body))

@@ -1,4 +1,4 @@
-"""Independent jobs in this process, in several processes or in threads, until a stop request."""
+"""Runs independent jobs in this process, in several processes or in threads."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _Stopped(Exception):
 
 
 def check_workers(workers: int) -> None:
-    """Refuse a number of workers that cannot be.
+    """Refuse a number of workers below 1.
 
     Raises:
         PoseActError: It is below 1.
@@ -57,7 +57,7 @@ def run_jobs(
     on_tick: Callable[[int], None],
     threads: bool = False,
 ) -> Iterator[tuple[J, R]]:
-    """Do jobs and yield each with its result, in the order in which they end.
+    """Run jobs and yield each with its result, in the order of completion.
 
     A job in hand when the user asks to stop ends at its next tick and yields nothing.
 

@@ -1,1 +1,1 @@
-"""What an action over time is: pose sequence, windows, answers, segments, timeline."""
+"""Actions over time: pose sequences, windows, answers, segments, timelines."""

@@ -53,7 +53,7 @@ _TYPES: dict[str, pa.DataType] = {
 
 
 class ActionTable:
-    """Actions in one or more files, in the order in which they are appended.
+    """Actions in one or more files, in order of appending.
 
     Args:
         network: The network that gave the answers.

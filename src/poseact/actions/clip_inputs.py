@@ -22,7 +22,7 @@ _WINDOWS_PER_BATCH = 64
 
 
 class ClipInputs(NamedTuple):
-    """Windows of T frames as a network's ``recognise`` reads them.
+    """Windows of T frames, the inputs of a network's ``recognise``.
 
     Attributes:
         joints: ``(B, T, J, D)``.
@@ -45,7 +45,7 @@ class ClipInputs(NamedTuple):
 
 
 def action_network(network: Network) -> ActionNetwork:
-    """The network, if it can recognise actions from sequences.
+    """Return the network if it can recognise actions in sequences.
 
     Raises:
         PoseActError: It has no labels, or reads only clips of pictures.
@@ -110,7 +110,7 @@ def clip_inputs(
 
 
 class WindowReadings(NamedTuple):
-    """What a network says of W windows.
+    """Outputs of a network for W windows.
 
     Attributes:
         log_probabilities: Calibrated, ``(W, A)`` for each stream's last block.
@@ -171,7 +171,7 @@ def window_answers(
 
 
 def check_skeleton(network: ActionNetwork, sequence: PoseSequence) -> None:
-    """Refuse a sequence with other joints.
+    """Refuse a sequence of another skeleton.
 
     Raises:
         PoseActError: The joints differ from the network's in names or order.

@@ -1,4 +1,4 @@
-"""Input of action recognition: the poses of one person over time, with appearance features."""
+"""Poses of one person over time with appearance features, the input of action recognition."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def window_indices(times: np.ndarray, end: float, frames: int, fps: float) -> np
 
 
 def nearest(times: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Index of the time nearest to each wanted one; the earlier of two equally near ones."""
+    """Index of the time nearest to each wanted time; of two equally near ones, the earlier."""
     after = np.searchsorted(times, wanted).clip(1, max(len(times) - 1, 1))
     before = after - 1
     after = after.clip(max=len(times) - 1)
@@ -71,7 +71,7 @@ def window_ends(times: np.ndarray, frames: int, fps: float, hop: int | None = No
 
 
 def windows_before(times: np.ndarray, first: float, step: float) -> np.ndarray:
-    """How many windows end before each time, the first at ``first`` and then at every ``step``."""
+    """Number of windows that end before each time, if they end at ``first`` and every ``step``."""
     return np.ceil((times - first) / step - 1e-9).clip(0).astype(np.int64)
 
 

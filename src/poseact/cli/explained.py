@@ -1,4 +1,4 @@
-"""Help of commands that comes from the functions they call.
+"""Help texts of commands, taken from the docstrings of the functions they call.
 
 The functions are not imported, for that would take seconds: their source is parsed when the help of
 a command is printed.

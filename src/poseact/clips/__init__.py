@@ -1,1 +1,1 @@
-"""The user's own clips: found, checked, split, read, trained on and reported."""
+"""The user's own clips: finding, checking, splitting, reading, training, reporting."""

@@ -37,7 +37,7 @@ SPLIT_COLUMNS = ("clip", "label", "recording", "part")
 
 @dataclass(frozen=True)
 class ActionData:
-    """Sequences and where they come from.
+    """Sequences with their sources.
 
     Attributes:
         sequences: Labelled.
@@ -209,7 +209,7 @@ def check_parts(train: Sequence[PoseSequence], test: Sequence[PoseSequence]) -> 
 
 
 def copies_note(data: ActionData) -> list[str]:
-    """A note on clips from different recordings that show the same scene, if any."""
+    """A note on clips of different recordings that show the same scene, if there are any."""
     if not data.copies:
         return []
     names = ", ".join(sorted({name for c in data.copies for name in (c.first, c.second)})[:5])
@@ -221,7 +221,7 @@ def copies_note(data: ActionData) -> list[str]:
 
 
 def write_split(path: Path, parts: dict[str, Sequence[PoseSequence]]) -> None:
-    """Write which clip belongs to which part.
+    """Write the part of each clip.
 
     Args:
         path: CSV to write, with ``SPLIT_COLUMNS``.

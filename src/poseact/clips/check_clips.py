@@ -64,7 +64,7 @@ class ClipFacts:
 
 @dataclass
 class CheckReport:
-    """What :func:`check_clips` found.
+    """Result of :func:`check_clips`.
 
     Attributes:
         folder: The folder that was checked.
@@ -159,7 +159,7 @@ def check_clips(
 
 
 def judge_clips(folder: Path, clips: Sequence[Clip], read: Extraction) -> CheckReport:
-    """What :func:`check_clips` says of clips that were read.
+    """The findings of :func:`check_clips` on clips that were read.
 
     Args:
         folder: Where they lie.

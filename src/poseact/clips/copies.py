@@ -74,7 +74,7 @@ class Thumbnails:
 
 @dataclass
 class ClipLook:
-    """What the check needs to know of a clip, collected while its video is decoded.
+    """Facts that the check needs of a clip, collected while its video is decoded.
 
     Attributes:
         width: Width of the upright pictures in px.

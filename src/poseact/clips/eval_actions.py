@@ -34,7 +34,7 @@ from poseact.weights.checkpoint import load
 
 @dataclass(frozen=True)
 class ActionEvaluation:
-    """Where the results of an evaluation lie.
+    """Results of an evaluation and their files.
 
     Attributes:
         out: The folder.

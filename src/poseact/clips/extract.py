@@ -1,4 +1,4 @@
-"""Extraction of features from clips, cached and in several processes if wanted."""
+"""Extraction of features from clips, cached, in one or more processes."""
 
 from __future__ import annotations
 

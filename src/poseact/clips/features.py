@@ -164,7 +164,7 @@ class _Recorder:
 
 
 class FeatureCache:
-    """Files of features, one per stretch, video and network.
+    """Files of features, one for each stretch, video and network.
 
     A file is named by the content of the video, the network's weights, the stretch, what becomes of
     the background and :data:`VERSION`, so that a video which was moved, renamed or labelled anew is

@@ -31,7 +31,7 @@ Row = dict[str, str]
 
 
 class Stretch(NamedTuple):
-    """A part of a video, and who is followed in it.
+    """A part of a video, and the person to track in it.
 
     Attributes:
         start: Start in seconds since the first frame.
@@ -108,7 +108,7 @@ def find_clips(folder: str | Path) -> list[Clip]:
 
 
 def find_videos(folder: Path) -> list[Path]:
-    """The videos in a folder and below it, relative to it, listed in its table or not.
+    """The videos below a folder, relative to it, whether its table lists them or not.
 
     Copies drawn by ``poseact predict`` beside the originals are left out, for they would leak
     between the parts.
@@ -204,7 +204,7 @@ def read_rows(table: Path) -> list[tuple[int, Row]]:
 
 
 def write_rows(table: Path, rows: Sequence[Row]) -> None:
-    """Write a table of clips; columns that are not known are kept.
+    """Write a table of clips; unknown columns are kept.
 
     Raises:
         PoseActError: The file cannot be written.

@@ -1,4 +1,4 @@
-"""Points of a learning curve: the same training on fewer clips."""
+"""Points of a learning curve: trainings on fewer clips."""
 
 from __future__ import annotations
 

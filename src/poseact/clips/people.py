@@ -1,4 +1,4 @@
-"""Who is in view of a clip."""
+"""People in view of a clip."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LARGE = 0.4
 
 
 def find_people(detector: PersonDetector, image: np.ndarray) -> list[Person]:
-    """People who are surely in view and not far smaller than the largest, most prominent first.
+    """Confidently detected people not much smaller than the largest, most prominent first.
 
     Args:
         detector: Finds them.
@@ -25,7 +25,7 @@ def find_people(detector: PersonDetector, image: np.ndarray) -> list[Person]:
         return max(x1 - x0, y1 - y0)
 
     def prominence(person: Person) -> float:
-        """Size, less the further from the middle of the picture."""
+        """Size, reduced with the distance from the middle of the picture."""
         x0, y0, x1, y1 = person.box
         off = np.hypot(*((x0 + x1) / 2, (y0 + y1) / 2) - middle) / np.hypot(*middle)
         return size(person) / (1 + float(off))

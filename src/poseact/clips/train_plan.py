@@ -1,4 +1,4 @@
-"""How actions are to be trained, and what comes of it."""
+"""Options and results of training actions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from poseact.training.heads import HeadRecipe, check_windows
 
 @dataclass(frozen=True)
 class TrainPlan:
-    """How actions are trained.
+    """Options of training actions.
 
     Attributes:
         streams: ``both`` pose and appearance, or ``pose`` alone; by default both
@@ -54,7 +54,7 @@ class TrainPlan:
     finetune_plan: FinetunePlan | None = None
 
     def check(self) -> None:
-        """Refuse a plan that cannot be carried out, before any work is done.
+        """Refuse an invalid plan before any work is done.
 
         Raises:
             PoseActError: A number is out of range, or the recipe cannot be read.
@@ -72,7 +72,7 @@ class TrainPlan:
 
 @dataclass
 class ActionTraining:
-    """Where the results of a training lie.
+    """Results of a training and their files.
 
     Attributes:
         out: The folder.

@@ -1,4 +1,4 @@
-"""From a labelled picture to a network input: one affine map for image and joints, then colour."""
+"""Augmentation: one affine map for image and joints, then changes of colour."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class Occluder(NamedTuple):
 
 
 class Damage(NamedTuple):
-    """What a poor camera does to a picture; None leaves a part out.
+    """Degradation of a picture as by a poor camera; None leaves a part out.
 
     Attributes:
         shrink: Factor on the resolution.
@@ -145,7 +145,7 @@ class Damage(NamedTuple):
 
 
 class Augmentation(NamedTuple):
-    """One choice of all random changes.
+    """The drawn values of all random changes.
 
     Attributes:
         scale: Factor on the side of the person's window.
@@ -210,7 +210,7 @@ def make_crop(image: np.ndarray, sample: PoseSample, matrix: np.ndarray, size: i
 
 
 def evaluation_crop(image: np.ndarray, sample: PoseSample, size: int) -> Crop:
-    """The upright crop around the person that evaluation uses; arguments as `make_crop`'s."""
+    """The upright crop around the person for evaluation; arguments as for `make_crop`."""
     return make_crop(image, sample, crop_matrix(person_window(sample.box)), size)
 
 
@@ -221,7 +221,7 @@ def augmented_crop(
     size: int,
     window: Window | None = None,
 ) -> Crop:
-    """A crop around the person with one choice of random changes; arguments as `make_crop`'s.
+    """A crop around the person with random changes; arguments as for `make_crop`.
 
     Args:
         image: ``(H, W, 3)`` RGB uint8, the sample's.

@@ -52,7 +52,7 @@ class UnitSource:
 
 @dataclass(frozen=True)
 class VideoSource:
-    """The videos of one data set; every pass over it reads another window of each.
+    """The videos of one data set; every pass reads another window of each.
 
     Attributes:
         name: For messages and logs.
@@ -89,7 +89,7 @@ def stills(samples: Sequence[PoseSample]) -> list[Unit]:
 
 
 def clips(samples: Sequence[PoseSample], length: int) -> list[Unit]:
-    """Runs of ``length`` samples that follow each other in one sequence, without overlap.
+    """Consecutive runs of ``length`` samples of one sequence, without overlap.
 
     Samples without a sequence, and what is left at the end of one, are left out.
 
@@ -132,7 +132,7 @@ class Row(NamedTuple):
 
 
 class PoseRows(Dataset[Row]):
-    """Rows of augmented crops, each asked for by its key, which alone decides its randomness.
+    """Rows of augmented crops, by key; a row's randomness depends only on its key.
 
     A picture that cannot be read is replaced by the next one of its data set, and the row says so.
 
@@ -201,7 +201,7 @@ def clip_window(unit: Unit) -> Window:
 
 
 def joined_box(boxes: Sequence[Box]) -> Box:
-    """The smallest box that holds all of them."""
+    """The smallest box that contains all of them."""
     corners = np.array(boxes)
     (x0, y0), (x1, y1) = corners[:, :2].min(0).tolist(), corners[:, 2:].max(0).tolist()
     return x0, y0, x1, y1

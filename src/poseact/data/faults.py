@@ -88,7 +88,7 @@ def find_faults(samples: Sequence[PoseSample], read_images: bool = True) -> list
 
 
 def swap_reason(sample: PoseSample) -> str | None:
-    """Why left and right joints look exchanged, or None.
+    """The reason why left and right joints seem swapped, or None.
 
     Either the line of the shoulders is turned against that of the hips by more than
     ``MAX_TWIST_DEG`` in the image, both being longer than ``MIN_GIRDLE_SHARE`` of the trunk; or

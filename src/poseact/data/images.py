@@ -33,7 +33,7 @@ class ImageSource(Protocol):
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A picture in a file of its own."""
+    """A picture file."""
 
     path: Path
 
@@ -49,7 +49,7 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class ShardMember:
-    """A picture inside an uncompressed tar file, found by its place there."""
+    """A picture inside an uncompressed tar file, at a byte offset."""
 
     shard: Path
     member: str
@@ -83,7 +83,7 @@ class ShardMember:
 
 
 def images_inside(folder: Path, names: Sequence[str]) -> dict[int, ImageFile]:
-    """Image files by their place among the names that a label file gives them.
+    """Image files by the index of their names in a label file.
 
     Names that lead out of the folder are left out with a warning.
 

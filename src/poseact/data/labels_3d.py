@@ -1,4 +1,4 @@
-"""Labels of people in space with their cameras, as every 3D data set gives them."""
+"""3D labels of people with their cameras, common to all 3D data sets."""
 
 from __future__ import annotations
 

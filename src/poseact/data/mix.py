@@ -1,4 +1,4 @@
-"""Which rows make up which batch: data sets mixed by ratios, reproducibly from any step."""
+"""Composition of batches: data sets mixed by ratios, reproducible from any step."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RowKey(NamedTuple):
 
 
 class MixedSource(NamedTuple):
-    """What the mixing has to know of a data set.
+    """Facts about a data set that mixing needs.
 
     Attributes:
         count: Number of units.
@@ -48,7 +48,7 @@ class MixedSource(NamedTuple):
 
 
 def rows_of(ratios: Mapping[str, float], rows: int) -> dict[str, int]:
-    """Whole numbers of rows that come closest to the ratios and add up to ``rows``.
+    """Integer numbers of rows that are closest to the ratios and add up to ``rows``.
 
     Raises:
         PoseActError: A data set would get no row.
@@ -70,7 +70,7 @@ def rows_of(ratios: Mapping[str, float], rows: int) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class MixedBatches(Sampler[list[RowKey]]):
-    """Endless batches in which every data set has its number of rows.
+    """Endless batches with a fixed number of rows of each data set.
 
     Batches may take turns: with several turns, each has its own numbers of rows, 0 where a data set
     waits. Each data set is shuffled anew for every pass over it. Everything follows from the seed

@@ -1,4 +1,4 @@
-"""3D data sets as packed for mmpose: an archive of labels and a pickle of cameras.
+"""3D data sets in mmpose's packaging: an archive of labels and a pickle of cameras.
 
 Labels are ``imgname``, ``part`` (N, 17, 3) and ``S`` (N, 17, 4: m in the camera's frame). Pixels
 are taken as they are: they are what the cameras project the joints to.
@@ -212,7 +212,7 @@ def _camera(values: dict[str, Any], extrinsic: bool) -> Camera:
     """A camera in mm, with the rotation from the world's axes to the camera's."""
 
     def numbers(key: str, count: int) -> Any:
-        """So many floats; zeros where an optional key is missing."""
+        """``count`` floats; zeros if an optional key is missing."""
         found = values.get(key, np.zeros(count)) if key in "RTkp" else values[key]
         return tuple(np.asarray(found, float).reshape(count).tolist())
 

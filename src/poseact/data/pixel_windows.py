@@ -1,4 +1,4 @@
-"""Pictures of clips whose poses are known, for training from the pixels."""
+"""Windows of clips as pixels with known poses, for end-to-end training."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def pixel_window(clip: VideoClip, rows: np.ndarray, size: int) -> PixelWindow:
 
 
 def still_window(joints: np.ndarray, seen: np.ndarray, picture: np.ndarray) -> Window:
-    """The one window around ``(T, J, 2)`` joints that are seen, or the whole picture."""
+    """One crop window around the visible ones of ``(T, J, 2)`` joints, or the whole picture."""
     points = joints[seen]
     if len(points) < 2:
         height, width = picture.shape[:2]

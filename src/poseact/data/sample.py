@@ -63,7 +63,7 @@ class PoseSample:
 
 
 def evenly_spaced(items: Sequence[T], count: int) -> list[T]:
-    """At most ``count`` of the items, from the first to the last at even distances."""
+    """At most ``count`` items, evenly spaced from the first to the last."""
     places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
     return [items[place] for place in places.tolist()]
 

@@ -1,4 +1,4 @@
-"""Training and test parts that share no recording."""
+"""Splits into training and test without common recordings."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Item = TypeVar("Item", bound=Labelled)
 def split_by_recording(
     items: Sequence[Item], test: float = 0.3, seed: int = 0
 ) -> tuple[list[Item], list[Item]]:
-    """Divide clips or sequences for training and test, the same way for the same seed.
+    """Split clips or sequences into training and test, reproducibly by the seed.
 
     A recording is never divided, for its stretches are too alike to test each other. The share is
     kept for each label, counted in recordings, and a label of two or more recordings comes into

@@ -44,7 +44,7 @@ class _Labels(BaseModel):
 def read_synthetic(
     root: Path, skeleton: Skeleton = PA16, *, part: str | None = None
 ) -> list[PoseSample]:
-    """Read the whole shards of a synthetic data set.
+    """Read the complete shards of a synthetic data set.
 
     Args:
         root: Folder of ``index.json`` and shards.

@@ -30,7 +30,7 @@ class UnreadableTally:
         return sum(len(messages) for messages in self.messages.values())
 
     def add(self, faults: Iterable[tuple[str, str]]) -> None:
-        """Note data set and message of pictures; each is reported and counted once.
+        """Count unreadable pictures by data set and message, each only once.
 
         Raises:
             PoseActError: More than ``UNREADABLE_LIMIT`` of a data set cannot be read.
@@ -49,7 +49,7 @@ class UnreadableTally:
 
 
 def existing(name: str, samples: list[PoseSample], tally: UnreadableTally) -> list[PoseSample]:
-    """The samples whose pictures exist; the others are noted in the tally.
+    """The samples whose pictures exist; the others are counted in the tally.
 
     Raises:
         PoseActError: More than ``UNREADABLE_LIMIT`` are missing.

@@ -37,7 +37,7 @@ class FrameSource(Protocol):
 
 @dataclass(frozen=True)
 class FrameImages:
-    """A video whose frames are pictures of their own."""
+    """A video whose frames are picture files."""
 
     name: str
     images: tuple[ImageSource, ...]
@@ -200,7 +200,7 @@ class LabelledVideo:
         ]
 
     def sequence(self) -> PoseSequence:
-        """The labelled poses alone, as what the action model reads.
+        """The labelled poses as a sequence, the input of the action model.
 
         Raises:
             PoseActError: The labels cannot be read.

@@ -57,7 +57,7 @@ def converted_poses(
 def videos_of_part(
     videos: Sequence[LabelledVideo], part: Part | None, root: Path
 ) -> list[LabelledVideo]:
-    """The videos of a part, or all of them.
+    """The videos of a part, or all if it is None.
 
     Raises:
         PoseActError: There is none.

@@ -1,4 +1,4 @@
-"""Action data sets by name, as videos and as the stills that a pose data set is made of."""
+"""Action data sets by name, read as videos or as single frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which frames of a video make a clip of T frames, by counting frames as the authors do."""
+"""Selection of T frames from a video by frame count, as the authors do."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 
 
 def fitting_stride(length: int, frames: int, stride: int) -> int:
-    """The stride, or the largest smaller one by which T frames fit into the video, at least 1."""
+    """The largest stride up to the given one by which T frames fit into the video, at least 1."""
     return max(1, min(stride, length // frames))
 
 
 def looped(start: int, length: int, frames: int, stride: int) -> list[int]:
-    """T numbers of frames from ``start`` on; a video too short for them begins again."""
+    """T frame numbers from ``start`` on; a video that is too short is looped."""
     return ((start + stride * np.arange(frames)) % length).tolist()
 
 
@@ -37,7 +37,7 @@ def centre_window(length: int, frames: int, stride: int) -> list[int]:
 
 
 def all_windows(length: int, frames: int, stride: int) -> list[list[int]]:
-    """Windows over a whole video, each half a window after the one before (multi clip, CVPR 2018).
+    """Windows over a whole video, half a window apart (multi clip, CVPR 2018).
 
     The authors advance by ``T // 2 + (stride - 1)`` frames whatever the stride, and give no window
     to a video shorter than one; here it is looped, and the last window ends with the video.

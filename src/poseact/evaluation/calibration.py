@@ -63,7 +63,7 @@ def calibrate(
     kept: float = KEPT,
     background: str | None = None,
 ) -> Calibration:
-    """Fit temperature, threshold and what looks familiar, and set them on the network.
+    """Fit temperature, threshold and familiarity, and set them on the network.
 
     All are found on windows, as a live stream sees them; the windows of a clip together count as
     one clip. A clip's own answer is the mean of its windows' log-probabilities, of which a common
@@ -132,7 +132,7 @@ def tempered(log_probabilities: np.ndarray, temperature: float) -> np.ndarray:
 def fit_temperature(
     log_probabilities: np.ndarray, targets: np.ndarray, weights: np.ndarray
 ) -> float:
-    """The temperature of the lowest cross-entropy (Guo et al., ICML 2017, temperature scaling).
+    """The temperature with the lowest cross-entropy (temperature scaling, Guo et al., ICML 2017).
 
     The targets are smoothed by Platt's rule (1999): N correct predictions give a probability of
     (N + 1) / (N + 2), so that a few correct clips do not lead to full confidence.
@@ -158,7 +158,7 @@ def fit_temperature(
 def fit_familiarity(
     heads: WindowHeads, looks: Tensor, usual: np.ndarray, kept: float
 ) -> np.ndarray:
-    """Let a share of the usual windows be familiar.
+    """Set the limit of familiarity so that a share of the known windows passes.
 
     The limit is that of a normal distribution with their median and their median deviation: some
     clips look strange to networks that have learned from a part of the clips, and would stretch the

@@ -1,4 +1,4 @@
-"""How well people are found in whole photos, and their poses read in the boxes found."""
+"""Evaluation of person detection in whole photos, and of the poses in detected boxes."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class PeopleScores(NamedTuple):
 
 @dataclass
 class LabelledPhoto:
-    """A photo of the labels, and what was found in it.
+    """A labelled photo and the people found in it.
 
     Attributes:
         number: Its id.
@@ -166,7 +166,7 @@ def eval_people(
 
 
 def read_photos(labels: Path, images: Path) -> list[LabelledPhoto]:
-    """The photos of a label file, those without people among them.
+    """The photos of a label file, including those without people.
 
     Raises:
         PoseActError: It is missing, damaged, or has no photos.
@@ -191,7 +191,7 @@ def read_photos(labels: Path, images: Path) -> list[LabelledPhoto]:
 
 
 def score_people(photos: Sequence[LabelledPhoto], shared: np.ndarray) -> PeopleScores:
-    """Score what was found in photos.
+    """Score the people found in photos.
 
     Args:
         photos: With what was found in them.
@@ -221,7 +221,7 @@ def score_people(photos: Sequence[LabelledPhoto], shared: np.ndarray) -> PeopleS
 
 
 def recall_of_tall(photos: Sequence[LabelledPhoto], share: float) -> float:
-    """Share found, at the shipped threshold, of the people taller than a share of their photo.
+    """Recall of people taller than a share of their photo, at the shipped threshold.
 
     NaN where there are none.
     """

@@ -46,7 +46,7 @@ OnData = Callable[[str, int, int], None]
 
 @dataclass
 class EvalReport:
-    """Where the results of an evaluation lie.
+    """Results of an evaluation and their files.
 
     Attributes:
         out: The folder.

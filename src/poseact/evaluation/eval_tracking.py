@@ -1,4 +1,4 @@
-"""How well people in videos keep their ids."""
+"""Evaluation of the ids of people in videos."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def eval_tracking(
 
 
 def counted_people(labels: np.ndarray, found: np.ndarray) -> tuple[Tracked, Tracked]:
-    """The labelled people who are seen well enough, and those found who lie on no other.
+    """The labelled people who are visible enough, and the found people on no other person.
 
     Args:
         labels: ``(N, 6)`` id, box in px and share seen.

@@ -1,4 +1,4 @@
-"""Average precision over object keypoint similarity (COCO), through pycocotools."""
+"""Average precision by object keypoint similarity (COCO), computed by pycocotools."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def coco_evaluation(
     images: Sequence[int],
     sigmas: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The statistics of ``COCOeval``, in the order in which it prints them; NaN without people.
+    """The statistics of ``COCOeval`` in the order it prints them; NaN without people.
 
     Args:
         truth: Annotations in the form of COCO's JSON.

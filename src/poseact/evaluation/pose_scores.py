@@ -1,4 +1,4 @@
-"""All metrics that the labels of a data set allow, with the protocol in words."""
+"""Scores by all metrics that the labels of a data set allow, with their protocols."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class ClipProtocol:
             raise PoseActError(f"stride={self.stride} was given; give 1 or more.")
 
     def windows(self, length: int, frames: int) -> list[list[int]]:
-        """Numbers of the T frames of each clip of a video."""
+        """Numbers of the T frames of each window of a video."""
         if self.clips == "single":
             return [centre_window(length, frames, self.stride)]
         return all_windows(length, frames, self.stride)
@@ -85,7 +85,7 @@ class ClipProtocol:
         )
 
     def hop(self, frames: int) -> int:
-        """Frames between the starts of two clips."""
+        """Frames between the starts of two windows."""
         return max(frames // 2 + self.stride - 1, 1)
 
 

@@ -1,4 +1,4 @@
-"""Where drawn frames go: a picture, or a video that grows frame by frame."""
+"""Output of drawn frames: a picture or a video."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MIN_SIDE_VIEW_PX = 32
 
 
 class Canvas:
-    """Writes drawn frames; a video is complete when the ``with`` block ends well.
+    """Writes drawn frames; a video is complete when the ``with`` block ends without an error.
 
     Args:
         target: ``.png`` or ``.mp4``; the video is begun with its first frame.

@@ -1,4 +1,4 @@
-"""Results in COCO's layout, which pycocotools reads."""
+"""Results as a COCO file for pycocotools."""
 
 from __future__ import annotations
 

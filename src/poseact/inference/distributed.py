@@ -1,4 +1,4 @@
-"""Prediction of a large collection by many workers.
+"""Distributed prediction of a large collection.
 
 Every file is predicted separately. Workers write its tables, then its record, so whatever ends a
 worker or the whole job, the next one goes on without reading a finished file again.
@@ -35,7 +35,7 @@ OnFile = Callable[[int, int], None]
 
 @dataclass
 class DistributedReport:
-    """Where the results of a distributed prediction lie.
+    """Results of a distributed prediction and their files.
 
     Attributes:
         out: The folder.
@@ -169,7 +169,7 @@ class _DistributedJob:
             self.interrupted = bool(stop) and done < self.files
 
     def report(self, records: list[FileRecord | None], seconds: float) -> DistributedReport:
-        """What there is after the run."""
+        """The report of the run."""
         folder, known = self.job.folder, [record for record in records if record is not None]
         done = [record for record in known if record.status == "done"]
         failed = {

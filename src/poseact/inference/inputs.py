@@ -1,4 +1,4 @@
-"""What a prediction reads: the files, their names in the results, and the people's boxes."""
+"""Inputs of a prediction: files, their names in the results, and boxes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Input:
 
 
 def find_inputs(source: Path, out: Path, draw: bool) -> list[Input]:
-    """The files that a path stands for.
+    """The files to predict in a path.
 
     Args:
         source: File or folder.
@@ -80,7 +80,7 @@ def boxes_of(inputs: list[Input], path: str | Path) -> dict[str, BoxesByFrame]:
 
 
 class Photo:
-    """A photo with the face of a :class:`VideoReader`."""
+    """A photo with the interface of a :class:`VideoReader`."""
 
     fps: Fraction | None = None
     frame_count = 1

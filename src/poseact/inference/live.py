@@ -1,4 +1,4 @@
-"""The live job: pictures of a source to answers, drawn, shown and recorded as they come."""
+"""Live recognition: answers for the pictures of a source, drawn, shown and recorded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _RECORDED_FPS = 30.0
 
 @dataclass(frozen=True)
 class LiveReport:
-    """How a live job went.
+    """Summary of a live job.
 
     Attributes:
         frames: Pictures answered.
@@ -86,7 +86,7 @@ def run_live(
     out: str | Path | None = None,
     on_answers: Callable[[list[StreamAnswer]], None] | None = None,
 ) -> LiveReport:
-    """Answer the pictures of a source until it is over or the user ends it.
+    """Recognise the actions in a source until it ends or the user stops it.
 
     On SIGINT or SIGTERM, or when the window is closed, the job ends after the picture in hand, and
     the recorded video is complete; a second signal ends it at once. It is complete too when the

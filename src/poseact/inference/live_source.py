@@ -1,4 +1,4 @@
-"""Pictures as they come from a camera, an address or a file, dropped when there are too many."""
+"""Live pictures of a camera, an address or a file; late ones may be dropped."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class LiveFrame(NamedTuple):
 
 
 class BackOff(NamedTuple):
-    """How a lost source is tried again.
+    """Waiting times for reopening a lost source.
 
     Attributes:
         first_s: Wait before the first attempt; each further one waits twice as long.
@@ -234,7 +234,7 @@ def live_source(
     realtime: bool = False,
     back_off: BackOff | None = None,
 ) -> LiveSource:
-    """The source that a text stands for.
+    """Open a live source.
 
     Args:
         spec: The number of a camera or its device such as ``/dev/video0``, an address such as

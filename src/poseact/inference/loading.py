@@ -1,4 +1,4 @@
-"""From weights to the two things that read a video: a predictor of poses, a network of actions."""
+"""Loading of a pose predictor and an action network from weights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 class Readers(NamedTuple):
-    """What reads a video.
+    """The networks that read a video.
 
     Attributes:
         predictor: Reads the poses.
@@ -94,7 +94,7 @@ def load_action_readers(
     runtime: str | None = None,
     precision: str = DEFAULT_PRECISION,
 ) -> tuple[Predictor, ActionNetwork]:
-    """As :func:`load_readers`, for weights that must know actions.
+    """As :func:`load_readers`, for weights that must recognise actions.
 
     Raises:
         PoseActError: As there, or the weights know no actions of sequences.

@@ -1,4 +1,4 @@
-"""The main job: poses from a photo, a folder or a video, drawn and as tables."""
+"""Prediction of photos, folders and videos: tables and drawings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Step:
-    """How far a prediction has come, after every frame.
+    """Progress of a prediction, after every frame.
 
     Attributes:
         path: File that is read.
@@ -48,7 +48,7 @@ OnStep = Callable[[Step], None]
 
 @dataclass
 class PredictReport:
-    """Where the results of a prediction lie.
+    """Results of a prediction and their files.
 
     Attributes:
         out: The folder.
@@ -95,7 +95,7 @@ def predict(
     precision: str = DEFAULT_PRECISION,
     on_step: OnStep | None = None,
 ) -> PredictReport:
-    """Predict the poses, and what the weights know of actions, in photos and videos.
+    """Predict poses in photos and videos, and actions if the weights recognise any.
 
     Writes ``poses.parquet``, ``poses.json`` and, beside them, every photo and video with the
     skeletons drawn, ``NAME_pose.png`` and ``NAME_pose.mp4``. With weights that ``poseact

@@ -1,4 +1,4 @@
-"""Poses and actions of one photo or video, for every job that predicts files."""
+"""Prediction of one photo or video, locally or in a worker."""
 
 from __future__ import annotations
 

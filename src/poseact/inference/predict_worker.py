@@ -1,4 +1,4 @@
-"""A worker of a large prediction: it predicts file after file and keeps a record of each."""
+"""Worker of a distributed prediction, which keeps a record of each file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class WorkerJob:
-    """What workers need to know.
+    """Options of the workers.
 
     Attributes:
         run: Tells this run from others on the same folder.
@@ -59,7 +59,7 @@ class WorkerJob:
 
 
 class FileWorker:
-    """A process that holds the network; Ray makes it, and makes it again when it dies.
+    """A process that holds the network; Ray starts it, and restarts it if it dies.
 
     Args:
         job: What to do.

@@ -93,7 +93,7 @@ class Predictor:
 
     @property
     def sure(self) -> float:
-        """Confidence from which a joint says where the body is."""
+        """Confidence from which a joint is used to locate the person."""
         return LIKELY if self.calibrated else SURE
 
     @property

@@ -1,4 +1,4 @@
-"""A window that shows pictures, by the toolkit that comes with Python."""
+"""A window that shows pictures, by tkinter."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Window:
         self._root.destroy()
 
     def show(self, image: np.ndarray) -> None:
-        """Show a picture, ``(H, W, 3)`` uint8 RGB, in place of the last."""
+        """Show a picture, ``(H, W, 3)`` uint8 RGB."""
         _, data = cv2.imencode(".ppm", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         # Tk shows a picture only as long as somebody else holds it.
         self._photo = self._new_photo(master=self._root, data=data.tobytes(), format="PPM")

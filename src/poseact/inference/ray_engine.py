@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 @contextmanager
 def ray_session(cpus: int | None) -> Iterator[None]:
-    """Ray: the caller's, that of ``$RAY_ADDRESS``, or one of its own on this machine.
+    """A Ray session: the caller's, that of ``$RAY_ADDRESS``, or a new one on this machine.
 
     Args:
         cpus: CPU cores that Ray counts with where it is its own; by default those it finds.

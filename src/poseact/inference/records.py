@@ -1,4 +1,4 @@
-"""The folder of a large prediction: tables per file, and records by which a later run goes on."""
+"""Folder of a distributed prediction: tables of each file, and records for resuming."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _READS_AT_ONCE = 32
 
 @dataclass(frozen=True)
 class FileRecord:
-    """What is known of one file; ``done`` is written after its tables, so they are whole.
+    """Record of one file; ``done`` is written after its tables, so they are complete.
 
     Attributes:
         source: Name of the file, relative to the folder that was given.
@@ -80,7 +80,7 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class JobFolder:
-    """Where the tables and records of a large prediction lie.
+    """Paths of the tables and records of a distributed prediction.
 
     Attributes:
         root: The folder of the results.
@@ -136,7 +136,7 @@ class JobFolder:
         return None
 
     def write(self, record: FileRecord) -> None:
-        """Keep the record of a file.
+        """Write the record of a file.
 
         Raises:
             PoseActError: It cannot be written.
@@ -150,7 +150,7 @@ class JobFolder:
             return list(pool.map(self.read, names))
 
     def waiting(self, source: Path, names: Sequence[str]) -> list[str]:
-        """The files that are to be predicted: those without whole results of their present size.
+        """The files to predict: those without complete results for their current size.
 
         Args:
             source: Folder of the files.

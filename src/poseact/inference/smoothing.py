@@ -1,4 +1,4 @@
-"""Poses without tremble, for looking at: the One-Euro filter (Casiez et al., CHI 2012)."""
+"""Smoothing of poses for display by the One-Euro filter (Casiez et al., CHI 2012)."""
 
 from __future__ import annotations
 

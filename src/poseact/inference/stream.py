@@ -1,4 +1,4 @@
-"""Actions live: an answer for everyone in view, picture by picture."""
+"""Live recognition: an answer for everyone in view after every picture."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LATENCIES = 1000
 
 
 class StreamAnswer(NamedTuple):
-    """What a stream says of one person after a picture.
+    """Answer of a stream for one person after a picture.
 
     Attributes:
         pose: In px of the picture, smoothed if the stream smooths; holds number and time of the
@@ -59,7 +59,7 @@ class StreamAnswer(NamedTuple):
 
 
 class Latency(NamedTuple):
-    """How long the latest answers took.
+    """Latency of the latest answers.
 
     Attributes:
         p50_ms: Median.
@@ -75,7 +75,7 @@ class Latency(NamedTuple):
 
 
 class Stream:
-    """Tells the action of everyone in view picture by picture.
+    """Recognises the actions of everyone in view, picture by picture.
 
     A picture costs one pass of the pose network and one of the small action network for each
     person, whatever the length of a window, and now and then one of the detector. The answers are

@@ -1,4 +1,4 @@
-"""Time folded into the batch, the one way that image layers see clips."""
+"""Time folded into the batch, so that image layers can process clips."""
 
 from __future__ import annotations
 

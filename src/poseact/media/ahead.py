@@ -1,4 +1,4 @@
-"""Items that a thread of its own takes from an iterator before they are asked for."""
+"""Reading ahead of an iterator in a thread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def read_ahead(items: Iterable[T], count: int = 3) -> Generator[T, None, None]:
-    """The same items, up to ``count`` of them read ahead, so that decoding and use overlap.
+    """The same items, read ahead by up to ``count``, so that decoding and use overlap.
 
     Once the generator is closed, nothing reads from the items any more.
     """

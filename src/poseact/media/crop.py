@@ -27,7 +27,7 @@ Window = tuple[float, float, float]
 
 
 def to_frames(crops: Tensor) -> Tensor:
-    """Crops as a network reads them: ``(N, S, S, 3)`` uint8 RGB to ``(N, 1, 3, S, S)`` in [-1, 1].
+    """Crops to network inputs: ``(N, S, S, 3)`` uint8 RGB to ``(N, 1, 3, S, S)`` in [-1, 1].
 
     The result lies channels last in memory, as the crops do.
     """

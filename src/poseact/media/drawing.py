@@ -172,7 +172,7 @@ def draw_side_view(
 
 
 def side_view_of(joints: np.ndarray, skeleton: Skeleton, size: int) -> np.ndarray:
-    """A person from the side, ``(size, size, 3)`` uint8 RGB, which is two metres high.
+    """A person from the side, ``(size, size, 3)`` uint8 RGB, two metres high.
 
     Args:
         joints: ``(J, 3)`` x and y in px, z in mm.
@@ -184,7 +184,7 @@ def side_view_of(joints: np.ndarray, skeleton: Skeleton, size: int) -> np.ndarra
 
 
 def px_per_mm(joints: np.ndarray, skeleton: Skeleton) -> float:
-    """Rough scale of a person: the trunk, pelvis to thorax, is taken to be half a metre long.
+    """Rough scale of a person, assuming a trunk, pelvis to thorax, of half a metre.
 
     Args:
         joints: ``(J, 3)`` x and y in px, z in mm.

@@ -1,4 +1,4 @@
-"""The pictures and videos that a path stands for."""
+"""Pictures and videos in a path."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 def find_media(source: Path, leave_out: Path | None = None) -> list[Path]:
-    """The pictures and videos that a path stands for.
+    """Pictures and videos in a path.
 
     Args:
         source: A file, or a folder that is searched with all folders below it, as
@@ -73,7 +73,7 @@ def find_media(source: Path, leave_out: Path | None = None) -> list[Path]:
 
 
 def warn_skipped(folder: Path, files: Sequence[Path]) -> None:
-    """Warn of the files of a folder that are not read because of their suffix."""
+    """Warn of files in a folder that are skipped because of their suffix."""
     if not files:
         return
     names = ", ".join(file.relative_to(folder).as_posix() for file in files[:_NAMED])

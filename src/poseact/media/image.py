@@ -1,4 +1,4 @@
-"""Pictures: read upright as RGB, written without losing a file."""
+"""Pictures: read upright as RGB, written atomically."""
 
 from __future__ import annotations
 

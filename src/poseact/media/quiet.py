@@ -10,7 +10,7 @@ import cv2
 
 @contextmanager
 def quiet_opencv() -> Iterator[None]:
-    """A block in which OpenCV logs nothing."""
+    """Silence OpenCV's log within the block."""
     logging = cv2.utils.logging
     level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
     try:

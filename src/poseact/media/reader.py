@@ -122,7 +122,7 @@ class VideoReader:
         self.close()
 
     def close(self) -> None:
-        """Close the file, ending the iterations under way; a new one opens it again."""
+        """Close the file and end running iterations; a new one opens it again."""
         for frames in list(self._running):
             # Not the container below it: PyAV crashes when one is read after its end.
             frames.close()

@@ -1,4 +1,4 @@
-"""Video, written as H.264 without losing a file."""
+"""Video, written atomically as H.264."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _RECOVERABLE = {
 
 
 class VideoWriter:
-    """Writes H.264 video (yuv420p, BT.709) into an MP4 that starts playing before it is loaded.
+    """Writes H.264 video (yuv420p, BT.709) as MP4 for progressive playback.
 
     The file appears under its name when the ``with`` block ends well; when the block raises, a
     file that was there stays as it was. Pictures of odd width or height are padded by one line,

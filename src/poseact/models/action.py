@@ -39,14 +39,14 @@ SHARPENING = {2: 4, 3: 2}
 
 
 def sharpen(confidence: Tensor, dims: int) -> Tensor:
-    """Confidence as the action streams read it: its logit times ``SHARPENING[dims]``."""
+    """Confidence for the action streams: its logit times ``SHARPENING[dims]``."""
     power = SHARPENING[dims]
     seen, unseen = confidence**power, (1 - confidence) ** power
     return seen / (seen + unseen)
 
 
 def to_person_square(joints: Tensor, confidence: Tensor) -> Tensor:
-    """Moves and scales a clip's x and y so that its person fills the unit square.
+    """Shift and scale x and y of a clip so that its person fills the unit square.
 
     The square is centred on the mean of the frames' joint boxes, and its side is ``MARGIN`` times
     the mean of their longer sides; it stays the same within a clip, so that movement across the
@@ -149,7 +149,7 @@ class PoseStream(nn.Module):
 
 
 class AppearanceStream(nn.Module):
-    """Actions from what is seen at the joints: ``(B, T, J, C)`` to class maps block by block."""
+    """Actions from features at the joints: ``(B, T, J, C)`` to class maps of every block."""
 
     def __init__(self, in_channels: int, channels: int, num_actions: int, num_blocks: int) -> None:
         super().__init__()

@@ -40,9 +40,9 @@ class Network(nn.Module):
         raise NotImplementedError
 
     def action_parts(self) -> list[nn.Module]:
-        """The modules that actions alone depend on; empty without labels."""
+        """The modules that only actions depend on; empty without labels."""
         raise NotImplementedError
 
     def current_name(self, name: str) -> str:
-        """Today's name of a tensor that an earlier version may have saved under another."""
+        """Current name of a tensor that an earlier version may have saved under another name."""
         return name

@@ -1,4 +1,4 @@
-"""What a checkpoint says about its weights."""
+"""Facts about the weights of a checkpoint."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Card:
-    """What a checkpoint says about its weights besides the numbers.
+    """Facts about the weights of a checkpoint: labels, provenance, licence, calibration.
 
     Attributes:
         preset: Name of the preset that the configuration started from.

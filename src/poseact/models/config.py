@@ -1,4 +1,4 @@
-"""What every network's configuration has in common, and the checks of its arguments."""
+"""Base of all network configurations, and checks of their arguments."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ HEADS = ("blocks", "temporal", "prototypes")
 
 
 def check_heads(heads: str) -> None:
-    """Check the kind of the action heads.
+    """Refuse an unknown kind of action heads.
 
     Raises:
         PoseActError: There is no such kind.
@@ -118,7 +118,7 @@ def check_streams(streams: tuple[str, ...]) -> None:
 
 
 def checked_frames(frames: Tensor) -> Tensor:
-    """Return the frames if a network can read them.
+    """Return the frames if their shape and type are valid.
 
     Raises:
         PoseActError: They are not ``(B, T, 3, H, W)`` floating-point numbers.

@@ -137,7 +137,7 @@ def for_actions(network: N) -> N:
 
 
 def build_stem(config: MultitaskConfig) -> MultitaskStem | LightStem | PyramidEntry:
-    """The entry flow that a configuration names."""
+    """The entry flow of a configuration."""
     match config.stem:
         case "multitask":
             return MultitaskStem(config.channels)
@@ -171,7 +171,7 @@ def build_pose_model(config: MultitaskConfig) -> PoseModel:
 
 
 def build_action_model(config: MultitaskConfig) -> ActionModel | WindowHeads | None:
-    """The streams that a configuration names; None without labels."""
+    """The action model of a configuration; None without labels."""
     if not config.num_actions:
         return None
     if config.heads != "blocks":
@@ -257,7 +257,7 @@ class MultitaskNetwork(Network):
     def recognise(
         self, joints: Tensor, confidence: Tensor, appearance: Tensor | None = None
     ) -> dict[str, list[Action]]:
-        """The action model alone, on what was read from the frames before.
+        """Run only the action model, on poses and features read before.
 
         Args:
             joints: ``(B, T, J, D)``, as :class:`~poseact.Pose` has them; with ``person_square`` x

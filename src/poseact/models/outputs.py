@@ -44,7 +44,7 @@ class Action(NamedTuple):
 
 
 class PosesOnDemand(Sequence[Pose]):
-    """The poses of the blocks, each read from its maps when it is first asked for.
+    """The poses of the blocks, each computed on first access.
 
     Args:
         read: Reads the pose of block k, counted from 0.
@@ -71,7 +71,7 @@ class PosesOnDemand(Sequence[Pose]):
 
 
 class Prediction(NamedTuple):
-    """What a network returns.
+    """Output of a network.
 
     The last entry of every list is the answer, the earlier ones are there for supervision.
 

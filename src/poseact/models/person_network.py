@@ -1,4 +1,4 @@
-"""The network that finds people: MoveNet MultiPose's pyramid with the heads of boxes and joints."""
+"""The person detector: MoveNet MultiPose's pyramid with the heads of boxes and joints."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Hourglass(nn.Module):
 
 @dataclass(eq=False)
 class BlockOutput:
-    """What one prediction block computes; features are ``(N, C, H, W)``.
+    """Outputs of one prediction block; features are ``(N, C, H, W)``.
 
     Attributes:
         visual: Output of the hourglass; block 1's is what the appearance stream reads.
@@ -198,7 +198,7 @@ class ConfidenceHead(nn.Module):
 
 
 class PeakHead(PoseHead):
-    """Reads joints at the peaks of maps that a pretrained stem knows and a block refines.
+    """Reads joints at the peaks of the maps of a pretrained stem, refined by a block.
 
     The maps of a network that was trained with heat maps often have a second peak, on the other
     leg or on another person. The mean over the whole map then lies between the two, so the
@@ -270,7 +270,7 @@ class PredictionBlock(nn.Module):
 
 
 class PoseModel(nn.Module):
-    """K prediction blocks and what reads their maps.
+    """K prediction blocks and the heads that read their maps.
 
     ``forward`` takes the features of the stem and runs the first ``num_blocks`` blocks;
     what comes after is not computed. ``head.read`` gives the pose that one of them sees.

@@ -1,4 +1,4 @@
-"""Named networks, each a small function, and the one call that creates them."""
+"""Presets: one small function for each named network, and their creation."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class SPNetConfig(NetworkConfig):
 
 
 class LevelOutput(NamedTuple):
-    """What one level of a pyramid computes; features are ``(N, C, H, W)``.
+    """Outputs of one level of a pyramid; features are ``(N, C, H, W)``.
 
     Attributes:
         reached: Features that the level's unit brings to its resolution.
@@ -192,7 +192,7 @@ def read_pose(logits: Tensor, depth: Tensor | None, clip_length: int) -> Pose:
 
 
 class ActionStep(NamedTuple):
-    """What an action level reads and predicts.
+    """Inputs and outputs of an action level.
 
     Attributes:
         pose: The pose that guides it.

@@ -53,7 +53,7 @@ class SeparableResidualUnit(nn.Module):
 
 
 class DownscalingUnit(SeparableResidualUnit):
-    """To half the resolution; what the pyramid before left there, if anything, is added."""
+    """Halve the resolution, and add the lateral features of the previous pyramid, if any."""
 
     def forward(self, x: Tensor, lateral: Tensor | None) -> Tensor:
         x = super().forward(max_pool(x))
@@ -61,7 +61,7 @@ class DownscalingUnit(SeparableResidualUnit):
 
 
 class UpscalingUnit(SeparableResidualUnit):
-    """To the resolution of what the pyramid before left there, which is added."""
+    """Upsample to the resolution of the previous pyramid's lateral features, and add them."""
 
     def forward(self, x: Tensor, lateral: Tensor) -> Tensor:
         return super().forward(upsample_to(x, lateral.shape[2:])) + lateral

@@ -1,4 +1,4 @@
-"""The action model alone, for poses that come from elsewhere."""
+"""The action model without a pose network, for poses of other sources."""
 
 from __future__ import annotations
 

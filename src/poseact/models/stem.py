@@ -13,7 +13,7 @@ from poseact.layers.pooling import max_pool
 
 
 class StemOutput(NamedTuple):
-    """What an entry flow gives the prediction blocks.
+    """Output of an entry flow.
 
     Attributes:
         features: ``(N, C, H / 8, W / 8)``, shared by pose and action.

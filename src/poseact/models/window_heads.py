@@ -1,4 +1,4 @@
-"""Small action heads that read whole windows: convolutions over time, and prototypes.
+"""Small action heads on whole windows: convolutions over time, and prototypes.
 
 They learn within seconds from few clips. The body is put into a frame of its own, so that they see
 neither where in the picture nor how large a person is.
@@ -32,7 +32,7 @@ _LOGIT_SCALE = 0.1
 
 
 def body_frame(joints: Tensor, confidence: Tensor) -> Tensor:
-    """The joints of a window relative to its person.
+    """Joints of a window relative to the person.
 
     x and y are counted from the mean place of all joints of the window, in 3.5 times their root
     mean square distance from it, both weighted by confidence; they are limited to twice that. A
@@ -102,7 +102,7 @@ class PoseWindow(nn.Module):
 
 
 class AppearanceWindow(nn.Module):
-    """Actions from what is seen at the joints: ``(B, T, J, C)`` to logits."""
+    """Actions from features at the joints: ``(B, T, J, C)`` to logits."""
 
     REDUCED = 16
 
@@ -203,7 +203,7 @@ class WindowHeads(nn.Module):
     def descriptions(
         self, joints: Tensor, confidence: Tensor, appearance: Tensor | None
     ) -> dict[str, Tensor]:
-        """What the prototypes read, ``(B, F)`` by stream.
+        """Inputs of the prototypes, ``(B, F)`` by stream.
 
         Raises:
             PoseActError: There is no appearance, but a stream of it.
@@ -218,7 +218,7 @@ class WindowHeads(nn.Module):
         return {name: self.prototypes[name](values) for name, values in descriptions.items()}
 
     def looks(self, descriptions: Mapping[str, Tensor], answer: Action) -> Tensor:
-        """How alike windows look to what was learned: ``(B, 2)``, larger being more alike.
+        """Similarity of windows to the training windows: ``(B, 2)``, larger is more similar.
 
         Minus the logarithm of the squared distance from the nearest prototype, of the appearance
         where there is one, and the free energy of the logits (Liu et al., NeurIPS 2020).
@@ -237,7 +237,7 @@ class WindowHeads(nn.Module):
 
     @property
     def is_fitted(self) -> bool:
-        """Whether it is known what known motions look like."""
+        """Whether familiarity has been fitted."""
         return bool(self.known_looks[1].all())
 
     def above_least(self, looks: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What every runtime has in common; nothing here needs PyTorch."""
+"""Base of all runtimes; independent of PyTorch."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def installed() -> list[RuntimeName]:
 
 
 def checked_runtime(runtime: str | None, precision: str) -> tuple[str, str]:
-    """Runtime and precision as they were asked for.
+    """Validated runtime and precision.
 
     Args:
         runtime: A name or ``auto``; None for that of the environment variable

@@ -1,4 +1,4 @@
-"""What is kept for this user: converted models by their weights, and the fastest runtime."""
+"""The user's cache: converted models by their weights, and the fastest runtime."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ModelCache:
         self.folder = cache_folder() / "runtimes" / sha.hexdigest()[:32]
 
     def file(self, name: str, make: Callable[[Path], object]) -> Path:
-        """A file, made if it is not there yet.
+        """Path of a file, which is made if it does not exist.
 
         Raises:
             PoseActError: It cannot be written.
@@ -70,7 +70,7 @@ class ModelCache:
 
 
 def machine() -> str:
-    """What decides which runtime is the fastest: processor, threads and versions."""
+    """Facts that determine the fastest runtime: processor, threads and versions."""
     parts = [_processor(), f"{threads_here()} threads"]
     for package in _PACKAGES.values():
         with suppress(PackageNotFoundError):

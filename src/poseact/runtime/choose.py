@@ -1,4 +1,4 @@
-"""The fastest runtime on this machine, measured once for each network and remembered."""
+"""The fastest runtime on this machine, measured once for each network and cached."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ TORCH = Choice("torch", "fp32")
 
 
 def has_gpu() -> bool:
-    """Whether there is a GPU of the kind that PyTorch takes by default; found without PyTorch."""
+    """Whether there is a GPU that PyTorch uses by default; checked without importing PyTorch."""
     return Path("/dev/nvidiactl").exists()
 
 
 def choices(runtime: str, precision: str, on_cpu: bool) -> list[Choice]:
-    """What ``auto`` may choose from, PyTorch in 32 bit first where it is among them.
+    """Candidates of ``auto``; PyTorch in 32 bit is the first if included.
 
     Args:
         runtime: A name or ``auto``.
@@ -66,7 +66,7 @@ def choices(runtime: str, precision: str, on_cpu: bool) -> list[Choice]:
 def fastest(
     possible: Sequence[Choice], start: Callable[[Choice], Runtime], size: int, cache: ModelCache
 ) -> Choice:
-    """The fastest of several choices for pictures that come one by one.
+    """The fastest of several choices at batch size 1.
 
     It is remembered in the cache. Choices whose poses are not those of PyTorch in 32 bit are out.
 

@@ -1,4 +1,4 @@
-"""Networks as a folder that runs without this package: models, their card and a script."""
+"""Export of networks to a folder that runs without this package: models, card and script."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def pose_graph(network: Network, num_blocks: int | None) -> Graph:
 
 
 def without_actions(network: Network) -> Network:
-    """The network without what comes after the poses, which would be run for every picture.
+    """The network without its action part, which is not needed for every picture.
 
     Raises:
         PoseActError: It reads no pictures.

@@ -1,4 +1,4 @@
-"""Pose networks in 8-bit numbers, by NNCF, with a guard on what that costs."""
+"""8-bit quantisation of pose networks by NNCF, with a limit on the loss of accuracy."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LEAST_JOINTS = 4
 
 
 def cached_int8(source: PoseSource, *, force: bool = False) -> Path:
-    """The network in 8-bit numbers for OpenVINO, quantised where it was not yet.
+    """The network in 8-bit numbers for OpenVINO, quantised on first use.
 
     Args:
         source: The network.

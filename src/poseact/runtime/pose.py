@@ -1,4 +1,4 @@
-"""The pose network in any runtime: crops to joints, and what is known of it without PyTorch."""
+"""The pose network in any runtime, and its facts without PyTorch."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _FACTS = "facts.json"
 
 
 class CropReading(NamedTuple):
-    """What one forward pass reads from N crops.
+    """Output of one forward pass on N crops.
 
     Attributes:
         joints: ``(N, J, D)``, x and y in [0, 1] of the crop and z in mm relative to the pelvis (to
@@ -57,7 +57,7 @@ class CropReading(NamedTuple):
 
 @dataclass(frozen=True)
 class PoseFacts:
-    """What the program has to know of a pose network.
+    """Facts about a pose network.
 
     Attributes:
         card: Of its weights.
@@ -81,7 +81,7 @@ class PoseFacts:
 
     @classmethod
     def of(cls, network: Network, num_blocks: int) -> PoseFacts:
-        """Those of a network that runs so many blocks."""
+        """Facts of a network that runs ``num_blocks`` blocks."""
         from poseact.losses import calibrated_skeleton
 
         config = network.config
@@ -98,7 +98,7 @@ class PoseFacts:
 
     @classmethod
     def read(cls, values: dict[str, Any]) -> PoseFacts:
-        """Those that ``asdict`` gave and JSON kept."""
+        """Facts from JSON."""
         skeleton = values["skeleton"]
         limbs = tuple((a, b) for a, b in skeleton["limbs"])
         return cls(
@@ -112,7 +112,7 @@ class PoseFacts:
 
 
 class PoseSource(GraphSource):
-    """A pose network that is read from its weights only where its converted files do not do.
+    """A pose network whose weights are read only if its converted files do not suffice.
 
     Args:
         weights: Name of weights, a checkpoint file or a network.
@@ -126,7 +126,7 @@ class PoseSource(GraphSource):
 
     @cached_property
     def cache(self) -> ModelCache:
-        """Where its converted files are.
+        """Cache of its converted files.
 
         Raises:
             PoseActError: There are no such weights.
@@ -170,7 +170,7 @@ class PoseSource(GraphSource):
 
     @cached_property
     def facts(self) -> PoseFacts:
-        """What is known of it.
+        """Facts about the network.
 
         Raises:
             PoseActError: As for :attr:`graph`.
@@ -199,7 +199,7 @@ class PoseSource(GraphSource):
 
 
 def known_facts(weights: str | Path, num_blocks: int | None = None) -> PoseFacts | None:
-    """What is known of weights that were converted before; None for others.
+    """Facts about weights that were converted before; None for others.
 
     Raises:
         PoseActError: There are no such weights.

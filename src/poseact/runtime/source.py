@@ -1,4 +1,4 @@
-"""Graphs that are built only where their converted files do not do."""
+"""Graphs that are built only if their converted files do not suffice."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class GraphSource(ABC):
     @property
     @abstractmethod
     def cache(self) -> ModelCache:
-        """Where its converted files are."""
+        """Cache of its converted files."""
 
     @property
     @abstractmethod
@@ -45,7 +45,7 @@ class GraphSource(ABC):
         """The graph itself, which needs PyTorch."""
 
     def converted(self, precision: Precision = "fp32") -> Path:  # noqa: ARG002 - for subclasses
-        """Its file for ONNX Runtime and OpenVINO, converted where it was not yet.
+        """Its file for ONNX Runtime and OpenVINO, converted on first use.
 
         Raises:
             PoseActError: It cannot be written.
@@ -82,7 +82,7 @@ class GraphSource(ABC):
 
 
 class PersonSource(GraphSource):
-    """The person detector; in 8-bit numbers it is not to be had."""
+    """The person detector, which is not available in 8-bit numbers."""
 
     name = "people"
 

@@ -1,4 +1,4 @@
-"""PyTorch as a runtime: the network as it is, on the CPU or a GPU."""
+"""PyTorch as a runtime, on the CPU or a GPU."""
 
 from __future__ import annotations
 

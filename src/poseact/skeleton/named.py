@@ -108,11 +108,11 @@ class Skeleton:
         return out, out_valid
 
     def unfillable(self, target: Skeleton) -> tuple[str, ...]:
-        """The target's joints that :meth:`convert` can never fill from this skeleton's."""
+        """The target's joints that :meth:`convert` can never fill from this skeleton."""
         return tuple(joint for joint in target.joints if not self._sources(joint))
 
     def renamed(self, name: str, names: Mapping[str, str]) -> Skeleton:
-        """The same places in the same order under a new name, some joints called otherwise.
+        """The same skeleton under a new name, with some joints renamed.
 
         Args:
             name: Of the new skeleton.

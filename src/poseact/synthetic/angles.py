@@ -52,7 +52,7 @@ MIRROR = np.diag([-1.0, 1.0, 1.0])
 
 
 def rotation(axis: str, degrees: float) -> np.ndarray:
-    """``(3, 3)`` right-handed turn about x, y or z."""
+    """``(3, 3)`` right-handed rotation about x, y or z."""
     a = "xyz".index(axis)
     b, c = (a + 1) % 3, (a + 2) % 3
     out = np.eye(3)
@@ -63,7 +63,7 @@ def rotation(axis: str, degrees: float) -> np.ndarray:
 
 
 def swing(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The ``(3, 3)`` shortest turn from one direction to another, both ``(3,)`` of length 1."""
+    """The ``(3, 3)`` shortest rotation from one ``(3,)`` unit vector to another."""
     cross, cos = np.cross(source, target), float(source @ target)
     if cos < -0.999:  # opposite: half a turn about any axis across
         axis = np.cross(source, [0.0, 0.0, 1.0] if abs(source[2]) < 0.9 else [0.0, 1.0, 0.0])
@@ -80,12 +80,12 @@ def arm_direction(elevation: float, plane: float) -> np.ndarray:
 
 
 def bend(flexion: float, side: float, twist: float) -> np.ndarray:
-    """Turn ``(3, 3)`` of the trunk or neck: forward, to the right, to the left about its length."""
+    """Rotation ``(3, 3)`` of the trunk or neck: forward, to the right, and left about its axis."""
     return rotation("y", twist) @ rotation("z", side) @ rotation("x", flexion)
 
 
 def angles_of(joints: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Angles of a recorded motion of any rig, from the places of its joints alone.
+    """Joint angles of a recorded motion of any rig, from its joint positions.
 
     Args:
         joints: ``(T, 3)`` places of spine (its middle), neck and head (their lower ends), and of
@@ -134,7 +134,7 @@ def angles_of(joints: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], np.
 
 
 def _axes(up: np.ndarray, left: np.ndarray) -> np.ndarray:
-    """``(T, 3, 3)`` turns whose columns are left (the nearest possible), up and forward."""
+    """``(T, 3, 3)`` rotations whose columns are left (the nearest possible), up and forward."""
     y = up / np.linalg.norm(up, axis=1, keepdims=True)
     z = np.cross(left, y)
     z /= np.linalg.norm(z, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""What is behind a person: rooms, open ground, or crops of photos."""
+"""Backgrounds: rooms, open ground, or crops of photos."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def _open(rng: np.random.Generator, view: View) -> np.ndarray:
 
 
 def _plants(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-    """Trunks, branches and leaves over a picture: upright and forked things that are no people."""
+    """Trunks, branches and leaves over a picture: upright, forked distractors."""
     height, width = picture.shape[:2]
     for _ in range(1 + rng.poisson(1.5)):
         tone = rng.uniform(0.15, 0.75) * np.exp(rng.normal(0, 0.1, 3)) * [1, 0.85, 0.7]
@@ -200,6 +200,6 @@ def _leaves(rng: np.random.Generator, foot: np.ndarray, width: int, height: int)
 
 
 def _covered(picture: np.ndarray, cover: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """The picture with colours over it where the ``(H, W)`` cover is 1."""
+    """The picture blended with colours by an ``(H, W)`` mask."""
     share = cover[..., None]
     return picture * (1 - share) + np.clip(colours, 0, 1) * share

@@ -1,4 +1,4 @@
-"""The MakeHuman body: shapes, and its flesh posed by joint angles."""
+"""The MakeHuman body: shapes, and its mesh posed by joint angles."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def template() -> Template:
 
 @dataclass(frozen=True)
 class Shape:
-    """What makes a person's body.
+    """Shape parameters of a body.
 
     Attributes:
         targets: Weight of each target by name.
@@ -173,7 +173,7 @@ class Body:
         self._aligned = {side: self._alignments(side) for side in "LR"}
 
     def pose(self, angles: np.ndarray, root: np.ndarray) -> Posed:
-        """Move the flesh with the bones (linear blend skinning).
+        """Pose the mesh by linear blend skinning.
 
         Args:
             angles: ``(A,)`` degrees, see :data:`~poseact.synthetic.angles.ANGLES`.
@@ -191,11 +191,11 @@ class Body:
         return Posed(vertices * MM, normals.astype(np.float32), joints * MM)
 
     def joint_places(self, angles: np.ndarray, root: np.ndarray) -> np.ndarray:
-        """``(J, 3)`` joints of :meth:`pose` alone, in mm."""
+        """``(J, 3)`` joints of :meth:`pose` in mm, without the mesh."""
         return self._with_balls(*self._bones(angles, root)) * MM
 
     def _bones(self, angles: np.ndarray, root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Turns ``(B, 3, 3)`` and places of the heads ``(B, 3)`` in dm of the bones."""
+        """Rotations ``(B, 3, 3)`` and heads ``(B, 3)`` in dm of the bones."""
         base = template()
         turns = self._turns(dict(zip(ANGLES, angles.tolist(), strict=True)), root)
         matrices = np.stack([turns[name] for name in base.bone_names])
@@ -214,7 +214,7 @@ class Body:
         return np.concatenate((places, balls))
 
     def _alignments(self, side: str) -> dict[str, np.ndarray]:
-        """Turns ``(3, 3)`` that bring the limbs from the mesh's pose into the T-pose."""
+        """Rotations ``(3, 3)`` of the limbs from the mesh's pose to the T-pose."""
 
         def along(a: str, b: str, target: np.ndarray) -> np.ndarray:
             ends = [self.joints[template().joint(f"{name}.{side}")] for name in (a, b)]
@@ -231,7 +231,7 @@ class Body:
         }
 
     def _turns(self, angles: dict[str, float], root: np.ndarray) -> dict[str, np.ndarray]:
-        """Turn ``(3, 3)`` of every bone from the mesh's pose."""
+        """Rotation ``(3, 3)`` of every bone from the mesh's pose."""
         out = {"root": root, "pelvis.L": root, "pelvis.R": root}
         trunk = [angles[f"trunk_{name}"] for name in ("flexion", "bend", "twist")]
         neck = [angles[f"neck_{name}"] for name in ("flexion", "bend", "twist")]
@@ -252,7 +252,7 @@ class Body:
 
 
 def _arm_turns(angles: dict[str, float]) -> dict[str, tuple[str, np.ndarray]]:
-    """Alignment and turn ``(3, 3)`` in the chest's axes of the bones of a left arm."""
+    """Alignment and rotation ``(3, 3)`` of the bones of a left arm, in the chest's axes."""
     elevation = angles["arm_elevation"]
     lift = rotation("z", max(elevation - _RHYTHM_START, 0) * _RHYTHM)
     upper = swing(_X, arm_direction(elevation, angles["arm_plane"]))
@@ -272,7 +272,7 @@ def _arm_turns(angles: dict[str, float]) -> dict[str, tuple[str, np.ndarray]]:
 
 
 def _leg_turns(angles: dict[str, float]) -> dict[str, tuple[str, np.ndarray]]:
-    """Alignment and turn ``(3, 3)`` in the pelvis's axes of the bones of a left leg."""
+    """Alignment and rotation ``(3, 3)`` of the bones of a left leg, in the pelvis's axes."""
     hip = rotation("x", -angles["hip_flexion"]) @ rotation("z", angles["hip_abduction"])
     out = {
         bone: ("upperleg", hip @ rotation("y", angles["hip_twist"] * share))

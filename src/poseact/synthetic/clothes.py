@@ -1,4 +1,4 @@
-"""What a person wears, as colours and padding over the mesh's rest pose.
+"""Clothes as colours and padding over the mesh's rest pose.
 
 Every place on the skin has coordinates in the mesh's rest pose (dm, see
 :class:`~poseact.synthetic.body.Template`), the same for all bodies and poses; garments, hair and
@@ -25,7 +25,7 @@ _CROTCH = -0.35
 
 
 class Place:
-    """N places on the mesh.
+    """N points on the mesh.
 
     Args:
         points: ``(N, 3)`` dm in the rest pose.
@@ -56,7 +56,7 @@ Region = Callable[[Place], np.ndarray]
 
 @dataclass(frozen=True)
 class Layer:
-    """One garment: where it lies, how it looks, and how far it stands off."""
+    """One garment: its region, its pattern, and its distance from the skin."""
 
     region: Region
     pattern: Pattern
@@ -80,7 +80,7 @@ class Outfit:
     skirt: float | None = None
 
     def padding(self, base: Template) -> np.ndarray:
-        """``(V,)`` mm that the surface stands off the skin."""
+        """``(V,)`` distance of the surface from the skin in mm."""
         body = base.group("body")
         place = Place(base.vertices[body], base.vertex_groups[body])
         out = np.zeros(len(base.vertices), np.float32)
@@ -102,7 +102,7 @@ class Outfit:
         return out
 
     def paint(self, points: np.ndarray, groups: np.ndarray) -> np.ndarray:
-        """``(N, 3)`` colours of places on the mesh."""
+        """``(N, 3)`` colours of points on the mesh."""
         place = Place(points, groups)
         out = np.tile(self.skin.astype(np.float32), (len(points), 1))
         for layer in self.layers:
@@ -113,7 +113,7 @@ class Outfit:
 
 
 def draw_outfit(rng: np.random.Generator, female: bool) -> Outfit:
-    """Dress a random person, with the chances of ``clothes.yaml``."""
+    """Draw clothes, with the probabilities of ``clothes.yaml``."""
     worn, gender = description("clothes"), "female" if female else "male"
     outfit = worn["outfit"]
     skin = _skin(rng)

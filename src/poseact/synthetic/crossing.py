@@ -76,7 +76,7 @@ class _Walker:
     ground: float
 
     def paste(self, frame: int, size: tuple[int, int]) -> np.ndarray:
-        """``(H, W, 4)`` of the person in a frame."""
+        """``(H, W, 4)`` layer of the person in a frame."""
         moved = float(np.abs(np.diff(self.places[: frame + 1])).sum())
         height = self.steps[0].shape[0]
         step = self.steps[int(moved / (_STRIDE * height)) % len(self.steps)]
@@ -90,7 +90,7 @@ class _Walker:
 def draw_scene(
     seed: int, number: int, seconds: float = SCENE_SECONDS
 ) -> Iterator[tuple[np.ndarray, list[Seen]]]:
-    """The frames of a scene of 2 to 5 people, and who is seen in them.
+    """The frames of a scene of 2 to 5 people, with the visible people.
 
     In every third scene each person hides once behind a pillar, whole, for more than a second. In
     every fourth two people have the same body and the same clothes. Nobody is away for as long as
@@ -150,7 +150,7 @@ def make_scenes(
     seconds: float = SCENE_SECONDS,
     on_frame: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
-    """Write videos of scenes, see :func:`draw_scene`, and the table of who is where in them.
+    """Write videos of scenes, see :func:`draw_scene`, and the table of their people.
 
     Args:
         out: Folder.
@@ -224,7 +224,7 @@ def _dressed(rng: np.random.Generator) -> tuple[Body, Outfit]:
 
 
 def _cycle(body: Body, outfit: Outfit, light: Light, tall: float) -> list[np.ndarray]:
-    """The person's pictures through a cycle of steps, so tall in px."""
+    """Pictures of a person through a cycle of steps, of a height in px."""
     view = _view(_PERSON_PX * 3 // 4, _PERSON_PX)
     angles, roots = recordings()[_CYCLE]
     turn = rotation("y", 75.0)
@@ -268,6 +268,6 @@ def _places(
 
 
 def _box(cover: np.ndarray) -> np.ndarray:
-    """``(4,)`` around what is covered by more than half."""
+    """``(4,)`` box around the pixels covered by more than half."""
     rows, columns = (np.flatnonzero((cover > 0.5).any(axis)) for axis in (1, 0))
     return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], float)

@@ -1,4 +1,4 @@
-"""Families of poses, as ``families.yaml`` describes them."""
+"""Families of poses, defined in ``families.yaml``."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def families(part: Part) -> tuple[Family, ...]:
 
 @cache
 def angles_at_ease() -> dict[str, Range]:
-    """Ranges in degrees of the angles that a family does not name."""
+    """Ranges in degrees of the angles that a family does not specify."""
     return description("families")["at_ease"]
 
 
 @cache
 def description(name: str) -> dict[str, Any]:
-    """What ``NAME.yaml`` beside this module says."""
+    """Content of ``NAME.yaml`` beside this module."""
     return parse_yaml((files("poseact.synthetic") / f"{name}.yaml").read_text("utf-8"))

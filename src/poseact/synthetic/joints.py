@@ -1,4 +1,4 @@
-"""The joints that the generator labels, as ``labels.yaml`` describes them."""
+"""The joints that the generator labels, defined in ``labels.yaml``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def flesh_mm() -> np.ndarray:
 
 
 def joints_of(posed: Posed) -> np.ndarray:
-    """``(J, 3)`` places of the joints of ``SYNTHETIC`` in mm, in the axes of the body's world."""
+    """``(J, 3)`` positions of the joints of ``SYNTHETIC`` in mm, in world axes."""
     base = template()
     places = {name: posed.joints[base.joint(rig)] for name, rig in _RIG.items()}
     places["pelvis"] = (places["left_hip"] + places["right_hip"]) / 2

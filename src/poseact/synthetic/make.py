@@ -1,4 +1,4 @@
-"""Makes a synthetic data set: shards of pictures with labels, the same for the same parameters."""
+"""Renders a synthetic data set in shards, reproducibly by its parameters."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ VERSION = 2
 
 @dataclass(frozen=True)
 class SyntheticSpec:
-    """What a data set is made of; equal specifications give equal bytes.
+    """Parameters of a data set; equal parameters give equal bytes.
 
     Attributes:
         count: Number of pictures.
@@ -73,7 +73,7 @@ class SyntheticSpec:
                 )
 
     def plan(self) -> ShardPlan:
-        """Which pictures lie in which shard; no clip is cut by the end of one."""
+        """Assignment of pictures to shards, which does not divide clips."""
         step = self.shard_size // self.clip_length * self.clip_length
         return ShardPlan(self.count, step, self.part + "-{:05d}.tar")
 
@@ -91,7 +91,7 @@ def make_synthetic(
     workers: int = 1,
     on_images: OnItems | None = None,
 ) -> ShardReport:
-    """Make pictures of a posed body with exact labels, in shards (uncompressed tar files).
+    """Render pictures of posed people with exact labels, in shards (uncompressed tar files).
 
     A shard appears when it is complete and depends only on the parameters and its own number, so
     the same call completes a run that was stopped, with the same bytes for any number of workers.

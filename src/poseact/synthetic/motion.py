@@ -29,7 +29,7 @@ _SIDES = ("left", "right")
 
 @dataclass(frozen=True)
 class Motion:
-    """T poses in a row.
+    """T consecutive poses.
 
     Attributes:
         name: Where they come from.
@@ -46,7 +46,7 @@ class Motion:
 
 @cache
 def recordings() -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Angles ``(T, A)`` and turns of the pelvis ``(T, 3, 3)`` of the recordings, by name."""
+    """Angles ``(T, A)`` and rotations of the pelvis ``(T, 3, 3)`` of the recordings, by name."""
     with (files("poseact") / "assets/makehuman/motions.npz").open("rb") as file:
         data = {key: array.astype(np.float64) for key, array in np.load(file).items()}
     names = sorted({key.split("/")[0] for key in data})
@@ -54,7 +54,7 @@ def recordings() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def draw_motion(rng: np.random.Generator, part: Part, frames: int, body: Body) -> Motion:
-    """A motion of a part, facing anywhere.
+    """A random motion of a part, facing any direction.
 
     Args:
         rng: Random generator.
@@ -71,7 +71,7 @@ def draw_motion(rng: np.random.Generator, part: Part, frames: int, body: Body) -
 
 
 def mirrored(motion: Motion) -> Motion:
-    """The motion of the mirror image."""
+    """The mirrored motion."""
     columns = [ANGLES.index(other_side(name)) for name in ANGLES]
     turned = {f"{part}_{way}" for part in ("trunk", "neck") for way in ("bend", "twist")}
     signs = np.array([-1 if name in turned else 1 for name in ANGLES])
@@ -152,7 +152,7 @@ def _tangled(body: Body, angles: np.ndarray) -> bool:
     joints = body.joint_places(angles, np.eye(3))
 
     def line(*names: str) -> np.ndarray:
-        """Places along the bones between joints of the rig, without the start of each."""
+        """Points along the bones between joints of the rig, without their starts."""
         ends = joints[[template().joint(name) for name in names]]
         steps = np.linspace(0.15, 1, 7)[:, None]
         return np.concatenate([a + steps * (b - a) for a, b in pairwise(ends)])

@@ -1,4 +1,4 @@
-"""A random person, from the shape of the body to the picture."""
+"""Random people, from the shape of the body to the picture."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def draw_shape(rng: np.random.Generator, part: Part) -> tuple[Shape, bool]:
 
 
 def on_floor(posed: Posed, lift: float = 0.0) -> Posed:
-    """The body, moved so that its lowest point is so many mm above the floor."""
+    """The body, shifted so that its lowest point is at a height above the floor."""
     low = posed.vertices[template().group("body"), 1].min()
     shift = np.array([0, lift - low, 0], np.float32)
     return Posed(posed.vertices + shift, posed.normals, posed.joints + shift)
@@ -153,7 +153,7 @@ def _box(person: np.ndarray, joints: np.ndarray) -> tuple[float, float, float, f
 
 @dataclass(frozen=True)
 class Finish:
-    """What a camera and its file do to a picture.
+    """Degradation of a picture by the camera and its file.
 
     Attributes:
         blur: Standard deviation in px.

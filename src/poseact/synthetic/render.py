@@ -1,4 +1,4 @@
-"""Turns a posed, dressed person and the things around into a picture and its labels."""
+"""Renders a person and objects to a picture with labels."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _draw_solids(solids: list[Solid], light: Light, view: View, depth: np.ndarra
 def rasterize(
     places: np.ndarray, triangles: np.ndarray, colours: np.ndarray, view: View, depth: np.ndarray
 ) -> np.ndarray:
-    """Colours ``(h, w, 3)`` of what is nearest; ``depth`` ``(h, w)`` mm is brought up to date.
+    """Colours ``(h, w, 3)`` of the nearest surface; updates ``depth``, ``(h, w)`` mm.
 
     Args:
         places: ``(V, 3)`` in the camera's axes.

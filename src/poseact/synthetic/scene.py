@@ -1,4 +1,4 @@
-"""Cameras, lights, and solid things around a person; all in mm, y up, the floor at 0."""
+"""Cameras, lights and objects around a person; all in mm, y up, the floor at 0."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class View:
 
 
 def draw_view(rng: np.random.Generator, part: Part, points: np.ndarray, size: int) -> View:
-    """A camera that sees a person, as in a picture cropped around them.
+    """A random camera that looks at a person.
 
     Args:
         rng: Random generator.
@@ -82,7 +82,7 @@ def draw_view(rng: np.random.Generator, part: Part, points: np.ndarray, size: in
 
 
 def _look(direction: np.ndarray) -> np.ndarray:
-    """Turn of an upright camera that looks along a direction."""
+    """Rotation of an upright camera that looks along a direction."""
     z = direction / np.linalg.norm(direction)
     x = np.cross(z, [0.0, 1.0, 0.0])
     x /= np.linalg.norm(x)
@@ -101,7 +101,7 @@ def _focal(box: np.ndarray, width: int, height: int, fill: float) -> float:
 
 @dataclass(frozen=True)
 class Light:
-    """A sun or lamp far away, and the light from all around.
+    """A distant light and ambient light.
 
     Attributes:
         direction: ``(3,)`` towards the light.
@@ -116,7 +116,7 @@ class Light:
     bounce: np.ndarray
 
     def shade(self, normals: np.ndarray) -> np.ndarray:
-        """``(N, 3)`` RGB strength on surfaces of ``(N, 3)`` normals."""
+        """``(N, 3)`` RGB intensity on surfaces with ``(N, 3)`` normals."""
         up = normals[:, 1:2] * 0.5 + 0.5
         facing = np.maximum((normals @ self.direction.astype(np.float32) + 0.15) / 1.15, 0)
         return (
@@ -137,7 +137,7 @@ def draw_light(rng: np.random.Generator, view: View) -> Light:
 
 @dataclass(frozen=True)
 class Solid:
-    """A thing of triangles of one colour.
+    """An object of triangles of one colour.
 
     Attributes:
         vertices: ``(V, 3)``.
@@ -172,7 +172,7 @@ def box(centre: np.ndarray, size: np.ndarray, turn: np.ndarray, colour: np.ndarr
 def tube(
     a: np.ndarray, b: np.ndarray, radii: tuple[float, ...], colour: np.ndarray, sides: int = 12
 ) -> Solid:
-    """A round body from place ``a`` to ``b``, of these radii at even steps between them."""
+    """A tube from point ``a`` to ``b`` with radii at evenly spaced points."""
     along = (b - a) / np.linalg.norm(b - a)
     across = np.cross(along, [0.0, 1.0, 0.0] if abs(along[1]) < 0.9 else [1.0, 0.0, 0.0])
     across /= np.linalg.norm(across)
@@ -215,7 +215,7 @@ def ball(centre: np.ndarray, radius: float, colour: np.ndarray) -> Solid:
 
 
 def draw_clutter(rng: np.random.Generator, view: View, target: np.ndarray) -> list[Solid]:
-    """Things that stand about behind the person."""
+    """Objects behind the person."""
     away = target - view.place
     away = away * [1, 0, 1] / np.linalg.norm(away[[0, 2]])
     aside = np.array([away[2], 0, -away[0]])
@@ -241,7 +241,7 @@ Places = dict[str, np.ndarray]
 def draw_props(
     rng: np.random.Generator, view: View, first: Places, joints: Places, seated: bool
 ) -> list[Solid]:
-    """Things in a person's hands, under them and in front of them, for one frame.
+    """Objects in a person's hands, under them and in front of them, for one frame.
 
     Args:
         rng: Random generator; an equal one gives equal things in every frame of a clip.

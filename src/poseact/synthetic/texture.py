@@ -11,7 +11,7 @@ import numpy as np
 
 
 def draw_colour(rng: np.random.Generator) -> np.ndarray:
-    """``(3,)`` RGB in 0 … 1; greys, dark and light ones are as common as in real clothes."""
+    """``(3,)`` RGB in 0 … 1, with greys, dark and light colours as frequent as in real clothes."""
     saturation = rng.choice([rng.uniform(0, 0.15), rng.uniform(0.15, 0.95)], p=[0.4, 0.6])
     return np.array(colorsys.hsv_to_rgb(rng.random(), saturation, rng.uniform(0.04, 1) ** 0.8))
 

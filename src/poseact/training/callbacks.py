@@ -102,7 +102,6 @@ class CheckpointFile(TorchCheckpointIO):
         path: str | Path,
         storage_options: Any = None,  # noqa: ARG002 - of remote file systems
     ) -> None:
-        """See Lightning."""
         content = BytesIO()
         torch.save(checkpoint, content)
         self.failure = None
@@ -143,15 +142,12 @@ class Checkpoints(L.Callback):
         return f"The run is kept in {self.state.path} up to step {self._saved_step}. "
 
     def on_save_checkpoint(self, _: Any, __: Any, checkpoint: dict[str, Any]) -> None:
-        """Add the digest."""
         checkpoint["digest"] = self.state.digest
 
     def on_load_checkpoint(self, _: Any, __: Any, checkpoint: dict[str, Any]) -> None:
-        """Remember the step of the saved state."""
         self._saved_step = checkpoint["global_step"]
 
     def on_train_start(self, *_: Any) -> None:
-        """Start the timer."""
         self._saved = time.monotonic()
 
     def on_train_batch_start(self, *_: Any) -> None:
@@ -177,11 +173,9 @@ class Checkpoints(L.Callback):
         self._between_steps = False
 
     def on_validation_end(self, *_: Any) -> None:
-        """The weights are back."""
         self._between_steps = True
 
     def on_train_end(self, trainer: L.Trainer, *_: Any) -> None:
-        """Save the last state."""
         if self._saved_step != trainer.global_step:
             self.save(trainer)
 

@@ -1,4 +1,4 @@
-"""Concatenated sequences, from which windows of many clips are gathered at once."""
+"""Concatenated sequences, from which batches of windows are gathered."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def check_sequence(
     dims: int,
     with_appearance: bool,
 ) -> None:
-    """Refuse a sequence that heads cannot learn from.
+    """Refuse a sequence that heads cannot be trained on.
 
     Raises:
         PoseActError: It has no such label, too few coordinates, or no appearance that is read.

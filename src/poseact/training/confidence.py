@@ -1,4 +1,4 @@
-"""Calibration of the confidence, so that 0.8 means that four of five such joints are right."""
+"""Calibration of the confidence: of joints with a confidence of 0.8, 80 % are correct."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from poseact.models.multitask import MultitaskNetwork
 
 
 def calibrate_confidence(network: Network, samples: Sequence[PoseSample]) -> dict[str, float]:
-    """Set a network's ``calibration`` on people that it has not learnt from (Platt, 1999).
+    """Set a network's ``calibration`` on people that it was not trained on (Platt, 1999).
 
     Args:
         network: With a :class:`~poseact.models.pose.ConfidenceHead`; is changed.

@@ -218,7 +218,7 @@ def _finished(
 
 
 def cross_folds(sequences: Sequence[PoseSequence], folds: int, seed: int) -> np.ndarray:
-    """The fold ``(N,)`` of each sequence; recordings stay whole, and actions are spread.
+    """The fold ``(N,)`` of each sequence, stratified by action, without dividing recordings.
 
     Raises:
         PoseActError: There are fewer than 2 folds, but not none.
@@ -359,7 +359,6 @@ class EpochRecord(L.Callback):
         return {"rows": self.rows, "terms": self._terms}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the rows and sums."""
         self.rows, self._terms = state_dict["rows"], state_dict["terms"]
         self._start -= self.rows[-1]["seconds"] if self.rows else 0.0
 

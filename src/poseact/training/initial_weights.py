@@ -16,7 +16,7 @@ from poseact.weights.movenet import begin_with_stem
 
 
 def first_network(spec: NetworkSpec) -> Network:
-    """The network of a recipe with the weights that its training begins with.
+    """The network of a recipe with its initial weights.
 
     Raises:
         PoseActError: The weights cannot be read or are those of another network.

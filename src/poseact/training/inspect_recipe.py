@@ -52,12 +52,10 @@ class SourceReport:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of faults of each kind."""
         return dict(Counter(fault.kind for fault in self.faults))
 
     @property
     def examples(self) -> list[Fault]:
-        """The first few faults of each kind."""
         return [
             fault
             for kind in self.counts

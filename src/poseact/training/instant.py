@@ -36,7 +36,7 @@ def train_instant(
     fps: float = FPS,
     flip: bool = True,
 ) -> ActionNetwork:
-    """Recognise actions by the nearest prototype, from one clip of each action on.
+    """Recognise actions by the nearest prototype, without training.
 
     Nothing is trained: the prototypes are computed anew from all clips, in well under a second for
     a hundred of them.
@@ -84,7 +84,7 @@ def place_prototypes(
 
 
 def spread_windows(network: ActionNetwork, sequence: PoseSequence) -> ClipInputs:
-    """The same number of windows of every clip, however long; some twice in a short one."""
+    """The same number of windows of every clip; short clips repeat some."""
     config, fps = network.config, network.card.fps or FPS
     ends = window_ends(sequence.times, config.frames, fps)
     chosen = np.linspace(0, len(ends) - 1, WINDOWS).round().astype(int)

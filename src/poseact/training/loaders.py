@@ -150,7 +150,6 @@ class PoseData(L.LightningDataModule):
         )
 
     def loader(self, batches: MixedBatches) -> DataLoader[Any]:
-        """A loader of these batches."""
         return SteadyLoader(
             PoseRows(self.sources, self.recipe.augment, self.recipe.seed),
             batch_sampler=batches,
@@ -186,7 +185,7 @@ class PoseData(L.LightningDataModule):
 
 
 class SteadyLoader(DataLoader[Any]):
-    """A loader that reports a dead worker when its batch is due, never within a step."""
+    """A loader that reports a dead worker between steps, when its batch is due."""
 
     def __iter__(self) -> Any:
         # Torch would raise from the signal handler, in the middle of a step. It also notices a dead
@@ -204,7 +203,7 @@ class SteadyLoader(DataLoader[Any]):
 
 
 def quiet_worker(_: int) -> None:
-    """Make a worker ignore the signals of a stop request, and leave the cores to the network.
+    """Make a worker ignore stop signals and use one thread.
 
     A terminal or a cluster signals all processes of a job, but the main process still needs
     batches to finish its step. A second SIGTERM ends the worker.

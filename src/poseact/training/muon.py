@@ -59,7 +59,6 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Update the weights."""
         with torch.enable_grad():
             loss = None if closure is None else closure()
         for group in self.param_groups:

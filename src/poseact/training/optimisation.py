@@ -72,7 +72,7 @@ def rate_factor(step: int, steps: float, spec: ScheduleSpec) -> float:
 
 @torch.no_grad()
 def warm_average(decay: float, average: Tensor, value: Tensor, updates: Tensor | int) -> Tensor:
-    """Next value of a moving average whose decay grows from 0.1 to ``decay`` over the updates."""
+    """Next value of a moving average whose decay grows from 0.1 to ``decay``."""
     if not average.is_floating_point():
         return value
     count = int(updates)

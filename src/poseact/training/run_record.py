@@ -35,25 +35,24 @@ class Stopwatch:
         self._waited = 0.0
 
     def batch_came(self) -> None:
-        """The wait for a batch is over."""
+        """A batch has arrived."""
         now = time.perf_counter()
         self._waited += now - self._last
         self._last = now
 
     def batch_done(self, images: int) -> None:
-        """A batch of so many images was learned from."""
+        """A training step is done."""
         self.batches += 1
         self.images += images
         self._last = time.perf_counter()
 
     @property
     def images_per_second(self) -> float:
-        """Since the start."""
         return self.images / (time.perf_counter() - self._start)
 
     @property
     def wait_share(self) -> float:
-        """Share of the time that was spent waiting for data."""
+        """Share of the time spent waiting for data."""
         return self._waited / (time.perf_counter() - self._start)
 
 
@@ -129,7 +128,6 @@ class Record(L.Callback):
         self._clock = Stopwatch()
 
     def on_train_batch_start(self, *_: Any) -> None:
-        """The batch has come."""
         self._clock.batch_came()
 
     def on_train_batch_end(
@@ -171,7 +169,6 @@ class Record(L.Callback):
             )
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write the scores."""
         module = cast(MultitaskTraining, pl_module)
         if trainer.is_global_zero:
             scores = {
@@ -185,7 +182,6 @@ class Record(L.Callback):
         module.take_terms()
 
     def on_train_end(self, trainer: L.Trainer, *_: Any) -> None:
-        """Draw the whole run."""
         if trainer.is_global_zero:
             self._draw()
 

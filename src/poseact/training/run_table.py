@@ -33,7 +33,6 @@ class RunTable:
             ]
 
     def add(self, row: Row) -> None:
-        """Append a row."""
         self._write([*self.rows(), row])
 
     def cut(self, step: int) -> None:

@@ -54,7 +54,7 @@ class RunState(NamedTuple):
 
 
 def read_state(path: Path, *parts: str) -> dict[str, Any] | None:
-    """Read a saved state; None if the file is damaged or no state.
+    """Read a saved state; None if the file is damaged or not a state.
 
     Args:
         path: A file of ``torch.save``. Only plain values and tensors are read, never code; tensors

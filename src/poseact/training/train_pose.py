@@ -78,13 +78,12 @@ class Machine:
 
     @property
     def compiles(self) -> bool:
-        """Whether the network is compiled."""
         return torch.cuda.is_available() if self.compile is None else self.compile
 
 
 @dataclass(frozen=True)
 class TrainReport:
-    """Where the results of a run lie.
+    """Results of a run and their files.
 
     Attributes:
         out: Its folder: ``last.ckpt``, ``log.csv``, ``curve.png``, ``tensorboard/``.

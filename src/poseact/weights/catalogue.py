@@ -91,7 +91,7 @@ def published_file(preset: str) -> PublishedFile | None:
 
 
 def cache_folder() -> Path:
-    """Where fetched files are kept: ``$POSEACT_CACHE``, else ``~/.cache/poseact``.
+    """Folder of downloaded files: ``$POSEACT_CACHE``, else ``~/.cache/poseact``.
 
     Users without a home have it in the folder for temporary files.
     """
@@ -106,7 +106,7 @@ def cache_folder() -> Path:
 
 
 def cached_file(preset: str) -> Path | None:
-    """The fetched file of a preset, or None."""
+    """The downloaded file of a preset, or None."""
     file = published_file(preset)
     path = cache_folder() / file.file_name if file else None
     return path if path is not None and path.is_file() else None
@@ -160,7 +160,7 @@ def fetch(
 
 
 def md5_of(path: Path) -> str:
-    """Check sum of a file."""
+    """MD5 checksum of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()
 

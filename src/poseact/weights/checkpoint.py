@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file whose header says everything needed to use the weights."""
+"""Checkpoints: a safetensors file whose header holds everything needed to use the weights."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def load(path_or_name: str | Path) -> Network:
 
 
 def header_of(network: Network) -> dict[str, Any]:
-    """What a checkpoint of this network says besides the numbers, as JSON values."""
+    """Header of a checkpoint of this network, as JSON values."""
     return {
         "format": FORMAT,
         **asdict(network.card),
@@ -113,7 +113,7 @@ def header_of(network: Network) -> dict[str, Any]:
 
 
 def preprocessing_of(network: Network) -> dict[str, Any]:
-    """What the network expects of its frames."""
+    """Preprocessing that the network expects of its frames."""
     return {"image_size": network.config.image_size, **PREPROCESSING}
 
 

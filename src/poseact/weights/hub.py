@@ -1,4 +1,4 @@
-"""Networks on the Hugging Face model hub: one checkpoint to a repository."""
+"""Networks on the Hugging Face model hub, one checkpoint per repository."""
 
 from __future__ import annotations
 

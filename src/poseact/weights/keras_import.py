@@ -27,7 +27,7 @@ FIXED_TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class StoredArray:
-    """An array as it lies in the file."""
+    """An array in the file."""
 
     layer: str
     name: str
@@ -41,7 +41,7 @@ class StoredArray:
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import has done; numbers of values, not of arrays, except where said.
+    """Summary of an import; counts are of values, unless stated otherwise.
 
     Attributes:
         arrays: Arrays in the file.

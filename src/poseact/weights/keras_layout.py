@@ -1,4 +1,4 @@
-"""Which array of the authors' Keras files belongs to which tensor of a network.
+"""Mapping from arrays of the authors' Keras files to tensors of a network.
 
 CVPR'18 files are read by order: groups of layers, in every group all trained arrays first and all
 batch-norm statistics after them, the layers of parallel branches interleaved by depth. SPNet files

@@ -1,4 +1,4 @@
-"""Published MoveNet weights (Google, Apache-2.0) as the start of a pose network.
+"""Initialisation of pose networks with published MoveNet weights (Google, Apache-2.0).
 
 ``tools/convert_movenet.py`` writes the files from the published graphs. They hold ``trunk.*``, a
 :class:`~poseact.models.pyramid_stem.PyramidStem`, and ``heads.NAME.*``, the published heads.

@@ -1,4 +1,4 @@
-"""Where weights lie, by name or as a file; nothing here needs PyTorch."""
+"""Paths of weights, by name or file; independent of PyTorch."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ RETIRED = {"tiny-open": "small-open", "tiny-research": "small-open"}
 
 
 def shipped_weights() -> dict[str, Path]:
-    """Weights inside the package, by name."""
+    """Shipped weights by name."""
     folder = Path(str(files("poseact.assets")))
     return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
 
 
 def published_weights(path_or_name: str | Path) -> Path | None:
-    """The fetched file of a preset; files on disk and shipped names come first."""
+    """The downloaded file of a preset; files on disk and shipped names take precedence."""
     name = str(path_or_name)
     return None if _is_file(Path(name)) or name in shipped_weights() else cached_file(name)
 
 
 def find_weights(path_or_name: str | Path) -> Path:
-    """The checkpoint of a file's path or a shipped name.
+    """The checkpoint of a path or a shipped name.
 
     Raises:
         PoseActError: There is none.

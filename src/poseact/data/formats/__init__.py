@@ -1,1 +1,1 @@
-"""File formats of label files, read without trusting what they claim."""
+"""File formats of label files, read safely."""

@@ -123,7 +123,7 @@ class Category(Entry):
 
 
 class Lists(BaseModel):
-    """The lists of a file, their entries not yet validated."""
+    """The lists of a file, with entries that are not yet validated."""
 
     images: list[Any]
     annotations: list[Any]
@@ -150,7 +150,7 @@ def read_lists(file: Path, what: str) -> Lists:
 def use_each(
     file: Path, kind: type[AnyEntry], entries: list[Any], use: Callable[[AnyEntry, str], T]
 ) -> list[T]:
-    """What is made of each entry; entries that cannot be used are left out with a warning.
+    """Apply a function to each valid entry; invalid ones are skipped with a warning.
 
     Args:
         file: The file, for messages.

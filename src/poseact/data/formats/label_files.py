@@ -1,4 +1,4 @@
-"""Label files of published data sets: opened safely, and refused with one clear sentence."""
+"""Safe reading of the label files of published data sets, with clear errors."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def read_mat(path: Path, variable: str, what: str) -> np.ndarray:
 
 
 def read_mat_numbers(path: Path, variable: str, what: str) -> np.ndarray:
-    """One variable of a MATLAB file, see :func:`read_mat_variables`, which has to be of numbers."""
+    """One numeric variable of a MATLAB file, see :func:`read_mat_variables`."""
     array = read_mat(path, variable, what)
     require_numbers(path, {variable: array}, what)
     return array
 
 
 def require_numbers(path: Path, arrays: Mapping[str, np.ndarray], what: str) -> None:
-    """Refuse arrays of texts, cells and the like.
+    """Refuse arrays that are not numeric.
 
     Raises:
         PoseActError: An array is not of real numbers or truth values.
@@ -183,7 +183,7 @@ def _is_hdf5(path: Path) -> bool:
 
 
 def names_in(path: Path, arrays: Mapping[str, np.ndarray], key: str, what: str) -> list[str]:
-    """The texts of an array.
+    """The strings of an array.
 
     Raises:
         PoseActError: It is not a row of texts.

@@ -1,4 +1,4 @@
-"""NumPy archives of plain arrays, read without allocating what a header merely claims."""
+"""NumPy archives of plain arrays; sizes claimed by headers are checked first."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONGEST_EMPTY = 10**6
 def load_arrays(
     file: Path | IO[bytes], file_bytes: int, keys: Collection[str]
 ) -> tuple[list[str], dict[str, np.ndarray]]:
-    """Arrays of numbers, truth values and texts; nothing in the file is ever executed.
+    """Arrays of numbers, booleans and strings; nothing in the file is ever executed.
 
     Args:
         file: The archive.

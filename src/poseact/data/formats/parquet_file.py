@@ -1,4 +1,4 @@
-"""Parquet files: what they claim, compared with their size, and their columns of texts.
+"""Parquet files: checks of their claimed size, and columns of strings.
 
 A page header says how many bytes the page has once it is decompressed, and the reader takes so much
 memory, whatever the rest of the file says. Source: Apache Parquet, parquet.thrift; Thrift compact
@@ -38,7 +38,7 @@ def require_sizes(path: Path, stated: pq.FileMetaData, joints: int) -> None:
 
 
 def dictionary_column(rows: pa.RecordBatch, name: str) -> tuple[list[str], np.ndarray]:
-    """The different texts of a column, and which of them each row has."""
+    """The distinct strings of a column, and the index of each row's."""
     found = rows.column(name)
     if not isinstance(found, pa.DictionaryArray) or found.null_count:
         raise TypeError(f"its column {name} does not hold texts")
@@ -71,7 +71,7 @@ class _Header:
         self.content, self.place = content, place
 
     def struct(self) -> dict[int, int]:
-        """The whole numbers of a struct by field; 0 for values of other types."""
+        """The integers of a struct by field; 0 for values of other types."""
         fields: dict[int, int] = {}
         field = 0
         while head := self.byte():
@@ -99,12 +99,12 @@ class _Header:
         return 0
 
     def signed(self) -> int:
-        """A whole number in zigzag encoding."""
+        """An integer in zigzag encoding."""
         number = self.number()
         return (number >> 1) ^ -(number & 1)
 
     def number(self) -> int:
-        """A whole number of 7 bits a byte."""
+        """An integer of 7 bits per byte."""
         number = 0
         for shift in range(0, _LONGEST_NUMBER, 7):
             byte = self.byte()

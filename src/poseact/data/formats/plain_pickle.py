@@ -1,4 +1,4 @@
-"""Pickles of plain values and arrays of numbers, read without running anything that they name."""
+"""Pickles of plain values and numeric arrays, read without executing code."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _TEXTS = (pickletools.pyunicode, pickletools.pybytes_or_str, pickletools.pybytes
 
 
 def plain_pickle(content: bytes, *, objects: bool = False) -> Any:
-    """What a pickle holds, of builtin containers, numbers, texts and arrays of numbers alone.
+    """Read a pickle of built-in containers, numbers, strings and numeric arrays.
 
     A pickle is a program: opened by ``pickle.load`` it may call any function. Here the only names
     that it may ask for are those by which NumPy rebuilds an array or a number, and even they are

@@ -1,4 +1,4 @@
-"""Members of uncompressed tar files, found without trusting the sizes that they claim."""
+"""Members of uncompressed tar files, with checked sizes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _END = 1024
 
 
 def members_of(shard: Path) -> dict[str, ShardMember]:
-    """The plain files in a tar file, by their names there.
+    """The regular files in a tar file by name.
 
     Raises:
         Exception: Any of tarfile's, or ValueError: it is damaged, or a member is cut short.

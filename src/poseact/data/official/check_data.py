@@ -38,7 +38,7 @@ _SKELETON = PA17
 
 @dataclass(frozen=True)
 class Count:
-    """How many of something are there.
+    """A number of items found, with the official number.
 
     Attributes:
         what: Is counted.
@@ -58,7 +58,7 @@ class Count:
 
 @dataclass(frozen=True)
 class DataReport:
-    """What :func:`check_data` found.
+    """Result of :func:`check_data`.
 
     Attributes:
         name: The data set.
@@ -115,7 +115,7 @@ def check_data(
     *,
     on_step: Callable[[str], None] = lambda _text: None,
 ) -> DataReport:
-    """Look through the official distribution of a data set.
+    """Check a copy of the official distribution of a data set.
 
     Args:
         name: One of :data:`poseact.data.official.distributions.DISTRIBUTIONS`.

@@ -88,7 +88,7 @@ class Distribution:
 
 
 def camera_gap(root: Path) -> str | None:
-    """How far Human3.6M's cameras project the first take from its labels in px."""
+    """Distance in px of Human3.6M's labels from the projection of the first take."""
     for file in sorted(root.glob("S*/MyPoseFeatures/D2_Positions/*.cdf")):
         subject, action, view = file.parts[-4], *file.stem.rsplit(".", 1)
         deep = file.parent.with_name("D3_Positions") / f"{action}.cdf"

@@ -213,7 +213,7 @@ def _same_length(pixels: np.ndarray, points: np.ndarray) -> int:
 
 
 def fitted_camera(points: np.ndarray, pixels: np.ndarray) -> Camera:
-    """The pinhole that takes points to pixels with the least squared error.
+    """The pinhole camera that maps points to pixels with the least squared error.
 
     Args:
         points: ``(..., 3)`` mm of the camera's frame.

@@ -37,7 +37,7 @@ def pack(
     workers: int = 1,
     on_items: OnItems | None = None,
 ) -> ShardReport:
-    """Turn a data set into shards, see :mod:`poseact.data.packed.shards`.
+    """Pack a data set into shards, see :mod:`poseact.data.packed.shards`.
 
     Pictures keep the bytes of their files; frames of video files become JPEG of quality 95. A shard
     appears when it is complete, so the same call completes a pack whose run was stopped. What

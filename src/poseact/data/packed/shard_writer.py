@@ -1,4 +1,4 @@
-"""Writes data sets as shards, in several processes or threads; a stopped run can be completed."""
+"""Writes data sets as shards, in several processes or threads; runs can be resumed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OnItems = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class ShardPlan:
-    """Which items lie in which file of a data set.
+    """Assignment of a data set's items to files.
 
     Attributes:
         count: Items.
@@ -78,7 +78,7 @@ class ShardReport:
 
 
 def claim_folder(out: Path, index: dict[str, Any]) -> None:
-    """Write the index of a new data set, or compare that of an existing one.
+    """Write the index of a new data set, or check that of an existing one.
 
     Args:
         out: Folder of the data set.
@@ -118,7 +118,7 @@ def write_shards(
     on_items: OnItems | None = None,
     threads: bool = False,
 ) -> ShardReport:
-    """Write the shards that are missing in a folder, until the user asks to stop.
+    """Write the missing shards of a folder, until the user asks to stop.
 
     A shard is an uncompressed tar file. It appears when it is complete, so the same call completes
     a data set whose run was stopped.

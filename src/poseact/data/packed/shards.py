@@ -59,7 +59,7 @@ Kind = Literal["stills", "videos"]
 
 
 class PackIndex(BaseModel):
-    """What ``index.json`` says of a packed data set."""
+    """Content of ``index.json`` of a packed data set."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -207,7 +207,7 @@ class PackedPoses:
 
 
 class StillLabels(BaseModel):
-    """What a shard has of the labels of a still, see :class:`~poseact.data.sample.PoseSample`."""
+    """Labels of a still in a shard, see :class:`~poseact.data.sample.PoseSample`."""
 
     name: str
     dims: Literal[2, 3]
@@ -234,7 +234,7 @@ class StillLabels(BaseModel):
 
 
 class VideoLabels(BaseModel):
-    """What a shard has of the labels of a video, see :class:`~poseact.data.video.LabelledVideo`."""
+    """Labels of a video in a shard, see :class:`~poseact.data.video.LabelledVideo`."""
 
     name: str
     action: str | None

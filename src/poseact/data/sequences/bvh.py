@@ -1,4 +1,4 @@
-"""Motion capture in the BVH format of Biovision: a tree of joints, and their turns over time."""
+"""Motion capture in the BVH format of Biovision: a tree of joints with rotations over time."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class _Joint:
 def read_bvh(
     path: Path, *, up: Literal["y", "z"] | None = None, unit_mm: float | None = None
 ) -> list[PoseSequence]:
-    """Read BVH files, as seen against the z axis, or along the y axis where z points upwards.
+    """Read BVH files, seen against the z axis, or along the y axis if z points upwards.
 
     Where a rig's limbs have common names (``LeftArm``, ``mixamorig:LeftForeArm``, ``Foot_R``,
     ``RightKnee`` …) the sequence has the skeleton ``pa16``; else all joints of the file in their

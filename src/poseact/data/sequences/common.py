@@ -48,7 +48,7 @@ def files_below(path: Path, suffixes: tuple[str, ...], what: str) -> dict[str, P
 
 
 def read_each(place: Path, files: Mapping[str, Path], read: Callable[[str, Path], T]) -> list[T]:
-    """What each file holds; files that cannot be read are left out with a warning.
+    """The sequences of each file; unreadable files are skipped with a warning.
 
     Args:
         place: Where the files are, for messages.
@@ -87,7 +87,7 @@ def frame_times(frames: Sequence[int], fps: float) -> np.ndarray:
 
 
 def zero_unknown(joints: np.ndarray, confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Joints and confidence with 0 where a joint is not known.
+    """Joints and confidence with unknown joints set to 0.
 
     Args:
         joints: ``(N, J, D)``; a number that is not finite makes its joint unknown.
@@ -109,7 +109,7 @@ def depth_from_root(joints: np.ndarray, root: int) -> np.ndarray:
 
 
 def from_kinect(metres: np.ndarray, root: int) -> np.ndarray:
-    """Places of a Kinect as a sequence has them.
+    """Kinect's coordinates converted to those of a sequence.
 
     Kinect's x grows to the left as the sensor sees it, its y upwards and its z away from it
     (Kinect for Windows SDK, "Coordinate mapping": camera space). So half a turn about z gives the
@@ -127,7 +127,7 @@ def from_kinect(metres: np.ndarray, root: int) -> np.ndarray:
 
 
 def movement(places: np.ndarray, known: np.ndarray) -> float:
-    """How much a person moves: how far the joints stray from their mean places, over all frames.
+    """How much a person moves: squared distance of the joints from their mean, over all frames.
 
     Unlike the length of their path it is not raised by jitter, and unlike the average over frames
     it is small for somebody who is in view for a moment only.
@@ -144,7 +144,7 @@ def movement(places: np.ndarray, known: np.ndarray) -> float:
 
 
 def skeleton_named(name: str) -> Skeleton:
-    """The layout of this name.
+    """The skeleton of this name.
 
     Raises:
         PoseActError: There is none.

@@ -89,7 +89,7 @@ def read_sequences(path: str | Path, kind: str | None = None, **options: Any) ->
 
 
 def guess_kind(path: Path) -> str:
-    """The kind of a file by its suffix, of a folder by what it holds.
+    """The kind of a file by its suffix, of a folder by its content.
 
     Raises:
         PoseActError: There is no such path, or nothing in it shows the kind.
@@ -111,7 +111,7 @@ def guess_kind(path: Path) -> str:
 
 
 def read_folders(path: Path, **options: Any) -> list[PoseSequence]:
-    """Sequences of a folder that holds a folder for each action.
+    """Sequences of a folder with one folder for each action.
 
     Each of them holds ``.npz``, ``.parquet``, ``.bvh`` and ``.skeleton`` files at any depth. The
     action is the folder's name, cleaned as those of folders of videos are; hidden files are left

@@ -1,1 +1,1 @@
-"""The published evaluation protocols, and the published results beside ours."""
+"""The published evaluation protocols, and published results beside ours."""

@@ -151,6 +151,6 @@ def root_window(sample: PoseSample) -> Window:
 
 
 def action_of(sample: PoseSample) -> str:
-    """The action that the name of the sequence tells."""
+    """The action in the name of a sequence."""
     match = _ACTION.match(sample.sequence or "")
     return match[1] if match else "unknown"

@@ -74,7 +74,7 @@ def scored(
     weights: str,
     on_step: OnStep,
 ) -> Result:
-    """The accuracy of the fused answer, and of each stream."""
+    """Accuracy of the fused answer and of each stream."""
     chosen, some = limited(videos, limit)
     scores = evaluate_videos(
         network,

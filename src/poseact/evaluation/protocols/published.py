@@ -1,4 +1,4 @@
-"""What the papers and the authors' README state, with the protocols that aim at it."""
+"""Results in the papers and the authors' README, with the protocols to reproduce them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The published tables again, with what the data and the weights on this machine allow."""
+"""Reproduction of the published tables, as far as data and weights are available."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a protocol measures."""
+"""Results of protocols."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class PaperProtocol(Protocol):
 
 
 def limited(items: Sequence[T], limit: int | None) -> tuple[list[T], str]:
-    """``limit`` of the items, and what to add to the protocol string."""
+    """``limit`` of the items, and a note for the protocol string."""
     if limit is None or limit >= len(items):
         return list(items), ""
     return evenly_spaced(items, limit), f" (a quick look: {limit} of {len(items)})"
