@@ -141,7 +141,7 @@ class TestSequences:
         ("changes", "message"),
         [
             ({"times": np.arange(5.0)}, r"30, 13, 2.* 13 joints"),
-            ({"times": np.zeros(30)}, "do not rise"),
+            ({"times": np.zeros(30)}, "are not increasing"),
             ({"joints": np.full((30, 13, 2), np.nan, np.float32)}, "not finite"),
             ({"confidence": np.ones((30, 12), np.float32)}, r"30, 12"),
         ],

@@ -249,7 +249,7 @@ class TestSplit:
         with pytest.raises(PoseActError, match="share of 1 "):
             split_by_recording(clips, 1)
         clips[:2] = replace(clips[0], part="test"), replace(clips[1], part="train")
-        with pytest.raises(PoseActError, match="a 0 states both parts"):
+        with pytest.raises(PoseActError, match="a 0 has clips of both parts"):
             split_by_recording(clips)
 
 

@@ -836,7 +836,7 @@ def test_arrays_with_little_said(tmp_path):
         ({"fps": 0}, "positive"),
         ({"skeleton": "octopus"}, "skeleton 'octopus' was given; give one of pa16"),
         ({"skeleton": "penn13"}, "penn13 of 13 joints"),
-        ({"times": np.zeros(5)}, "do not rise"),
+        ({"times": np.zeros(5)}, "are not increasing"),
         ({"times": np.arange(4)}, "'times' of shape"),
         ({"times": np.array(list("abcde"))}, "'times' of shape"),
         ({"fps": np.array([25, 30])}, "'fps' of shape"),

@@ -127,9 +127,9 @@ def test_truncated_changed_and_foreign_stems_are_refused(stem_file, tmp_path):
     changed.write_bytes(content[:-2] + bytes((content[-2] ^ 1, content[-1])))
     for file, message in (
         (cut, "is cut off"),
-        (foreign, "no converted MoveNet"),
+        (foreign, "not a converted MoveNet"),
         (changed, "checksum differs"),
-        (tmp_path / "missing.safetensors", "no converted MoveNet"),
+        (tmp_path / "missing.safetensors", "not a converted MoveNet"),
     ):
         with pytest.raises(PoseActError, match=message):
             begin_with_stem(network, file)

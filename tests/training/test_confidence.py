@@ -79,7 +79,7 @@ def test_calibrating_twice_changes_nothing_more(people):
 
 
 def test_networks_and_people_that_cannot_be_calibrated_are_refused(people):
-    with pytest.raises(PoseActError, match="confidence is not learnt"):
+    with pytest.raises(PoseActError, match="confidence is not learned"):
         calibrate_confidence(create_model("tiny"), people)
     with pytest.raises(PoseActError, match="of 0 joints"):
         calibrate_confidence(
