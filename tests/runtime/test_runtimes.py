@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -212,8 +213,9 @@ def test_damaged_notes_are_made_again(weights, tmp_path, monkeypatch):
     facts = PoseFacts.of(source.network, 2)
     assert PoseSource(weights).facts == facts
     assert PoseFacts.read(asdict(facts)) == facts
-    (source.cache.folder / "facts.json").write_text("{")
-    assert PoseSource(weights).facts == facts
+    for damaged in ("{", "{}", json.dumps({**asdict(facts), "skeleton": 3, "more": 1})):
+        (source.cache.folder / "facts.json").write_text(damaged)
+        assert PoseSource(weights).facts == facts
 
 
 @pytest.mark.parametrize("loss", [2.0, None])

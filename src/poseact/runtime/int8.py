@@ -58,7 +58,7 @@ def pck_loss(source: PoseSource) -> float:
     the network's.
     """
     known = source.cache.read(_FACTS)
-    if known is not None:
+    if known is not None and "pck_loss" in known:
         return float("nan") if known["pck_loss"] is None else float(known["pck_loss"])
     from poseact.runtime.openvino_runtime import OpenVinoRuntime
 

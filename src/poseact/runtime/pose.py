@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -176,10 +177,14 @@ class PoseSource(GraphSource):
             PoseActError: As for :attr:`graph`.
         """
         needed = "graph" in vars(self) or not isinstance(self._weights, str | Path)
-        known = None if needed else self.cache.read(_FACTS)
-        if known is not None:
-            return PoseFacts.read(known)
-        return PoseFacts.of(self.network, self._module.num_blocks)
+        known = None if needed else self.remembered()
+        return known or PoseFacts.of(self.network, self._module.num_blocks)
+
+    def remembered(self) -> PoseFacts | None:
+        """What was noted when it was converted; None where nothing or something damaged was."""
+        with suppress(KeyError, TypeError, ValueError):
+            return PoseFacts.read(self.cache.read(_FACTS) or {})
+        return None
 
     def converted(self, precision: Precision = "fp32") -> Path:
         """See :class:`GraphSource`.
@@ -204,8 +209,7 @@ def known_facts(weights: str | Path, num_blocks: int | None = None) -> PoseFacts
     Raises:
         PoseActError: There are no such weights.
     """
-    known = PoseSource(weights, num_blocks).cache.read(_FACTS)
-    return None if known is None else PoseFacts.read(known)
+    return PoseSource(weights, num_blocks).remembered()
 
 
 class PoseReader:
