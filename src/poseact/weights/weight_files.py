@@ -8,7 +8,7 @@ from pathlib import Path
 from poseact._utils.errors import PoseActError
 from poseact.weights.catalogue import cached_file
 
-RETIRED = {"tiny-open": "small-open", "tiny-research": "small-open"}
+RETIRED = {"tiny-open": "small-open", "tiny-research": "small-research"}
 """Weights of earlier versions, and those that replace them."""
 
 
