@@ -10,11 +10,10 @@ from torch.nn import functional as F
 from poseact.layers.conv import Conv2d, SeparableConv2d, SeparableResidual
 from poseact.layers.pooling import global_max_min_pool, max_min_pool, max_pool
 from poseact.layers.softargmax import (
-    around_peak,
-    expected_position,
     gather_at_joints,
     soft_argmax_1d,
     soft_argmax_2d,
+    soft_argmax_at_peak,
     spatial_softmax,
     window_confidence,
 )
@@ -215,8 +214,8 @@ def test_place_around_the_peak(cells):
         window[near] = joint[near]
         shares.append(window.sum())
         places.append(np_soft_argmax((window / window.sum())[None])[0])
-    axes, share = around_peak(tensor(maps)[None], cells)
-    close(expected_position(axes)[0], np.stack(places))
+    position, share = soft_argmax_at_peak(tensor(maps)[None], cells)
+    close(position[0], np.stack(places))
     close(share[0], np.stack(shares))
 
 
@@ -247,10 +246,8 @@ def test_a_second_peak_does_not_move_the_joint():
     logits = torch.full((1, 1, 9, 9), -9.0)
     logits[0, 0, 2, 2], logits[0, 0, 2, 8] = 5.0, 4.9
     maps = spatial_softmax(logits)
-    near, share = around_peak(maps, 2)
-    torch.testing.assert_close(
-        expected_position(near)[0, 0], torch.tensor((2 / 8, 2 / 8)), atol=1e-3, rtol=0
-    )
+    position, share = soft_argmax_at_peak(maps, 2)
+    torch.testing.assert_close(position[0, 0], torch.tensor((2 / 8, 2 / 8)), atol=1e-3, rtol=0)
     assert abs(soft_argmax_2d(maps)[0, 0, 0] - (0.525 * 2 + 0.475 * 8) / 8) < 0.01
     assert abs(share.item() - 0.525) < 0.01
 

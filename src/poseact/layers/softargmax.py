@@ -23,34 +23,30 @@ def soft_argmax_2d(probabilities: Tensor) -> Tensor:
     The grid includes both ends: pixel i of N lies at i / (N - 1). CVPR 2018, the soft-argmax
     equations; here with the sums along each axis.
     """
-    return expected_position(marginals(probabilities))
-
-
-def expected_position(axes: tuple[Tensor, Tensor]) -> Tensor:
-    """:func:`soft_argmax_2d` from the marginals of the maps."""
+    axes = marginals(probabilities)
     # No matrix product: automatic mixed precision would round it to half precision.
     return torch.stack([(marginal * _grid(marginal)).sum(-1) for marginal in axes], -1)
 
 
-def around_peak(probabilities: Tensor, cells: int) -> tuple[tuple[Tensor, Tensor], Tensor]:
-    """:func:`marginals` of what lies within ``cells`` cells of each map's peak, and its share.
+def soft_argmax_at_peak(probabilities: Tensor, cells: int) -> tuple[Tensor, Tensor]:
+    """Expected position within ``cells`` cells of each map's peak, and the share that lies there.
 
-    The marginals sum to one. Their :func:`expected_position` is a soft-argmax that a second,
-    distant peak cannot move: a map that hesitates between two places gives one of them, not the
-    empty middle. The share ``(N, J)`` of the map's probability says how little it hesitates.
+    A second, distant peak cannot move it: a map that hesitates between two places gives one of
+    them, not the empty middle. The share ``(N, J)`` of the map's probability says how little it
+    hesitates.
     """
     height, width = probabilities.shape[2:]
-    peaks = probabilities.flatten(2).argmax(-1, keepdim=True)  # (N, J, 1)
-
-    def near(places: Tensor, size: int) -> Tensor:
-        offset = torch.arange(size, device=places.device) - places
-        return (offset.abs() <= cells).to(probabilities.dtype)
-
-    across, down = near(peaks % width, width), near(peaks // width, height)
-    columns = (down.unsqueeze(2) @ probabilities).squeeze(2) * across  # (N, J, W)
-    rows = (probabilities @ across.unsqueeze(3)).squeeze(3) * down  # (N, J, H)
-    share = columns.sum(-1, keepdim=True)
-    return (columns / share, rows / share), share.squeeze(-1)
+    maps = probabilities.flatten(2)
+    peaks = maps.argmax(-1)[..., None, None]  # (N, J, 1, 1)
+    offsets = torch.arange(-cells, cells + 1, device=maps.device)
+    x, y = peaks % width + offsets, peaks // width + offsets.unsqueeze(-1)  # a row, a column
+    inside = ((x >= 0) & (x < width)) & ((y >= 0) & (y < height))
+    places = y.clamp(0, height - 1) * width + x.clamp(0, width - 1)
+    near = maps.gather(2, places.flatten(2)).unflatten(2, inside.shape[2:]) * inside
+    share = near.sum((2, 3))
+    across = (near * x).sum((2, 3)) / (share * (width - 1))
+    down = (near * y).sum((2, 3)) / (share * (height - 1))
+    return torch.stack((across, down), -1), share
 
 
 def spread_2d(axes: tuple[Tensor, Tensor]) -> Tensor:

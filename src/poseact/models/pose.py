@@ -23,12 +23,11 @@ from poseact.layers.conv import (
 from poseact.layers.modules import ModuleList
 from poseact.layers.pooling import max_pool
 from poseact.layers.softargmax import (
-    around_peak,
-    expected_position,
     gather_at_joints,
     marginals,
     soft_argmax_1d,
     soft_argmax_2d,
+    soft_argmax_at_peak,
     spatial_softmax,
     spread_2d,
 )
@@ -184,13 +183,10 @@ class ConfidenceHead(nn.Module):
         self.calibration: Tensor
         self.register_buffer("calibration", torch.tensor((1.0, 0.0)))
 
-    def forward(self, peak: Tensor, share: Tensor, heatmaps: Tensor, visual: Tensor) -> Tensor:
-        """``(N, J)`` logits from peaks, their shares, heat maps and ``(N, C, H, W)`` features."""
-        heatmaps = heatmaps.detach()
-        # Gathering is linear and a map sums to one, so that few channels need to be gathered.
-        seen = self.seen(visual.detach().movedim(1, -1)).movedim(-1, 1)
-        at_joints = gather_at_joints(heatmaps, seen)  # (N, J, 8)
-        spread = spread_2d(marginals(heatmaps)).sum(-1).clamp_min(1e-6).log()
+    def forward(self, peak: Tensor, share: Tensor, heatmaps: Tensor, features: Tensor) -> Tensor:
+        """``(N, J)`` logits from peaks, their shares, heat maps and ``(N, J, C)`` features."""
+        at_joints = self.seen(features.detach())  # (N, J, 8)
+        spread = spread_2d(marginals(heatmaps.detach())).sum(-1).clamp_min(1e-6).log()
         looks = torch.stack((peak.detach() / 10, share.detach().logit(1e-4) / 3, spread), -1)
         read = torch.cat((looks, at_joints), -1).flatten(1)
         scale, shift = self.calibration
@@ -231,14 +227,15 @@ class PeakHead(PoseHead):
         plane = upsample_bilinear(at_least_float(refinement), known.shape[2:])
         plane = (plane + at_least_float(known)).contiguous()  # (N, J, H, W), each map in one piece
         heatmaps = spatial_softmax(plane)
-        near, share = around_peak(heatmaps, self.CELLS)
-        joints, peak = expected_position(near), plane.amax((2, 3))
+        joints, share = soft_argmax_at_peak(heatmaps, self.CELLS)
+        peak = plane.amax((2, 3))
+        both = at_least_float(torch.cat((output.refined, features), 1))
+        refined, seen = gather_at_joints(heatmaps.detach(), both).chunk(2, -1)  # (N, J, C) each
         if self.depth_maps > 1:
-            seen = gather_at_joints(heatmaps.detach(), at_least_float(features))  # (N, J, C)
             depth = torch.einsum("djc,njc->ndj", at_least_float(weight), seen)
             z = soft_argmax_1d(depth, self.depth_grid)
             joints, peak = torch.cat((joints, z.unsqueeze(-1)), -1), peak + depth.amax(1)
-        return HeadOutput(joints, self.confidence(peak, share, heatmaps, output.refined), heatmaps)
+        return HeadOutput(joints, self.confidence(peak, share, heatmaps, refined), heatmaps)
 
 
 class PredictionBlock(nn.Module):
