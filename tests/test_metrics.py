@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from scipy.optimize import minimize
+from scipy.optimize import linear_sum_assignment, minimize
 from scipy.spatial.transform import Rotation
 
 from poseact import metrics
 from poseact._utils.errors import PoseActError
 from poseact.evaluation.oks import oks_ap, oks_sigmas
 from poseact.metrics import (
+    assigned,
     mpjpe,
     n_mpjpe,
     overlaps,
@@ -322,6 +323,13 @@ def test_overlaps_by_hand():
     first, second = np.array([[0, 0, 10, 10]]), np.array([[0, 0, 10, 10], [5, 0, 15, 10]])
     np.testing.assert_allclose(overlaps(first, second), [[1, 1 / 3]])
     assert overlaps(np.zeros((0, 4)), second).shape == (0, 2)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (1, 4), (3, 3), (4, 2), (2, 12), (7, 6)])
+def test_pairs_of_the_largest_sum_are_those_of_scipy(rng, shape):
+    gain = rng.random(shape)
+    rows, columns = linear_sum_assignment(gain, maximize=True)
+    assert assigned(gain) == list(zip(rows.tolist(), columns.tolist(), strict=True))
 
 
 def test_ids_that_stay_are_right():

@@ -7,8 +7,10 @@ in ``excluded``.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +25,9 @@ TORSO_DIAGONALS = (("right_hip", "left_shoulder"), ("left_hip", "right_shoulder"
 
 PCKH_LEAVES_OUT = tuple(MIDPOINTS)
 """Joints that PCKh on MPII does not score."""
+
+# Orders of a few people that are tried one by one.
+_MOST_TRIED = 120
 
 # A similarity maps any two points onto any two others, so fewer say nothing.
 MIN_ALIGNED = 3
@@ -370,7 +375,7 @@ def track_score(
         together.update((int(people[row]), int(ids[at])) for row, at in np.argwhere(same))
         known = np.array([last.get(int(one), -1) for one in people])
         kept = same & (known[:, None] == ids)
-        for row, at in _assigned(same + (1 + len(ids)) * kept):
+        for row, at in assigned(same + (1 + len(ids)) * kept):
             if same[row, at]:
                 one, own = int(people[row]), int(ids[at])
                 switches += last.get(one, own) != own
@@ -378,14 +383,24 @@ def track_score(
     everyone, all_ids = ({pair[side]: None for pair in together} for side in (0, 1))
     counts = np.array([together[one, own] for one in everyone for own in all_ids])
     counts = counts.reshape(len(everyone), len(all_ids))
-    right = sum(int(counts[pair]) for pair in _assigned(counts))
+    right = sum(int(counts[pair]) for pair in assigned(counts))
     labelled, given = (sum(len(ids) for ids, _ in part) for part in (truth, found))
     return TrackScore(labelled, given, right, switches)
 
 
-def _assigned(gain: np.ndarray) -> list[tuple[int, int]]:
-    """The pairs of rows and columns with the largest sum."""
-    # Imported here, for it takes longer than a photo does.
+def assigned(gain: np.ndarray) -> list[tuple[int, int]]:
+    """The pairs of rows and columns of ``(N, M)`` gains with the largest sum."""
+    rows, columns = gain.shape
+    if rows > columns:
+        return sorted((row, column) for column, row in assigned(gain.T))
+    if math.perm(columns, rows) <= _MOST_TRIED:
+        orders: Iterable[tuple[int, ...]] = itertools.permutations(range(int(columns)), int(rows))
+
+        def total(order: tuple[int, ...]) -> float:
+            return sum(float(gain[pair]) for pair in enumerate(order))
+
+        return list(enumerate(max(orders, key=total)))
+    # Imported here, for it takes as long as a photo does, and 40 MB.
     from scipy.optimize import linear_sum_assignment  # pyright: ignore  # noqa: PLC0415
 
     pairs = np.column_stack(linear_sum_assignment(gain, maximize=True))  # pyright: ignore

@@ -21,7 +21,12 @@ from poseact._utils.boundary import one_sentence, parse_json, require_bounded
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
 from poseact.actions.frame_pose import FramePose
-from poseact.data.formats.parquet_file import dictionary_column, require_sizes
+from poseact.data.formats.parquet_file import (
+    column,
+    dictionary_column,
+    require_sizes,
+    texts_column,
+)
 from poseact.data.pose_json import write_pose_json
 from poseact.skeleton import Skeleton
 
@@ -305,13 +310,12 @@ class PoseTable:
 
     def _write_parquet(self, path: Path) -> None:
         schema = self._schema()
-        names = pa.array(list(self._source_numbers), pa.string())
         with pq.ParquetWriter(path, schema, compression="zstd") as writer:
             for start in range(0, len(self), POSES_PER_BATCH):
-                columns = self._columns(self._batch(start), names)
+                columns = self._columns(self._batch(start))
                 writer.write_table(pa.table([columns[name] for name in COLUMNS], schema=schema))
 
-    def _columns(self, batch: dict[str, np.ndarray], names: pa.Array) -> dict[str, pa.Array]:
+    def _columns(self, batch: dict[str, np.ndarray]) -> dict[str, pa.Array]:
         count, poses = len(self.skeleton), len(batch["frame"])
         joint_numbers = np.tile(np.arange(count, dtype=np.int32), poses)
         joints = batch["joints"].reshape(poses * count, -1)
@@ -325,15 +329,12 @@ class PoseTable:
             "visible": batch["visible"].ravel(),
             **{name: np.repeat(batch["box"][:, k], count) for k, name in enumerate(_BOX)},
         }
-        # from_pandas turns NaN into null.
-        columns = {
-            name: pa.array(values, _TYPES[name], from_pandas=True) for name, values in plain.items()
+        sources = np.repeat(batch["source"], count)
+        return {
+            **{name: column(values) for name, values in plain.items()},
+            "source": texts_column(sources, list(self._source_numbers)),
+            "joint": texts_column(joint_numbers, self.skeleton.joints),
         }
-        columns["source"] = pa.DictionaryArray.from_arrays(np.repeat(batch["source"], count), names)
-        columns["joint"] = pa.DictionaryArray.from_arrays(
-            joint_numbers, pa.array(self.skeleton.joints, pa.string())
-        )
-        return columns
 
     @classmethod
     def _read(cls, file: pq.ParquetFile, path: Path) -> PoseTable:

@@ -17,7 +17,7 @@ from poseact.inference.boxes import window_of
 from poseact.inference.detect import Person
 from poseact.inference.follow import SURE, PersonFollower
 from poseact.media.crop import Window
-from poseact.metrics import overlaps
+from poseact.metrics import assigned, overlaps
 
 MAX_GAP_S = 2.0
 """A person who is out of view for longer comes back as another one."""
@@ -263,13 +263,9 @@ class PeopleTracker:
                 for track in tracks
             ]
         )
-        # Imported here, for it takes longer than a photo does.
-        from scipy.optimize import linear_sum_assignment  # noqa: PLC0415
-
-        rows, columns = linear_sum_assignment(alike, maximize=True)
         return [
             (tracks[row], sightings[column])
-            for row, column in zip(rows, columns, strict=True)
+            for row, column in assigned(alike)
             if alike[row, column] >= _LEAST_LIKENESS
         ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, Protocol, get_args
@@ -138,6 +139,21 @@ def threads_here() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def one_by_one(
+    run: Callable[[list[np.ndarray]], list[np.ndarray]], inputs: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+    """What a CPU gives for a batch whose items run one after the other.
+
+    All at once take no less time, but 12 MB more for each crop, and a while for each new number.
+
+    Args:
+        run: Inputs of the graph to its outputs.
+        inputs: ``(N, ...)`` each.
+    """
+    parts = [run([each[k : k + 1] for each in inputs]) for k in range(len(inputs[0]))]
+    return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
 
 def _missing(runtime: str) -> list[str]:

@@ -56,6 +56,17 @@ def write_onnx(graph: Graph, path: Path) -> None:
         onnx.save(program.model_proto, partial)
 
 
+def write_single(model: Path, path: Path) -> None:
+    """Write an ONNX file anew for batches of one."""
+    import onnx
+
+    content = onnx.load(model)
+    for one in content.graph.input:
+        one.type.tensor_type.shape.dim[0].dim_value = 1
+    with replacing(path) as partial:
+        onnx.save(content, partial)
+
+
 def add_facts(model: Path, path: Path, facts: Mapping[str, str]) -> None:
     """Write an ONNX file with facts as its metadata."""
     import onnx

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from poseact.runtime.base import Precision, RuntimeName, threads_here
+from poseact.runtime.base import Precision, RuntimeName, one_by_one, threads_here
 
 
 class OnnxRuntime:
@@ -32,5 +32,8 @@ class OnnxRuntime:
         self._inputs = [one.name for one in self._session.get_inputs()]
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
+        return one_by_one(self._run, inputs)
+
+    def _run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
         outputs = self._session.run(None, dict(zip(self._inputs, inputs, strict=True)))
         return [np.asarray(output) for output in outputs]

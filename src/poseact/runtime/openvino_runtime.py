@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
-import openvino
 
-from poseact.runtime.base import Precision, RuntimeName, threads_here
+from poseact.runtime.base import Precision, RuntimeName, one_by_one, threads_here
+
+# OpenVINO imports it, and telemetry with it, as long as it is there: half of the time it starts in.
+_CONVERTER = "openvino.tools.ovc"
+
+if "openvino" in sys.modules:
+    import openvino
+else:
+    sys.modules[_CONVERTER] = None  # pyright: ignore[reportArgumentType]
+    import openvino
+
+    del sys.modules[_CONVERTER]
 
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
 
@@ -40,5 +51,4 @@ class OpenVinoRuntime:
         self._request = core.compile_model(file, "CPU", hints).create_infer_request()
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
-        results = self._request.infer(list(inputs))
-        return list(results.to_tuple())
+        return one_by_one(lambda part: list(self._request.infer(part).to_tuple()), inputs)

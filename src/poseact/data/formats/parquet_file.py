@@ -8,6 +8,7 @@ protocol.
 from __future__ import annotations
 
 import mmap
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,32 @@ def require_sizes(path: Path, stated: pq.FileMetaData, joints: int) -> None:
     poses = stated.num_rows // joints
     if poses > _LEAST_POSES + file_bytes // _BYTES_PER_POSE:
         raise ValueError(f"it claims {poses:,} poses in {file_bytes:,} bytes")
+
+
+def column(values: np.ndarray) -> pa.Array:
+    """A column of ``(N,)`` numbers or truth values, NaN as null.
+
+    ``pyarrow.array`` imports pandas where it is installed, which takes longer than a photo does.
+    """
+    bits = values if values.dtype == bool else None
+    there = ~np.isnan(values)
+    content = np.ascontiguousarray(values) if bits is None else _packed(bits)
+    kind = pa.from_numpy_dtype(values.dtype)
+    buffers = [pa.py_buffer(_packed(there)), pa.py_buffer(content)]
+    return pa.Array.from_buffers(kind, len(values), buffers)
+
+
+def _packed(bits: np.ndarray) -> np.ndarray:
+    return np.packbits(bits, bitorder="little")
+
+
+def texts_column(numbers: np.ndarray, texts: Sequence[str]) -> pa.Array:
+    """A column of texts, of which each of the ``(N,)`` int32 rows has one."""
+    encoded = [text.encode() for text in texts]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
+    names = pa.Array.from_buffers(pa.string(), len(texts), buffers)
+    return pa.DictionaryArray.from_arrays(column(numbers), names)
 
 
 def dictionary_column(rows: pa.RecordBatch, name: str) -> tuple[list[str], np.ndarray]:
