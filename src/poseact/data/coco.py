@@ -15,7 +15,6 @@ import numpy as np
 from poseact._utils.boundary import inside
 from poseact._utils.errors import PoseActError
 from poseact.data.formats.coco_json import (
-    PIXEL_ORIGIN,
     Annotation,
     Category,
     Id,
@@ -25,7 +24,7 @@ from poseact.data.formats.coco_json import (
 )
 from poseact.data.images import ImageFile
 from poseact.data.sample import PoseSample, labelled_box
-from poseact.skeleton import COCO17, PA16, Skeleton
+from poseact.skeleton import COCO17, COCO_PIXEL_ORIGIN, PA16, Skeleton
 
 _WHAT = "a COCO keypoints file with images, annotations and categories"
 
@@ -160,4 +159,4 @@ def _keypoints(person: Annotation, place: str, layout: Skeleton) -> tuple[np.nda
             f"{place} has {sorted(set(flags.tolist()))} as v; give finite x and y, and v = 0 for "
             "not labelled, 1 for hidden or 2 for seen."
         )
-    return (values[:, :2] + PIXEL_ORIGIN).astype(np.float32), flags
+    return (values[:, :2] + COCO_PIXEL_ORIGIN).astype(np.float32), flags

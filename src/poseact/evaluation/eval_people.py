@@ -14,7 +14,6 @@ from scipy.optimize import linear_sum_assignment
 
 from poseact._utils.boundary import inside, one_sentence
 from poseact._utils.errors import PoseActError
-from poseact.data.formats.coco_json import PIXEL_ORIGIN
 from poseact.data.formats.label_files import read_json
 from poseact.evaluation.oks import coco_evaluation, oks_sigmas
 from poseact.inference.detect import CLOSE_LOOKS, LOOKS_PX, THRESHOLD, Person, PersonDetector
@@ -22,7 +21,7 @@ from poseact.inference.predictor import DEFAULT_WEIGHTS, Predictor
 from poseact.media import read_image
 from poseact.metrics import overlaps
 from poseact.runtime.base import DEFAULT_PRECISION
-from poseact.skeleton import COCO17
+from poseact.skeleton import COCO17, COCO_PIXEL_ORIGIN
 
 _WHAT = "a COCO file with images and annotations of people"
 _SAME_BOX = 0.5
@@ -205,7 +204,7 @@ def score_people(photos: Sequence[LabelledPhoto], shared: np.ndarray) -> PeopleS
             labelled = int((joints[:, 2] > 0).sum())
             truth.append(person | {"keypoints": joints.ravel().tolist(), "num_keypoints": labelled})
         for (box, score), pose in zip(photo.found, photo.poses, strict=True):
-            joints = np.column_stack((pose[shared] - PIXEL_ORIGIN, np.ones(shared.sum())))
+            joints = np.column_stack((pose[shared] - COCO_PIXEL_ORIGIN, np.ones(shared.sum())))
             row = {"image_id": photo.number, "category_id": 1, "score": score}
             size = [box[0], box[1], box[2] - box[0], box[3] - box[1]]
             found.append(row | {"bbox": size, "keypoints": joints.ravel().tolist()})

@@ -9,9 +9,8 @@ import numpy as np
 
 from poseact._utils.files import write_json
 from poseact.actions.frame_pose import FramePose
-from poseact.data.formats.coco_json import PIXEL_ORIGIN
 from poseact.media import Frame
-from poseact.skeleton import COCO17, Skeleton
+from poseact.skeleton import COCO17, COCO_PIXEL_ORIGIN, Skeleton
 
 _DECIMALS = 2
 
@@ -36,7 +35,7 @@ class CocoResults:
         self._images.append({"id": number, "file_name": name, "frame": frame.index, **size})
         for pose in poses:
             x0, y0, x1, y1 = pose.person_box or pose.box
-            own = pose.joints[:, :2].astype(float) - PIXEL_ORIGIN
+            own = pose.joints[:, :2].astype(float) - COCO_PIXEL_ORIGIN
             joints, known = self._skeleton.convert(own, np.ones(len(own), bool), COCO17)
             _, seen = self._skeleton.convert(own, pose.visible, COCO17)
             # As in COCO's labels: 2 seen, 1 placed without being seen, 0 not known.

@@ -3,6 +3,7 @@
 from poseact.skeleton.layouts import (
     BLAZEPOSE33,
     COCO17,
+    COCO_PIXEL_ORIGIN,
     H36M17,
     H36M32,
     H36M32_PAPER,
@@ -26,6 +27,7 @@ from poseact.skeleton.named import MIDPOINTS, Skeleton, mirrored
 __all__ = [
     "BLAZEPOSE33",
     "COCO17",
+    "COCO_PIXEL_ORIGIN",
     "H36M17",
     "H36M32",
     "H36M32_PAPER",

@@ -116,6 +116,9 @@ LSP14 = Skeleton(
 )
 
 # Lin et al., 2014; order of the categories in the published annotations.
+COCO_PIXEL_ORIGIN = 0.5
+"""COCO's keypoints count pixels from the centre of the first one; here it is at 0.5."""
+
 COCO17 = Skeleton(
     "coco17",
     ("nose", *(mirrored(joint) for joint in _sided("eye", "ear", *_ARM, *_LEG))),

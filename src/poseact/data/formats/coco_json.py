@@ -23,9 +23,6 @@ from poseact._utils.boundary import one_sentence
 from poseact._utils.left_out import LeftOut
 from poseact.data.formats.label_files import read_json
 
-PIXEL_ORIGIN = 0.5
-"""COCO's keypoints count pixels from the centre of the first one; here it is at 0.5."""
-
 _SIDE_WORDS = {"l": "left", "left": "left", "r": "right", "right": "right"}
 
 
