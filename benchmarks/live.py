@@ -41,7 +41,7 @@ from poseact.actions.clip_inputs import window_answers
 from poseact.inference.live import run_live
 from poseact.inference.live_source import live_source
 from poseact.media import VideoReader, VideoWriter
-from poseact.media.crop import to_frames, whole_window
+from poseact.media.crop import to_frames, whole_square
 from poseact.media.drawing import draw_pose
 from poseact.models.multitask import MultitaskNetwork
 from poseact.skeleton import PA16
@@ -97,7 +97,7 @@ def parts(network: MultitaskNetwork, runs: int) -> dict[str, dict[str, float]]:
     crops = np.zeros((frames, side, side, 3), np.uint8)
     clip = to_frames(torch.from_numpy(crops)).squeeze(1).unsqueeze(0)
     whole = poseact.fused(network)
-    (reading,) = stream.predictor.read(image, [whole_window(*SIZE)])
+    (reading,) = stream.predictor.read(image, [whole_square(*SIZE)])
     recent = recent_frames(stream.network)
     for k in range(3 * frames):
         recent.add(k / 30, reading)

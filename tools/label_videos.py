@@ -21,7 +21,7 @@ import torch
 from poseact._utils.files import write_json
 from poseact.inference.detect import PersonDetector
 from poseact.media import VIDEO_SUFFIXES, VideoReader, find_media, read_image, write_image
-from poseact.media.crop import crop_matrix, person_window, to_frames, transform_points, warp_image
+from poseact.media.crop import crop_matrix, person_square, to_frames, transform_points, warp_image
 from poseact.skeleton import COCO17
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -79,7 +79,7 @@ def main() -> None:
         before = len(people)
         for person in detector.find(image, PERSON_SCORE):
             x0, y0, x1, y1 = person.box
-            joints = label(teacher, image, crop_matrix(person_window(person.box)))
+            joints = label(teacher, image, crop_matrix(person_square(person.box)))
             if y1 - y0 < MIN_HEIGHT_PX or (joints[:, 2] > 0).sum() < MIN_JOINTS:
                 continue
             people.append(

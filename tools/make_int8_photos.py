@@ -16,7 +16,7 @@ import numpy as np
 
 from poseact.data.blazepose import read_blazepose
 from poseact.data.sample import labelled_box
-from poseact.media.crop import crop_matrix, person_window, transform_points, warp_image
+from poseact.media.crop import crop_matrix, person_square, transform_points, warp_image
 from poseact.runtime.int8_photos import JOINTS
 from poseact.skeleton import Skeleton
 
@@ -31,7 +31,7 @@ def main(root: Path, target: Path) -> None:
     chosen = [whole[i] for i in np.linspace(0, len(whole) - 1, COUNT).round().astype(int)]
     photos, joints = [], []
     for sample in chosen:
-        matrix = crop_matrix(person_window(labelled_box(sample.joints, sample.valid)))
+        matrix = crop_matrix(person_square(labelled_box(sample.joints, sample.valid)))
         crop = warp_image(sample.image.read(), matrix, SIDE_PX)
         options = [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
         photos.append(cv2.imencode(".jpg", crop[..., ::-1], options)[1].ravel())

@@ -28,7 +28,7 @@ from poseact._utils.files import atomic_write
 from poseact.data.augment import make_crop
 from poseact.data.sample import PoseSample, evenly
 from poseact.data.unreadable import UnreadableTally, existing
-from poseact.media.crop import crop_matrix, person_window
+from poseact.media.crop import crop_matrix, person_square
 from poseact.recipe import Recipe, load_recipe
 from poseact.training.initial_weights import first_network
 from poseact.weights import checkpoint
@@ -107,7 +107,7 @@ def packed_people(
         except PoseActError as error:
             tally.add([(name, str(error))])
             continue
-        x, y, window = person_window(sample.box)
+        x, y, window = person_square(sample.box)
         room = (x, y, ROOM * window)
         crop = make_crop(image, sample, crop_matrix(room), min(side, round(ROOM * window)))
         options = [cv2.IMWRITE_JPEG_QUALITY, quality]

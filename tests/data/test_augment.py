@@ -6,7 +6,7 @@ from poseact._utils.errors import PoseActError
 from poseact.data.augment import AugmentRanges, augmented_crop, evaluation_crop, make_crop
 from poseact.data.images import ImageFile
 from poseact.data.sample import PoseSample
-from poseact.media.crop import crop_matrix, person_window, transform_points, warp_image
+from poseact.media.crop import crop_matrix, person_square, transform_points, warp_image
 from poseact.skeleton import PA16
 
 SIZE = 128
@@ -125,8 +125,8 @@ def test_strong_shrinking_averages():
 
 
 def test_evaluation_window_is_square_around_the_labels():
-    assert person_window((10, 20, 30, 120)) == (20, 70, 125)
-    assert person_window((10, 20, 10, 20)) == (10, 20, 16)
+    assert person_square((10, 20, 30, 120)) == (20, 70, 125)
+    assert person_square((10, 20, 10, 20)) == (10, 20, 16)
 
 
 def test_evaluation_crop_holds_every_label(tmp_path):
@@ -162,7 +162,7 @@ def test_augmentation_depends_on_the_generator_alone(tmp_path):
 
 def test_augmentation_stays_in_its_ranges(tmp_path):
     sample = make_sample(tmp_path, joints_of(np.random.default_rng(6)))
-    centre_x, centre_y, side = person_window(sample.box)
+    centre_x, centre_y, side = person_square(sample.box)
     image = np.zeros((200, 300, 3), np.uint8)
     flips = 0
     for seed in range(200):

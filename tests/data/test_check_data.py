@@ -205,7 +205,7 @@ def test_pack_command_packs_a_part_with_options(mpii, tmp_path):
     assert "1 could not be read and are left out" in result.output
     packed = read_packed(out, PA16)
     original = read_mpii(mpii, PA16)[:2]
-    assert [person.window for person in packed] == [person.window for person in original]
+    assert [person.square for person in packed] == [person.square for person in original]
     for a, b in zip(packed, original, strict=True):
         np.testing.assert_allclose(a.joints[:, :2], b.joints, atol=1e-3)
         assert a.head_px == pytest.approx(b.head_px)

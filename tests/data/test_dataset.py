@@ -7,7 +7,7 @@ import torch
 from helpers.lsp_files import write_lsp_people
 from poseact._utils.errors import PoseActError
 from poseact.data.augment import AugmentRanges, evaluation_crop
-from poseact.data.dataset import PoseRows, UnitSource, clip_window, clips, collate, stills
+from poseact.data.dataset import PoseRows, UnitSource, clip_square, clips, collate, stills
 from poseact.data.images import ImageFile
 from poseact.data.lsp import read_lsp_extended
 from poseact.data.mix import RowKey, UnitKey
@@ -69,7 +69,7 @@ def test_clips_follow_the_frames_and_never_cross_sequences(people):
     assert all(len({s.sequence for s in unit}) == 1 for unit in units)
     with pytest.raises(PoseActError, match="longest of the 2 sequences has 4"):
         clips(shuffled, 5)
-    x, y, side = clip_window(units[0])
+    x, y, side = clip_square(units[0])
     for sample in units[0]:
         assert x - side / 2 <= sample.box[0]
         assert y + side / 2 >= sample.box[3]

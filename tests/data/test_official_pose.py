@@ -77,7 +77,7 @@ def test_mpii_part_has_heads_and_hidden_flags(mpii):
 def test_mpii_windows_are_the_usual_crop(mpii):
     for sample in read_mpii(mpii[0]):
         # Centre and side as the published loaders have them: 15 px lower and 1.25 times 200 px.
-        np.testing.assert_allclose(sample.window, (300, 200 + 15 * 2, 1.25 * 200 * 2))
+        np.testing.assert_allclose(sample.square, (300, 200 + 15 * 2, 1.25 * 200 * 2))
 
 
 def test_mpii_part_faults(mpii):

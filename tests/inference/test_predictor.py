@@ -10,10 +10,10 @@ import torch
 from torch.nn import functional as F
 
 import poseact
-from poseact.inference.follow import PersonFollower, closer_window
+from poseact.inference.follow import PersonFollower, closer_square
 from poseact.layers.softargmax import soft_argmax_2d
 from poseact.media import Frame
-from poseact.media.crop import crop_matrix, transform_points, warp_image, whole_window
+from poseact.media.crop import crop_matrix, transform_points, warp_image, whole_square
 from poseact.models.base import Network
 from poseact.models.config import NetworkConfig
 from poseact.models.outputs import Pose, Prediction
@@ -229,46 +229,46 @@ BODY = np.array([[100.0, 100.0], [140.0, 180.0]])
 def test_follower_smooths_and_gives_up():
     follower, sure, sharp = PersonFollower(smoothing=0.5), np.ones(2), np.zeros((2, 2))
     follower.update(BODY, sure, sharp, (320, 240, 120), 640, 480)
-    assert follower.window == pytest.approx((120, 140, 88))
-    follower.update(BODY + np.array([40, 0]), sure, sharp, follower.window, 640, 480)
-    assert follower.window == pytest.approx((140, 140, 88))  # half way
+    assert follower.square == pytest.approx((120, 140, 88))
+    follower.update(BODY + np.array([40, 0]), sure, sharp, follower.square, 640, 480)
+    assert follower.square == pytest.approx((140, 140, 88))  # half way
     three, unsure = np.array([*BODY, [120.0, 120.0]]), np.array([0.6, 0.5, 0.1])
-    follower.update(three, unsure, np.zeros((3, 2)), follower.window, 640, 480)
-    assert follower.window is not None
+    follower.update(three, unsure, np.zeros((3, 2)), follower.square, 640, 480)
+    assert follower.square is not None
     follower.lost_below = 0.5
-    follower.update(three, unsure, np.zeros((3, 2)), follower.window, 640, 480)
-    assert follower.window is None
+    follower.update(three, unsure, np.zeros((3, 2)), follower.square, 640, 480)
+    assert follower.square is None
     follower.update(BODY - 1000, sure, sharp, (0, 0, 100), 640, 480)
-    assert follower.window is None
+    assert follower.square is None
 
 
 def test_window_shrinks_in_steps_and_grows_for_unseen_joints():
     body, all_seen, sharp = np.array([*BODY, [0.0, 0.0]]), np.ones(3), np.zeros((3, 2))
     body[2] = BODY[0]
-    assert closer_window(body, all_seen, sharp, (0, 0, 80), 640, 480)[2] == pytest.approx(88)
-    assert closer_window(body, all_seen, sharp, (0, 0, 640), 640, 480)[2] == pytest.approx(256)
+    assert closer_square(body, all_seen, sharp, (0, 0, 80), 640, 480)[2] == pytest.approx(88)
+    assert closer_square(body, all_seen, sharp, (0, 0, 640), 640, 480)[2] == pytest.approx(256)
     one_unseen = np.array([1, 1, 0.1])
-    assert closer_window(body, one_unseen, sharp, (0, 0, 200), 640, 480)[2] == pytest.approx(240)
-    assert closer_window(body, one_unseen, sharp, (0, 0, 600), 640, 480)[2] == pytest.approx(640)
-    assert closer_window(body, np.array([1, 0.1, 0.1]), sharp, (0, 0, 200), 640, 480) is None
+    assert closer_square(body, one_unseen, sharp, (0, 0, 200), 640, 480)[2] == pytest.approx(240)
+    assert closer_square(body, one_unseen, sharp, (0, 0, 600), 640, 480)[2] == pytest.approx(640)
+    assert closer_square(body, np.array([1, 0.1, 0.1]), sharp, (0, 0, 200), 640, 480) is None
 
 
 def test_window_grows_where_the_places_are_unsure():
     sure, spread = np.ones(2), np.array([[0.0, 10.0], [0.0, 30.0]])
-    x, y, side = closer_window(BODY, sure, spread, (0, 0, 80), 640, 480)
+    x, y, side = closer_square(BODY, sure, spread, (0, 0, 80), 640, 480)
     assert (x, y) == pytest.approx((120, 150))
     assert side == pytest.approx(1.1 * 120)
 
 
 def test_crop_and_back_is_the_identity():
     points = np.random.default_rng(0).uniform(0, 300, (20, 2))
-    for window in (whole_window(400, 300), (120.0, 80.0, 33.0)):
-        matrix = crop_matrix(window, rotation_deg=17, flip=True)
+    for square in (whole_square(400, 300), (120.0, 80.0, 33.0)):
+        matrix = crop_matrix(square, rotation_deg=17, flip=True)
         there = transform_points(matrix, points)
         np.testing.assert_allclose(transform_points(np.linalg.inv(matrix), there), points)
 
 
 def test_outside_of_the_picture_is_black():
-    crop = warp_image(np.full((40, 80, 3), 255, np.uint8), crop_matrix(whole_window(80, 40)), 64)
+    crop = warp_image(np.full((40, 80, 3), 255, np.uint8), crop_matrix(whole_square(80, 40)), 64)
     assert (crop[:12] == 0).all()
     assert (crop[24:40] == 255).all()

@@ -17,7 +17,7 @@ class SeesBright:
     """Loses its person in dark pictures."""
 
     def follow_frame(self, frame, follower):
-        follower.window = (1, 1, 1) if frame.image.mean() > 100 else None
+        follower.square = (1, 1, 1) if frame.image.mean() > 100 else None
 
 
 def write(path, *stretches):

@@ -26,7 +26,7 @@ from poseact._utils.errors import PoseActError
 from poseact.data.augment import Augmentation, AugmentRanges, augmented_crop, make_crop
 from poseact.data.images import ImageFile
 from poseact.data.sample import PoseSample
-from poseact.media.crop import crop_matrix, person_window
+from poseact.media.crop import crop_matrix, person_square
 from poseact.recipe import Recipe
 from poseact.skeleton import PA16
 
@@ -169,7 +169,7 @@ def test_crops_are_those_of_the_augmentation_on_the_cpu(rotation, flip, scale, s
     expected = augmented_crop(
         image, sample, Augmentation(scale, shift, rotation, flip, np.ones(3), 1.0, None), SIZE
     )
-    x, y, window = person_window(sample.box)
+    x, y, window = person_square(sample.box)
     packed = make_crop(image, sample, crop_matrix((x, y, 1.5 * window)), round(1.5 * window))
     labels = (packed.joints, packed.known, packed.depth_valid)
     people = gpu_augment.People(

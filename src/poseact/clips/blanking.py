@@ -39,7 +39,7 @@ def blank_outside(image: np.ndarray, box: Box) -> np.ndarray:
 
 
 def read_blanked(predictor: Predictor, frame: Frame, reading: PersonReading) -> PersonReading:
-    """Read a person again from the same window, with the background in grey.
+    """Read a person again from the same square, with the background in grey.
 
     Of the scene, the network then sees only the position of the box.
 
@@ -55,6 +55,6 @@ def read_blanked(predictor: Predictor, frame: Frame, reading: PersonReading) -> 
         seen = np.ones_like(seen)
     box = person_box(pose.joints[seen], reading.spread[seen])
     x0, y0, x1, y1 = pose.box
-    window = (x0 + x1) / 2, (y0 + y1) / 2, x1 - x0
-    (blanked,) = predictor.read(blank_outside(frame.image, box), [window], frame.index, frame.time)
+    square = (x0 + x1) / 2, (y0 + y1) / 2, x1 - x0
+    (blanked,) = predictor.read(blank_outside(frame.image, box), [square], frame.index, frame.time)
     return blanked

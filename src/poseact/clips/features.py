@@ -20,7 +20,7 @@ from poseact.actions.frame_pose import PersonReading
 from poseact.clips.blanking import Background, read_blanked
 from poseact.clips.folder import Stretch
 from poseact.clips.people import find_people
-from poseact.inference.boxes import window_of
+from poseact.inference.boxes import square_of
 from poseact.inference.detect import PersonDetector
 from poseact.inference.everyone import EveryoneFollower
 from poseact.inference.follow import PersonFollower
@@ -127,16 +127,16 @@ class _Recorder:
 
     def add(self, frame: Frame) -> None:
         if isinstance(self.person, tuple) and not self.times:
-            self.follower.begin(window_of(self.person), *frame.image.shape[1::-1])
+            self.follower.begin(square_of(self.person), *frame.image.shape[1::-1])
         reading = self.predictor.follow_frame(frame, self.follower)
-        window = self.follower.window
+        square = self.follower.square
         begun = self.times[0] if self.times else frame.time
-        if window is not None and frame.time - begun >= self.next_look:
+        if square is not None and frame.time - begun >= self.next_look:
             people = find_people(self.detector, frame.image)
             if people and not self.times and self.person is None:
                 x0, y0, x1, y1 = people[0].box
-                if not (x0 <= window[0] <= x1 and y0 <= window[1] <= y1):
-                    self.follower.window = window_of(people[0].box)
+                if not (x0 <= square[0] <= x1 and y0 <= square[1] <= y1):
+                    self.follower.square = square_of(people[0].box)
                     reading = self.predictor.follow_frame(frame, self.follower)
             self.people.append(len(people))
             # At doubling distances, so that long videos need only a few searches.

@@ -12,9 +12,9 @@ from poseact._utils.errors import PoseActError
 from poseact.data.sample import PoseSample
 from poseact.media.crop import (
     DEPTH_RANGE_MM,
-    Window,
+    Square,
     crop_matrix,
-    person_window,
+    person_square,
     transform_points,
     warp_image,
 )
@@ -25,7 +25,7 @@ class AugmentRanges:
     """Ranges of the random changes, drawn once for each sample, and once for all frames of a clip.
 
     Rotation, scale, power and flip follow the CVPR'18 training on MPII; translation is that paper's
-    for clips. Brightness, wide windows and windows beside the person are added here.
+    for clips. Brightness, wide squares and squares beside the person are added here.
 
     Raises:
         PoseActError: A range is reversed or out of bounds.
@@ -34,9 +34,9 @@ class AugmentRanges:
     rotation_deg: float = 40.0
     """Largest rotation either way."""
     scale: tuple[float, float] = (0.7, 1.3)
-    """Factor on the side of the crop window; above 1 the person looks smaller."""
+    """Factor on the side of the crop square; above 1 the person looks smaller."""
     translation: float = 0.08
-    """Largest shift either way along each axis, as a fraction of the window's side."""
+    """Largest shift either way along each axis, as a fraction of the square's side."""
     flip: float = 0.5
     """Probability of mirroring."""
     power: tuple[float, float] = (0.9, 1.1)
@@ -44,12 +44,12 @@ class AugmentRanges:
     brightness: tuple[float, float] = (0.75, 1.25)
     """Factor on all channels."""
     wide: float = 0.15
-    """Probability that the window is much larger than the person, who stands anywhere in it, as
+    """Probability that the square is much larger than the person, who stands anywhere in it, as
     when a whole picture is searched."""
     wide_scale: tuple[float, float] = (1.3, 3.0)
-    """Factor on the side of such a window."""
+    """Factor on the side of such a square."""
     beside: float = 0.06
-    """Probability that the window is moved beside the person, where no joint or few are seen, so
+    """Probability that the square is moved beside the person, where no joint or few are seen, so
     that the confidence learns what emptiness looks like."""
     occlusion: float = 0.3
     """Probability that one rectangle of one colour is painted over the crop."""
@@ -148,8 +148,8 @@ class Augmentation(NamedTuple):
     """The drawn values of all random changes.
 
     Attributes:
-        scale: Factor on the side of the person's window.
-        shift: Of the window along x and y, as fractions of the person's window.
+        scale: Factor on the side of the person's square.
+        shift: Of the square along x and y, as fractions of the person's square.
         rotation_deg: Turns the content clockwise.
         flip: Mirrors the content.
         powers: ``(3,)`` exponents of the colour channels.
@@ -211,7 +211,7 @@ def make_crop(image: np.ndarray, sample: PoseSample, matrix: np.ndarray, size: i
 
 def evaluation_crop(image: np.ndarray, sample: PoseSample, size: int) -> Crop:
     """The upright crop around the person for evaluation; arguments as for `make_crop`."""
-    return make_crop(image, sample, crop_matrix(person_window(sample.box)), size)
+    return make_crop(image, sample, crop_matrix(person_square(sample.box)), size)
 
 
 def augmented_crop(
@@ -219,7 +219,7 @@ def augmented_crop(
     sample: PoseSample,
     augmentation: Augmentation,
     size: int,
-    window: Window | None = None,
+    square: Square | None = None,
 ) -> Crop:
     """A crop around the person with random changes; arguments as for `make_crop`.
 
@@ -228,9 +228,9 @@ def augmented_crop(
         sample: The labels.
         augmentation: From :meth:`AugmentRanges.draw`.
         size: Side of the crop in px.
-        window: The person's window where it is not that of the sample's box, as in a clip.
+        square: The person's square where it is not that of the sample's box, as in a clip.
     """
-    centre_x, centre_y, side = person_window(sample.box) if window is None else window
+    centre_x, centre_y, side = person_square(sample.box) if square is None else square
     shift_x, shift_y = augmentation.shift
     matrix = crop_matrix(
         (centre_x + shift_x * side, centre_y + shift_y * side, augmentation.scale * side),

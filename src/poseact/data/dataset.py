@@ -18,7 +18,7 @@ from poseact.data.sample import PoseSample
 from poseact.data.video import LabelledVideo, VideoFrame
 from poseact.data.video_windows import training_window
 from poseact.losses import PoseTargets
-from poseact.media.crop import Box, Window, person_window
+from poseact.media.crop import Box, Square, person_square
 
 Unit = tuple[PoseSample, ...]
 """What is augmented as one: a still is a unit of one sample, a clip one of T."""
@@ -165,9 +165,9 @@ class PoseRows(Dataset[Row]):
             except PoseActError as error:
                 row.unreadable.append((source.name, str(error)))
                 continue
-            window = clip_window(unit)
+            square = clip_square(unit)
             row.crops.extend(
-                augmented_crop(image, sample, augmentation, key.size, window)
+                augmented_crop(image, sample, augmentation, key.size, square)
                 for image, sample in zip(images, unit, strict=True)
             )
             row.names.extend(sample.name for sample in unit)
@@ -191,13 +191,13 @@ def read_unit(unit: Unit) -> list[np.ndarray]:
     return [sample.image.read() for sample in unit]
 
 
-def clip_window(unit: Unit) -> Window:
-    """The one window of a unit: around the boxes of its first, middle and last frame.
+def clip_square(unit: Unit) -> Square:
+    """The one crop square of a unit: around the boxes of its first, middle and last frame.
 
     So the crop stands still while the person moves (the authors' protocol on Penn Action).
     """
     boxes = [unit[place].box for place in (0, len(unit) // 2, -1)]
-    return person_window(joined_box(boxes))
+    return person_square(joined_box(boxes))
 
 
 def joined_box(boxes: Sequence[Box]) -> Box:

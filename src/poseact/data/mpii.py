@@ -17,7 +17,7 @@ from poseact._utils.left_out import LeftOut
 from poseact.data.formats.label_files import MATLAB_PIXEL_ORIGIN, read_json, read_mat
 from poseact.data.images import ImageFile
 from poseact.data.sample import PoseSample, labelled_box
-from poseact.media.crop import Window
+from poseact.media.crop import Square
 from poseact.skeleton import MPII16, PA16, Skeleton
 
 # PCKh's unit is this share of the diagonal of the head's rectangle, as in the official evaluation.
@@ -40,7 +40,7 @@ class _Person(NamedTuple):
     valid: np.ndarray  # (16,) boolean
     visible: np.ndarray  # (16,) boolean
     head_px: float | None
-    window: Window | None = None
+    square: Square | None = None
 
 
 def read_mpii(
@@ -71,7 +71,7 @@ def read_mpii(
 
     Returns:
         Samples in the order of the file, or of the list of ``part``; people without any label are
-        left out. The official file gives them the window of the usual evaluation, which follows
+        left out. The official file gives them the square of the usual evaluation, which follows
         from a person's position and scale.
 
     Raises:
@@ -116,7 +116,7 @@ def _sample(person: _Person, name: str, images: Path, skeleton: Skeleton) -> Pos
         depth_valid=np.zeros_like(valid),
         box=labelled_box(joints, person.valid),
         head_px=person.head_px,
-        window=person.window,
+        square=person.square,
     )
 
 
@@ -221,10 +221,10 @@ def _person(image: str, person: Any, points: list[Any]) -> _Person:
     if all(corners):
         x1, y1, x2, y2 = (float(corner[0]) for corner in corners)
         head_px = HEAD_SHARE * float(np.hypot(x2 - x1, y2 - y1))
-    return _Person(image, joints, valid, visible, head_px, _window(person))
+    return _Person(image, joints, valid, visible, head_px, _square(person))
 
 
-def _window(person: Any) -> Window | None:
+def _square(person: Any) -> Square | None:
     places, scales = _items(getattr(person, "objpos", ())), _items(getattr(person, "scale", ()))
     if not places or not scales:
         return None

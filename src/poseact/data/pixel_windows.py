@@ -17,12 +17,12 @@ from poseact.actions.windows import window_indices
 from poseact.losses import PoseTargets
 from poseact.media import VideoReader
 from poseact.media.crop import (
-    Window,
+    Square,
     crop_matrix,
-    person_window,
+    person_square,
     transform_points,
     warp_image,
-    whole_window,
+    whole_square,
 )
 from poseact.models.action import SEEN
 
@@ -117,7 +117,7 @@ def pixel_window(clip: VideoClip, rows: np.ndarray, size: int) -> PixelWindow:
     sequence = clip.sequence
     joints, seen = sequence.network_joints()[rows], sequence.confidence[rows] >= SEEN
     pictures = read_frames(clip.path, sequence.times[rows])
-    matrix = crop_matrix(still_window(joints[..., :2], seen, pictures[0]))
+    matrix = crop_matrix(still_square(joints[..., :2], seen, pictures[0]))
     joints[..., :2] = transform_points(matrix, joints[..., :2])
     inside = ((joints[..., :2] >= 0) & (joints[..., :2] <= 1)).all(-1)
     depth_valid = np.full_like(seen, joints.shape[-1] == 3)
@@ -128,14 +128,14 @@ def pixel_window(clip: VideoClip, rows: np.ndarray, size: int) -> PixelWindow:
     return PixelWindow(images, targets, clip.label)
 
 
-def still_window(joints: np.ndarray, seen: np.ndarray, picture: np.ndarray) -> Window:
-    """One crop window around the visible ones of ``(T, J, 2)`` joints, or the whole picture."""
+def still_square(joints: np.ndarray, seen: np.ndarray, picture: np.ndarray) -> Square:
+    """One crop square around the visible ones of ``(T, J, 2)`` joints, or the whole picture."""
     points = joints[seen]
     if len(points) < 2:
         height, width = picture.shape[:2]
-        return whole_window(width, height)
+        return whole_square(width, height)
     (x0, y0), (x1, y1) = points.min(0).tolist(), points.max(0).tolist()
-    return person_window((x0, y0, x1, y1))
+    return person_square((x0, y0, x1, y1))
 
 
 def read_frames(path: Path, times: np.ndarray) -> list[np.ndarray]:

@@ -11,7 +11,7 @@ import numpy as np
 from poseact._utils.errors import PoseActError
 from poseact.data.camera import Camera
 from poseact.data.images import ImageSource
-from poseact.media.crop import Box, Window
+from poseact.media.crop import Box, Square
 from poseact.skeleton import Skeleton
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ class PoseSample:
         area_px: Area of the person, the scale of OKS, where the data set has one.
         sequence: Name of the video that the image is a frame of, for clips.
         frame: Its number there.
-        window: The crop that the data set's own evaluation takes, where it prescribes one.
+        square: The crop that the data set's own evaluation takes, where it prescribes one.
         picture_size: Width and height in px that the labels state, where they do.
     """
 
@@ -58,7 +58,7 @@ class PoseSample:
     area_px: float | None = None
     sequence: str | None = None
     frame: int | None = None
-    window: Window | None = None
+    square: Square | None = None
     picture_size: tuple[int, int] | None = None
 
 

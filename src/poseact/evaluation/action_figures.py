@@ -14,7 +14,7 @@ from poseact._utils.files import atomic_write
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.data.pixel_windows import read_frames
 from poseact.evaluation.action_scores import StreamScores
-from poseact.media.crop import Window, crop_matrix, person_window, transform_points, warp_image
+from poseact.media.crop import Square, crop_matrix, person_square, transform_points, warp_image
 from poseact.media.drawing import OUTLINE, draw_pose
 from poseact.models.action import SEEN
 
@@ -117,7 +117,7 @@ def filmstrip(sequence: PoseSequence, video: Path | None) -> np.ndarray:
     joints = sequence.joints[rows, :, :2].astype(np.float64)
     confidence = sequence.confidence[rows]
     pictures = [None] * len(rows) if video is None else read_frames(video, sequence.times[rows])
-    matrix = crop_matrix(_window(joints, confidence, pictures[0]))
+    matrix = crop_matrix(_square(joints, confidence, pictures[0]))
     tiles = []
     for picture, points, sure in zip(pictures, joints, confidence, strict=True):
         if picture is None:
@@ -129,14 +129,14 @@ def filmstrip(sequence: PoseSequence, video: Path | None) -> np.ndarray:
     return np.hstack(tiles)
 
 
-def _window(joints: np.ndarray, confidence: np.ndarray, picture: np.ndarray | None) -> Window:
+def _square(joints: np.ndarray, confidence: np.ndarray, picture: np.ndarray | None) -> Square:
     """The square around all visible joints, else around the picture."""
     points = joints[confidence >= SEEN]
     if len(points) >= 2:
         low, high = points.min(0), points.max(0)
-        # Not person_window, whose smallest side is in px: the unit may be metres.
+        # Not person_square, whose smallest side is in px: the unit may be metres.
         side = 1.25 * float((high - low).max()) or 1.0
         x, y = ((low + high) / 2).tolist()
         return x, y, side
     height, width = (1, 1) if picture is None else picture.shape[:2]
-    return person_window((0, 0, width, height), 1.0)
+    return person_square((0, 0, width, height), 1.0)

@@ -127,7 +127,7 @@ def eval_people(
         images: Folder of the images, in the folder.
         weights: Read the poses.
         looks: Longest side of the photo in px in each look of the detector.
-        close_looks: Sizes of the windows in which doubtful people are looked at again.
+        close_looks: Sizes of the crops in which doubtful people are looked at again.
         device: Where to run; by default CUDA if available.
         runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose.open_pose`.
         precision: Number format of the pose network, see there.

@@ -17,9 +17,9 @@ from poseact.evaluation.pose_results import PosePredictions, PoseScores
 from poseact.evaluation.pose_scores import score_poses
 from poseact.media.crop import (
     DEPTH_RANGE_MM,
-    Window,
+    Square,
     crop_matrix,
-    person_window,
+    person_square,
     to_frames,
     transform_points,
     warp_image,
@@ -35,24 +35,24 @@ _PEOPLE = "the labelled people"
 OnStep = Callable[[int, int], None]
 """Called with the number of people done and their total."""
 
-WindowOf = Callable[[PoseSample], Window]
-"""Gives the crop window of a labelled person."""
+SquareOf = Callable[[PoseSample], Square]
+"""Gives the crop square of a labelled person."""
 
 
-def box_window(sample: PoseSample) -> Window:
-    """The window around the labelled box, see ``MARGIN_TEXT``."""
-    return person_window(sample.box)
+def box_square(sample: PoseSample) -> Square:
+    """The square around the labelled box, see ``MARGIN_TEXT``."""
+    return person_square(sample.box)
 
 
 class CropPlan(NamedTuple):
-    """Windows that predictions are averaged over.
+    """Squares that predictions are averaged over.
 
     Attributes:
-        windows: Shift along x and y, and size, as factors of the person's window.
+        squares: Shift along x and y, and size, as factors of the person's square.
         text: For the protocol string.
     """
 
-    windows: tuple[tuple[float, float, float], ...]
+    squares: tuple[tuple[float, float, float], ...]
     text: str
 
 
@@ -77,20 +77,20 @@ def predict_samples(
     crops: int = 1,
     num_blocks: int | None = None,
     batch: int = 64,
-    window_of: WindowOf = box_window,
+    square_of: SquareOf = box_square,
     on_step: OnStep | None = None,
 ) -> PosePredictions:
-    """Predict the poses of labelled people, each in its window.
+    """Predict the poses of labelled people, each in its square.
 
     Args:
         network: A pose network on any device; its mode is restored.
         samples: N people, in the network's skeleton.
         image_size: Side of the crops in px.
         flip: Average with the pose in the mirrored crop, mirrored back.
-        crops: Number of windows to average over, a key of ``CROP_PLANS``.
+        crops: Number of squares to average over, a key of ``CROP_PLANS``.
         num_blocks: Number of prediction blocks to use; None for all.
         batch: People per batch.
-        window_of: The window of each person.
+        square_of: The square of each person.
         on_step: Called after every batch.
 
     Raises:
@@ -109,10 +109,10 @@ def predict_samples(
             stop = min(start + batch, len(samples))
             images = _read(samples, range(start, stop), unreadable, tally)
             people = list(images)
-            windows = [window_of(samples[i]) for i in people]
+            squares = [square_of(samples[i]) for i in people]
             views = [
-                _view(network, samples, images, windows, offset, flipped, image_size, num_blocks)
-                for offset in plan.windows
+                _view(network, samples, images, squares, offset, flipped, image_size, num_blocks)
+                for offset in plan.squares
                 for flipped in mirrored
                 if images
             ]
@@ -193,7 +193,7 @@ def describe_views(*, flip: bool, crops: int) -> str:
 
 
 def crop_plan(crops: int) -> CropPlan:
-    """The windows of a number of crops.
+    """The squares of a number of crops.
 
     Raises:
         PoseActError: There are none for this number.
@@ -226,14 +226,14 @@ def _view(
     network: nn.Module,
     samples: Sequence[PoseSample],
     images: dict[int, np.ndarray],
-    windows: Sequence[Window],
+    squares: Sequence[Square],
     offset: tuple[float, float, float],
     flipped: bool,
     image_size: int,
     num_blocks: int | None,
 ) -> np.ndarray:
     """One crop of each of n people: ``(n, J, 4)`` x and y in px, depth in mm, confidence."""
-    matrices = [crop_matrix(_moved(window, offset), flip=flipped) for window in windows]
+    matrices = [crop_matrix(_moved(square, offset), flip=flipped) for square in squares]
     crops = np.stack(
         [
             warp_image(image, matrix, image_size)
@@ -262,8 +262,8 @@ def _view(
     return view[:, list(skeleton.flip_indices)] if flipped else view
 
 
-def _moved(window: Window, offset: tuple[float, float, float]) -> Window:
-    x, y, side = window
+def _moved(square: Square, offset: tuple[float, float, float]) -> Square:
+    x, y, side = square
     shift_x, shift_y, scale = offset
     return x + shift_x * side, y + shift_y * side, scale * side
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from poseact._utils.files import atomic_write
 from poseact.data.sample import PoseSample
 from poseact.evaluation.pose_results import Metric, PosePredictions, PoseScores
-from poseact.media.crop import crop_matrix, person_window, transform_points, warp_image
+from poseact.media.crop import crop_matrix, person_square, transform_points, warp_image
 from poseact.media.drawing import draw_label, draw_pose, picture_grid, side_view_of
 
 TILE_PX = 224
@@ -160,7 +160,7 @@ def people_grid(
 
 
 def _tile(sample: PoseSample, predicted: np.ndarray, caption: str) -> np.ndarray:
-    matrix = crop_matrix(person_window(sample.box))
+    matrix = crop_matrix(person_square(sample.box))
     tile = warp_image(sample.image.read(), matrix, TILE_PX)
     points = transform_points(matrix, predicted) * TILE_PX
     tile = draw_pose(tile, points, np.ones(len(points)), sample.skeleton)

@@ -19,9 +19,9 @@ from poseact.evaluation.pose_evaluation import evaluating
 from poseact.inference.predictor import Predictor
 from poseact.media.crop import (
     PERSON_MARGIN,
-    Window,
+    Square,
     crop_matrix,
-    person_window,
+    person_square,
     to_frames,
     warp_image,
 )
@@ -146,9 +146,9 @@ def _answer(
     for numbers in protocol.windows(len(video), frames):
         unit = tuple(video.samples(numbers))
         images = read_unit(unit)
-        window = _window(unit, images, protocol.margin, finder)
+        square = _square(unit, images, protocol.margin, finder)
         for flipped in (False, True) if protocol.flip else (False,):
-            matrix = crop_matrix(window, flip=flipped)
+            matrix = crop_matrix(square, flip=flipped)
             crops = np.stack([warp_image(i, matrix, network.config.image_size) for i in images])
             device = next(network.parameters()).device
             clip = to_frames(torch.from_numpy(crops).to(device)).transpose(0, 1)
@@ -159,15 +159,15 @@ def _answer(
     return {stream: mean - np.logaddexp.reduce(mean) for stream, mean in means.items()}
 
 
-def _window(
+def _square(
     unit: Unit, images: Sequence[np.ndarray], margin: float, finder: Predictor | None
-) -> Window:
+) -> Square:
     places = (0, len(unit) // 2, -1)
     if finder is None:
-        return person_window(joined_box([unit[place].box for place in places]), margin)
+        return person_square(joined_box([unit[place].box for place in places]), margin)
     boxes = []
     for place in places:
         (pose,) = finder.image(images[place])
         joints = pose.joints[:, :2]
         boxes.append(labelled_box(joints, np.asarray(np.isfinite(joints).all(-1))))
-    return person_window(joined_box(boxes), margin)
+    return person_square(joined_box(boxes), margin)

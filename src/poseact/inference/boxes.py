@@ -9,12 +9,12 @@ from poseact._utils.boundary import one_sentence
 from poseact._utils.csv_rows import number_of, rows_of
 from poseact._utils.errors import PoseActError
 from poseact._utils.left_out import LeftOut
-from poseact.media.crop import Box, Window, person_window
+from poseact.media.crop import Box, Square, person_square
 
 BoxesByFrame = dict[int, list[Box]]
 
 BOX_MARGIN = 1.1
-"""Windows are this much larger than the boxes given, which surround people tightly."""
+"""Squares are this much larger than the boxes given, which surround people tightly."""
 
 MAX_COORDINATE_PX = 1e6
 
@@ -95,12 +95,12 @@ def _box_of(row: dict[str, str]) -> tuple[str, int, Box]:
     if frame < 0 or not frame.is_integer():
         raise ValueError(f"frame {row['frame']} is not a whole number from 0")
     x0, y0, x1, y1 = (number_of(row[name]) for name in _BOX_COLUMNS[2:])
-    window_of((x0, y0, x1, y1))
+    square_of((x0, y0, x1, y1))
     return row["source"], int(frame), (x0, y0, x1, y1)
 
 
-def window_of(box: Box) -> Window:
-    """Square window around a person's box, a little larger.
+def square_of(box: Box) -> Square:
+    """Square around a person's box, a little larger.
 
     Raises:
         PoseActError: The box is empty or beyond any picture.
@@ -111,7 +111,7 @@ def window_of(box: Box) -> Window:
             f"The box {tuple(box)} is empty, reversed or beyond any picture; "
             "give x0, y0, x1, y1 in px with x0 < x1 and y0 < y1."
         )
-    return person_window(box, BOX_MARGIN)
+    return person_square(box, BOX_MARGIN)
 
 
 def require_inside(box: Box, frame: int, width: int, height: int) -> None:

@@ -12,7 +12,7 @@ from poseact.media import require_picture
 from poseact.media.crop import (
     Box,
     crop_matrix,
-    person_window,
+    person_square,
     transform_points,
     warp_image,
 )
@@ -30,7 +30,7 @@ VIDEO_LOOKS_PX = (256, 480)
 """The same for frames of a video, where time counts."""
 
 CLOSE_LOOKS = (1.3, 1.6, 2.2)
-"""Sizes of the windows, relative to the person, in which doubtful people are looked at again."""
+"""Sizes of the squares, relative to the person, in which doubtful people are looked at again."""
 
 VIDEO_CLOSE_LOOKS = (1.6,)
 """The same for frames of a video."""
@@ -50,7 +50,7 @@ _LEAST_SCORE = 0.02
 _SAME_PERSON = 0.7
 # The surest joints, which a picture of a part of a person has too.
 _SURE_JOINTS = 8
-# People of these scores are looked at from near, each in windows of their own.
+# People of these scores are looked at from near, each in squares of their own.
 _DOUBTFUL = (0.06, 0.75)
 _CLOSE_LOOK_PX = 192
 _SAME_FROM_NEAR = 0.5
@@ -108,7 +108,7 @@ class PersonDetector:
             image: ``(H, W, 3)`` uint8 RGB.
             threshold: Least score.
             looks: Longest side of the picture in px in each look.
-            close_looks: Sizes of the windows in which doubtful people are looked at again.
+            close_looks: Sizes of the squares in which doubtful people are looked at again.
 
         Raises:
             PoseActError: The array is no picture.
@@ -140,7 +140,7 @@ class PersonDetector:
         Args:
             image: ``(H, W, 3)`` uint8 RGB.
             found: ``(N, 5)`` box in px and score, which is changed.
-            margins: Sizes of the windows, relative to the person.
+            margins: Sizes of the squares, relative to the person.
         """
         low, high = _DOUBTFUL
         doubtful = np.flatnonzero((found[:, 4] > low) & (found[:, 4] < high))
@@ -148,8 +148,8 @@ class PersonDetector:
             return
         scores = [found[doubtful, 4]]
         for margin in margins:
-            windows = [person_window(tuple(box), margin) for box in found[doubtful, :4]]
-            matrices = [crop_matrix(window) for window in windows]
+            squares = [person_square(tuple(box), margin) for box in found[doubtful, :4]]
+            matrices = [crop_matrix(square) for square in squares]
             crops = [warp_image(image, matrix, _CLOSE_LOOK_PX) for matrix in matrices]
             pictures = np.stack(crops)
             for view, mirrored in ((pictures, False), (pictures[:, :, ::-1], True)):

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from poseact.actions.frame_pose import PersonReading
-from poseact.inference.boxes import window_of
+from poseact.inference.boxes import square_of
 from poseact.inference.detect import (
     THRESHOLD,
     VIDEO_CLOSE_LOOKS,
@@ -18,11 +18,11 @@ from poseact.inference.detect import (
 )
 from poseact.inference.tracking import PeopleTracker, Sighting
 from poseact.media import Frame
-from poseact.media.crop import Box, Window
+from poseact.media.crop import Box, Square
 from poseact.metrics import overlaps
 
-Read = Callable[[np.ndarray, Sequence[Window], int, float], list[PersonReading]]
-"""Poses in windows of a picture, with its number and its time in s."""
+Read = Callable[[np.ndarray, Sequence[Square], int, float], list[PersonReading]]
+"""Poses in squares of a picture, with its number and its time in s."""
 
 LEAST_S, LONGEST_S = 0.2, 0.8
 """Time from one detection to the next: the more moves, the sooner."""
@@ -82,17 +82,17 @@ class EveryoneFollower:
             self._detected = -np.inf
         in_view = self._tracker.in_view
         if not self._is_time(frame.time, late):
-            windows = [track.window for track in in_view]
-            followed = self._read(frame.image, windows, frame.index, frame.time)
+            squares = [track.square for track in in_view]
+            followed = self._read(frame.image, squares, frame.index, frame.time)
             seen = self._tracker.followed(followed, frame.time)
             if len(seen) == len(in_view) or frame.time - self._detected < LEAST_S / 2:
                 return seen
         self._detected, self._at_detection = frame.time, self._last
         people = self._detector.find(frame.image, _DOUBTFUL, VIDEO_LOOKS_PX, VIDEO_CLOSE_LOOKS)
-        windows = [window_of(person.box) for person in people]
-        poses = self._read(frame.image, windows, frame.index, frame.time)
+        squares = [square_of(person.box) for person in people]
+        poses = self._read(frame.image, squares, frame.index, frame.time)
         colours = [colours_of(frame.image, person.box) for person in people]
-        sightings = [Sighting(*one) for one in zip(people, poses, windows, colours, strict=True)]
+        sightings = [Sighting(*one) for one in zip(people, poses, squares, colours, strict=True)]
         return self._tracker.found(sightings, frame.time)
 
     def _is_time(self, time: float, late: bool) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from poseact.media.crop import MIN_SIDE_PX, Box, Window, person_window, whole_window
+from poseact.media.crop import MIN_SIDE_PX, Box, Square, person_square, whole_square
 
 SURE = 0.5
 """Confidence from which a joint counts as seen."""
@@ -14,26 +14,26 @@ LIKELY = 0.2
 does so too."""
 
 # Room around the joints besides their spread. Of 1.0, 1.05, 1.1, 1.25 and 1.4 all but the last two
-# find held-out exercise photos better than windows without spread; less room loses people in video.
+# find held-out exercise photos better than squares without spread; less room loses people in video.
 _MARGIN = 1.1
-# A joint that is not seen may lie outside the window, which then has to grow to find it again.
+# A joint that is not seen may lie outside the square, which then has to grow to find it again.
 _GROWTH = 1.2
-# A window is not trusted to shrink further at once: a pose read from too far away is too small.
+# A square is not trusted to shrink further at once: a pose read from too far away is too small.
 _SHRINKAGE = 0.4
 
 
-def closer_window(
+def closer_square(
     joints: np.ndarray,
     confidence: np.ndarray,
     spread: np.ndarray,
-    window: Window,
+    square: Square,
     width: int,
     height: int,
     sure: float = SURE,
-) -> Window | None:
-    """The window to read a pose from next, given the pose read from this one.
+) -> Square | None:
+    """The square to read a pose from next, given the pose read from this one.
 
-    It surrounds the joints that are seen, with room for how unsure their places are: a window that
+    It surrounds the joints that are seen, with room for how unsure their places are: a square that
     holds only a part of the body makes wide heat maps, and so grows again. While some joints are
     not seen, it also grows, up to the whole picture.
 
@@ -41,28 +41,28 @@ def closer_window(
         joints: ``(J, 2)`` or ``(J, 3)``, x and y in px of the picture.
         confidence: ``(J,)``.
         spread: ``(J, 2)`` standard deviation of the places in px.
-        window: What the pose was read from.
+        square: What the pose was read from.
         width: Of the picture in px.
         height: Of the picture in px.
         sure: Confidence from which a joint counts, see :attr:`Predictor.sure`.
 
     Returns:
-        The window, or None where fewer than two joints are seen.
+        The square, or None where fewer than two joints are seen.
     """
     seen = confidence >= sure
     if seen.sum() < 2:
         return None
-    x, y, side = person_window(_bounds(joints[seen], spread[seen]), _MARGIN)
-    least = (_SHRINKAGE if seen.all() else _GROWTH) * window[2]
-    largest = whole_window(width, height)[2]
+    x, y, side = person_square(_bounds(joints[seen], spread[seen]), _MARGIN)
+    least = (_SHRINKAGE if seen.all() else _GROWTH) * square[2]
+    largest = whole_square(width, height)[2]
     return x, y, min(max(side, least), max(side, largest))
 
 
 def person_box(joints: np.ndarray, spread: np.ndarray) -> Box:
-    """The box of a person, with the room around it that windows leave.
+    """The box of a person, with the room around it that squares leave.
 
     It holds the joints and the standard deviation of their places, and on every side as much more
-    as a window around them that is ``1.1`` times as large leaves along its longer side.
+    as a square around them that is ``1.1`` times as large leaves along its longer side.
 
     Args:
         joints: ``(J, 2)`` or ``(J, 3)``, x and y in px of the picture.
@@ -79,62 +79,62 @@ def _bounds(joints: np.ndarray, spread: np.ndarray) -> Box:
 
 
 class PersonFollower:
-    """The crop window of one person in a video.
+    """The crop square of one person in a video.
 
-    The window follows the last pose, smoothed so that it does not tremble with the joints. It is
+    The square follows the last pose, smoothed so that it does not tremble with the joints. It is
     given up, and the next frame searched as a whole, when the mean confidence falls below
-    ``lost_below``, the window shrinks to nothing or leaves the picture.
+    ``lost_below``, the square shrinks to nothing or leaves the picture.
 
     Args:
-        smoothing: Share of the old window that is kept, from 0 (none) to below 1.
+        smoothing: Share of the old square that is kept, from 0 (none) to below 1.
         lost_below: Mean confidence of the joints under which the person counts as lost.
     """
 
     def __init__(self, smoothing: float = 0.5, lost_below: float = 0.3) -> None:
         self.smoothing = smoothing
         self.lost_below = lost_below
-        self.window: Window | None = None
+        self.square: Square | None = None
         self._size: tuple[int, int] | None = None
 
-    def begin(self, window: Window, width: int, height: int) -> None:
-        """Follow who is in a window of a picture of this size in px."""
-        self.window, self._size = window, (width, height)
+    def begin(self, square: Square, width: int, height: int) -> None:
+        """Follow who is in a square of a picture of this size in px."""
+        self.square, self._size = square, (width, height)
 
-    def window_in(self, width: int, height: int) -> Window | None:
-        """The window in the next picture, of this size in px; another size begins anew."""
+    def square_in(self, width: int, height: int) -> Square | None:
+        """The square in the next picture, of this size in px; another size begins anew."""
         if self._size != (width, height):
-            self.window = None
-        return self.window
+            self.square = None
+        return self.square
 
     def update(
         self,
         joints: np.ndarray,
         confidence: np.ndarray,
         spread: np.ndarray,
-        read_from: Window,
+        read_from: Square,
         width: int,
         height: int,
         sure: float = SURE,
     ) -> None:
-        """Move the window to a new pose.
+        """Move the square to a new pose.
 
         Args:
             joints: ``(J, 2)`` or ``(J, 3)``, x and y in px of the picture.
             confidence: ``(J,)``.
             spread: ``(J, 2)`` standard deviation of the places in px.
-            read_from: The window that the pose was read from.
+            read_from: The square that the pose was read from.
             width: Of the picture in px.
             height: Of the picture in px.
             sure: Confidence from which a joint counts.
         """
         self._size = width, height
-        target = closer_window(joints, confidence, spread, read_from, width, height, sure)
+        target = closer_square(joints, confidence, spread, read_from, width, height, sure)
         if target is None or confidence.mean() < self.lost_below:
-            self.window = None
+            self.square = None
             return
-        kept = 0.0 if self.window is None else self.smoothing
+        kept = 0.0 if self.square is None else self.smoothing
         x, y, side = (
             kept * old + (1 - kept) * new for old, new in zip(read_from, target, strict=True)
         )
         inside = 0 <= x <= width and 0 <= y <= height
-        self.window = (x, y, side) if inside and side > MIN_SIDE_PX else None
+        self.square = (x, y, side) if inside and side > MIN_SIDE_PX else None

@@ -11,18 +11,18 @@ import numpy as np
 
 from poseact._utils.errors import PoseActError
 from poseact.actions.frame_pose import FramePose, PersonReading
-from poseact.inference.boxes import require_inside, window_of
+from poseact.inference.boxes import require_inside, square_of
 from poseact.inference.detect import PersonDetector
 from poseact.inference.everyone import EveryoneFollower, Follow
-from poseact.inference.follow import LIKELY, SURE, PersonFollower, closer_window
+from poseact.inference.follow import LIKELY, SURE, PersonFollower, closer_square
 from poseact.media import Frame, require_picture
 from poseact.media.crop import (
     Box,
-    Window,
+    Square,
     crop_matrix,
     transform_points,
     warp_image,
-    whole_window,
+    whole_square,
 )
 from poseact.runtime.base import DEFAULT_PRECISION
 from poseact.runtime.choose import Choice
@@ -123,7 +123,7 @@ class Predictor:
         if boxes is None and self.detector is not None:
             found = sorted(self.detector.find(image), key=lambda person: -person.area)
             people = found[: self.people_limit]
-            readings = self.read(image, [window_of(one.box) for one in people], frame, time)
+            readings = self.read(image, [square_of(one.box) for one in people], frame, time)
             return [
                 replace(reading.pose, person_box=one.box, score=one.score)
                 for reading, one in zip(readings, people, strict=True)
@@ -131,8 +131,8 @@ class Predictor:
         if boxes is not None:
             for box in boxes:
                 require_inside(box, frame, image.shape[1], image.shape[0])
-            windows = [window_of(box) for box in boxes]
-            return [reading.pose for reading in self.read(image, windows, frame, time)]
+            squares = [square_of(box) for box in boxes]
+            return [reading.pose for reading in self.read(image, squares, frame, time)]
         reading, _ = self._search(image, frame, time)
         return [reading.pose]
 
@@ -181,7 +181,7 @@ class Predictor:
 
         Args:
             frames: In order.
-            follower: Keeps the person's window; give one to go on from frames before.
+            follower: Keeps the person's square; give one to go on from frames before.
 
         Yields:
             Each frame with the person.
@@ -194,55 +194,55 @@ class Predictor:
         """The person that the follower tracks, in the next frame."""
         number, time = frame.index, frame.time
         height, width = frame.image.shape[:2]
-        window = follower.window_in(width, height)
-        if window is None:
-            reading, window = self._search(frame.image, number, time)
+        square = follower.square_in(width, height)
+        if square is None:
+            reading, square = self._search(frame.image, number, time)
         else:
-            (reading,) = self.read(frame.image, [window], number, time)
+            (reading,) = self.read(frame.image, [square], number, time)
         pose = reading.pose
         follower.update(
-            pose.joints, pose.confidence, reading.spread, window, width, height, self.sure
+            pose.joints, pose.confidence, reading.spread, square, width, height, self.sure
         )
         return reading
 
-    def _search(self, image: np.ndarray, frame: int, time: float) -> tuple[PersonReading, Window]:
-        """The pose in the whole picture, then again and again in the window of that pose.
+    def _search(self, image: np.ndarray, frame: int, time: float) -> tuple[PersonReading, Square]:
+        """The pose in the whole picture, then again and again in the square of that pose.
 
-        Also returns the window that the last one was read from.
+        Also returns the square that the last one was read from.
         """
         height, width = image.shape[:2]
-        window = whole_window(width, height)
-        (reading,) = self.read(image, [window], frame, time)
+        square = whole_square(width, height)
+        (reading,) = self.read(image, [square], frame, time)
         for _ in range(_SEARCH_STEPS):
             pose, spread = reading.pose, reading.spread
-            closer = closer_window(
-                pose.joints, pose.confidence, spread, window, width, height, self.sure
+            closer = closer_square(
+                pose.joints, pose.confidence, spread, square, width, height, self.sure
             )
             if closer is None:
                 break
-            window = closer
-            (reading,) = self.read(image, [window], frame, time)
-        return reading, window
+            square = closer
+            (reading,) = self.read(image, [square], frame, time)
+        return reading, square
 
     def read(
-        self, image: np.ndarray, windows: Sequence[Window], frame: int = 0, time: float = 0
+        self, image: np.ndarray, squares: Sequence[Square], frame: int = 0, time: float = 0
     ) -> list[PersonReading]:
-        """The people in windows of one picture.
+        """The people in squares of one picture.
 
         Args:
             image: ``(H, W, 3)`` uint8 RGB.
-            windows: One per person.
+            squares: One per person.
             frame: Number to give the picture.
             time: Its time in s.
         """
-        if not windows:
+        if not squares:
             return []
-        matrices = [crop_matrix(window) for window in windows]
+        matrices = [crop_matrix(square) for square in squares]
         crops = np.stack([warp_image(image, matrix, self.image_size) for matrix in matrices])
         joints, confidence, sharpness, spread, appearance = self.crops(crops)
         height, width = image.shape[:2]
         readings = []
-        for person, (matrix, (x, y, side)) in enumerate(zip(matrices, windows, strict=True)):
+        for person, (matrix, (x, y, side)) in enumerate(zip(matrices, squares, strict=True)):
             points = joints[person].astype(np.float64)
             points[:, :2] = transform_points(np.linalg.inv(matrix), points[:, :2])
             inside = (points[:, :2] >= 0).all(1) & (points[:, :2] <= (width, height)).all(1)

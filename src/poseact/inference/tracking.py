@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from poseact.actions.frame_pose import PersonReading
-from poseact.inference.boxes import window_of
+from poseact.inference.boxes import square_of
 from poseact.inference.detect import Person
 from poseact.inference.follow import SURE, PersonFollower
-from poseact.media.crop import Window
+from poseact.media.crop import Square
 from poseact.metrics import assigned, overlaps
 
 MAX_GAP_S = 2.0
@@ -50,13 +50,13 @@ class Sighting(NamedTuple):
     Attributes:
         person: Box and score.
         reading: Pose in the box.
-        window: What the pose was read from.
+        square: What the pose was read from.
         colours: ``(P, 3)`` of parts of the person, from 0 to 1; None if they are not known.
     """
 
     person: Person
     reading: PersonReading
-    window: Window
+    square: Square
     colours: np.ndarray | None = None
 
 
@@ -66,7 +66,7 @@ class Track:
 
     Attributes:
         number: Id, from 0, never given twice in a video.
-        follower: Keeps the window of the person.
+        follower: Keeps the square of the person.
         box: ``(4,)`` x0, y0, x1, y1 in px at ``time``.
         joints: ``(J, 2)`` px at ``time``.
         confidence: ``(J,)``.
@@ -91,10 +91,10 @@ class Track:
     in_view: bool = True
 
     @property
-    def window(self) -> Window:
+    def square(self) -> Square:
         """Where to look for the person next: around the box where the pose does not say."""
         x0, y0, x1, y1 = self.box.tolist()
-        return self.follower.window or window_of((x0, y0, x1, y1))
+        return self.follower.square or square_of((x0, y0, x1, y1))
 
     @property
     def size(self) -> float:
@@ -195,11 +195,11 @@ class PeopleTracker:
         new.sort(key=lambda one: -one.person.area)
         pairs += [(self._begin(one, time), one) for one in new[:room]]
         for track, one in pairs:
-            self._keep_window(track, one.reading, one.window)
+            self._keep_square(track, one.reading, one.square)
         return [_numbered(one.reading, track) for track, one in pairs]
 
     def followed(self, readings: Sequence[PersonReading], time: float) -> list[PersonReading]:
-        """Go on with poses read in the windows of those in view.
+        """Go on with poses read in the squares of those in view.
 
         Args:
             readings: Of each track ``in_view``.
@@ -210,14 +210,14 @@ class PeopleTracker:
         """
         seen = []
         for track, reading in zip(self.in_view, readings, strict=True):
-            window, unsure = track.window, track.follower.window is None
+            square, unsure = track.square, track.follower.square is None
             joints = reading.pose.joints[:, :2]
             both = np.minimum(track.confidence, reading.pose.confidence) >= self._sure_joint
             moved = np.median((joints - track.joints)[both], axis=0) if both.any() else np.zeros(2)
             track.move(track.box + np.tile(moved, 2), reading, time)
-            self._keep_window(track, reading, window)
+            self._keep_square(track, reading, square)
             # Who was detected with an unsure pose is not lost by another one.
-            track.in_view = unsure or track.follower.window is not None
+            track.in_view = unsure or track.follower.square is not None
             if track.in_view:
                 seen.append((track, reading))
         lost = self._doubled([track for track, _ in seen], time)
@@ -245,10 +245,10 @@ class PeopleTracker:
         self._tracks.append(track)
         return track
 
-    def _keep_window(self, track: Track, reading: PersonReading, window: Window) -> None:
+    def _keep_square(self, track: Track, reading: PersonReading, square: Square) -> None:
         pose = reading.pose
         track.follower.update(
-            pose.joints, pose.confidence, reading.spread, window, *self._size, self._sure_joint
+            pose.joints, pose.confidence, reading.spread, square, *self._size, self._sure_joint
         )
 
     def _assign(

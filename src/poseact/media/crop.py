@@ -22,8 +22,8 @@ DEPTH_RANGE_MM = 2000.0
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in px of a picture."""
 
-Window = tuple[float, float, float]
-"""Square window of a picture: centre x, centre y and side in px."""
+Square = tuple[float, float, float]
+"""Square of a picture: centre x, centre y and side in px."""
 
 
 def to_frames(crops: Tensor) -> Tensor:
@@ -34,13 +34,13 @@ def to_frames(crops: Tensor) -> Tensor:
     return (crops.permute(0, 3, 1, 2).float() / 127.5 - 1).unsqueeze(1)
 
 
-def whole_window(width: int, height: int) -> Window:
-    """The smallest square window that holds the whole picture."""
+def whole_square(width: int, height: int) -> Square:
+    """The smallest square that holds the whole picture."""
     return width / 2, height / 2, float(max(width, height))
 
 
-def person_window(box: Box, margin: float = PERSON_MARGIN) -> Window:
-    """Square window ``(centre x, centre y, side)`` in px around a box.
+def person_square(box: Box, margin: float = PERSON_MARGIN) -> Square:
+    """Square ``(centre x, centre y, side)`` in px around a box.
 
     Its side is ``margin`` times the box's longest side, and at least ``MIN_SIDE_PX``.
     """
@@ -49,15 +49,15 @@ def person_window(box: Box, margin: float = PERSON_MARGIN) -> Window:
     return (x0 + x1) / 2, (y0 + y1) / 2, side
 
 
-def crop_matrix(window: Window, rotation_deg: float = 0.0, flip: bool = False) -> np.ndarray:
-    """The ``(3, 3)`` map from image px to [0, 1] of a square window.
+def crop_matrix(square: Square, rotation_deg: float = 0.0, flip: bool = False) -> np.ndarray:
+    """The ``(3, 3)`` map from image px to [0, 1] of a square.
 
     Args:
-        window: Centre x, centre y and side in px.
-        rotation_deg: Turns the content clockwise on the screen about the window's centre.
+        square: Centre x, centre y and side in px.
+        rotation_deg: Turns the content clockwise on the screen about the square's centre.
         flip: Mirrors the content after the rotation.
     """
-    centre_x, centre_y, side = window
+    centre_x, centre_y, side = square
     angle = np.deg2rad(rotation_deg)
     cos, sin = np.cos(angle) / side, np.sin(angle) / side
     linear = np.array([[cos, -sin], [sin, cos]])

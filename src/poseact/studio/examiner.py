@@ -227,7 +227,7 @@ def seen_span(predictor: Predictor, video: Path) -> tuple[float, float] | None:
                 continue
             predictor.follow_frame(frame, follower)
             times.append(frame.time)
-            seen.append(follower.window is not None)
+            seen.append(follower.square is not None)
     if all(seen) or sum(seen) < 2:
         return None
     inside = np.array(times)[seen]

@@ -18,7 +18,7 @@ from poseact.data.official.distributions import DISTRIBUTIONS, Files, Labelled, 
 from poseact.data.sample import PoseSample, evenly_spaced
 from poseact.data.video import FrameSource, LabelledVideo
 from poseact.media import write_image
-from poseact.media.crop import crop_matrix, person_window, transform_points, warp_image
+from poseact.media.crop import crop_matrix, person_square, transform_points, warp_image
 from poseact.media.drawing import draw_label, draw_pose, picture_grid
 from poseact.skeleton import PA17
 
@@ -242,8 +242,8 @@ def _picture_of(item: PoseSample | LabelledVideo) -> ImageSource | FrameSource:
 
 
 def _tile(sample: PoseSample) -> np.ndarray:
-    window = person_window(sample.box, _MARGIN)
-    matrix = crop_matrix(window)
+    square = person_square(sample.box, _MARGIN)
+    matrix = crop_matrix(square)
     crop = warp_image(sample.image.read(), matrix, _TILE)
     joints = transform_points(matrix, sample.joints[:, :2]) * _TILE
     drawn = draw_pose(crop, joints, sample.valid.astype(float), sample.skeleton)

@@ -133,7 +133,7 @@ def _still_members(sample: PoseSample, picture: _Picture) -> Members:
         "no_depth": [joint for joint, place in known if not sample.depth_valid[place]],
         "box": sample.box,
         "camera": None if sample.camera is None else asdict(sample.camera),
-        "window": sample.window,
+        "window": sample.square,
         **{key: getattr(sample, key) for key in STILL_FACTS},
     }
     return {picture.suffix: picture.content, "json": json.dumps(content).encode()}

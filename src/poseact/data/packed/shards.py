@@ -316,7 +316,7 @@ def _stills(items: list[_Item[StillLabels]], skeleton: Skeleton) -> list[PoseSam
             depth_valid=depth_valid[row],
             box=items[row].labels.box,
             camera=items[row].labels.camera,
-            window=items[row].labels.window,
+            square=items[row].labels.window,
             **{key: getattr(items[row].labels, key) for key in STILL_FACTS},
         )
         for row in np.flatnonzero(labelled.any(1)).tolist()

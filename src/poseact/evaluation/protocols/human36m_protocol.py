@@ -16,13 +16,13 @@ from poseact.data.sample import PoseSample
 from poseact.evaluation.pose_evaluation import describe_views, predict_samples
 from poseact.evaluation.pose_scores import SpatialPoses, spatial_poses
 from poseact.evaluation.protocols.result import OnStep, Result, limited
-from poseact.media.crop import Window
+from poseact.media.crop import Square
 from poseact.models.base import Network
 
 TEST_SUBJECTS = ("S9", "S11")
 
 # The authors' crop spans about 2.25 m at the depth of the root.
-_WINDOW_MM = 2250.0
+_SQUARE_MM = 2250.0
 
 _ACTION = re.compile(r"S\d+_([A-Za-z]+)")
 
@@ -68,7 +68,7 @@ class Human36mProtocol:
             network.config.image_size,
             flip=self.flip,
             crops=self.crops,
-            window_of=root_window,
+            square_of=root_square,
             on_step=on_step,
         )
         poses = spatial_poses(predictions, samples)
@@ -135,7 +135,7 @@ def read_test(root: Path, network: Network, every: int) -> list[PoseSample]:
     )
 
 
-def root_window(sample: PoseSample) -> Window:
+def root_square(sample: PoseSample) -> Square:
     """The crop of 2.25 m around the labelled root.
 
     Raises:
@@ -146,7 +146,7 @@ def root_window(sample: PoseSample) -> Window:
             f"{sample.name} has no camera or no depth of its root; give the whole data set."
         )
     x, y = sample.joints[sample.skeleton.index("pelvis"), :2].tolist()
-    side = _WINDOW_MM * max(sample.camera.focal) / sample.root_depth_mm
+    side = _SQUARE_MM * max(sample.camera.focal) / sample.root_depth_mm
     return x, y, side
 
 

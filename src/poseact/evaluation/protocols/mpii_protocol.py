@@ -8,16 +8,16 @@ from pathlib import Path
 from poseact._utils.errors import PoseActError
 from poseact.data.mpii import read_mpii
 from poseact.data.sample import PoseSample
-from poseact.evaluation.pose_evaluation import box_window, describe_views, predict_samples
+from poseact.evaluation.pose_evaluation import box_square, describe_views, predict_samples
 from poseact.evaluation.pose_scores import score_poses
 from poseact.evaluation.protocols.result import OnStep, Result, limited
-from poseact.media.crop import Window
+from poseact.media.crop import Square
 from poseact.models.base import Network
 
 
 @dataclass(frozen=True)
 class MpiiValidation:
-    """PCKh@0.5 of the usual validation people, each in the window given by its scale.
+    """PCKh@0.5 of the usual validation people, each in the square given by its scale.
 
     The authors score single crops without mirroring, and leave joints outside of the crop out of
     the score; here these count as what was predicted.
@@ -51,7 +51,7 @@ class MpiiValidation:
             size,
             flip=self.flip,
             crops=self.crops,
-            window_of=prescribed_window,
+            square_of=prescribed_square,
             on_step=on_step,
         )
         testing = (
@@ -66,6 +66,6 @@ class MpiiValidation:
         return Result(100 * score.mean, "%", protocol, parts)
 
 
-def prescribed_window(sample: PoseSample) -> Window:
-    """The window of the data set, else that around the labelled joints."""
-    return box_window(sample) if sample.window is None else sample.window
+def prescribed_square(sample: PoseSample) -> Square:
+    """The square of the data set, else that around the labelled joints."""
+    return box_square(sample) if sample.square is None else sample.square
