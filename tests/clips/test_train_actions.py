@@ -338,7 +338,7 @@ class TestEvaluation:
         wrong = {
             "elsewhere": {"split": split},
             "is not there|could not be read": {"split": tmp_path / "none.csv"},
-            "states the part 'test'": {"part": "test"},
+            "belongs to the part 'test'": {"part": "test"},
             "group yoga of padmasana has padmasana, unknown": {"groups": {"yoga": ["padmasana"]}},
         }
         for message, options in wrong.items():

@@ -197,7 +197,7 @@ def test_a_state_of_another_run_is_not_taken_up(clips, network, recipe, tmp_path
         return report.network.state_dict()
 
     replaced, fresh = train(tmp_path), train(tmp_path / "fresh")
-    assert "finetune.ckpt is of another training, which is replaced" in caplog.text
+    assert "finetune.ckpt belongs to another training and is replaced" in caplog.text
     assert [step for step, *_ in steps] == [1, 2, 1, 2]
     assert all(torch.equal(value, fresh[name]) for name, value in replaced.items())
 
