@@ -33,7 +33,7 @@ from rich.progress import track
 from poseact._utils.files import atomic_write
 from poseact.inference.predictor import DEFAULT_WEIGHTS, Predictor
 from poseact.media import VideoWriter
-from poseact.runtime.base import RUNTIMES, computes_in, has_bf16, installed, threads_here
+from poseact.runtime.interface import RUNTIMES, computes_in, has_bf16, installed, threads_here
 from poseact.runtime.cache import machine
 from poseact.runtime.int8_photos import shipped_photos
 

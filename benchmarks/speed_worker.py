@@ -41,8 +41,8 @@ def reader(runtime: str, precision: str, weights: str) -> tuple[Callable[[], obj
     import numpy as np
 
     import poseact
-    from poseact.runtime.base import threads_here
-    from poseact.runtime.pose import open_pose
+    from poseact.runtime.interface import threads_here
+    from poseact.runtime.pose_reader import open_pose
 
     source = poseact.create_model(weights).eval() if weights in poseact.PRESETS else weights
     read = open_pose(source, runtime=runtime, precision=precision, device="cpu")

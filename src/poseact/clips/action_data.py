@@ -21,7 +21,7 @@ from poseact.data.sequences.registry import read_sequences
 from poseact.data.split import Item
 from poseact.media import VIDEO_SUFFIXES
 from poseact.models.base import Network
-from poseact.runtime.base import DEFAULT_PRECISION
+from poseact.runtime.interface import DEFAULT_PRECISION
 from poseact.weights.checkpoint import load
 
 OnStage = Callable[[str, int, int], None]
@@ -115,7 +115,7 @@ def read_filmed(
         background: How it is treated, see :func:`~poseact.clips.extract.extract`.
         workers: Number of processes.
         device: Where to run.
-        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose.open_pose`.
+        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose_reader.open_pose`.
         precision: Number format of the pose network, see there.
         on_stage: Called as videos are done.
         stop: Checked after every frame.

@@ -19,7 +19,7 @@ from poseact.clips.folder import CLIPS_TABLE, Clip, find_clips
 from poseact.data.split import Labelled
 from poseact.inference.predictor import DEFAULT_WEIGHTS
 from poseact.models.base import Network
-from poseact.runtime.base import DEFAULT_PRECISION
+from poseact.runtime.interface import DEFAULT_PRECISION
 
 SHORT_SECONDS = 1.0
 """Clips below this length are reported as short."""
@@ -132,7 +132,7 @@ def check_clips(
         cache_dir: Folder for the extracted features.
         workers: Number of processes.
         device: Device of the network; CUDA by default if available.
-        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose.open_pose`.
+        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose_reader.open_pose`.
         precision: Number format of the pose network, see there.
         on_step: Called as frames and videos are done.
         stop: None listens to SIGINT and SIGTERM here.

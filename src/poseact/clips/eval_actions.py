@@ -28,7 +28,7 @@ from poseact.evaluation.action_scores import ActionScores
 from poseact.models.base import Network
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.sequence import ActionNetwork
-from poseact.runtime.base import DEFAULT_PRECISION
+from poseact.runtime.interface import DEFAULT_PRECISION
 from poseact.weights.checkpoint import load
 
 
@@ -86,7 +86,7 @@ def eval_actions(
         cache: Folder for the features of videos.
         workers: Number of processes that read videos.
         device: Device of the network; CUDA by default if available.
-        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose.open_pose`.
+        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose_reader.open_pose`.
         precision: Number format of the pose network, see there.
         on_stage: Called with the progress of every stage.
 

@@ -33,7 +33,7 @@ from poseact.inference.predictor import DEFAULT_WEIGHTS, Predictor
 from poseact.media import Frame, VideoReader
 from poseact.models.base import Network
 from poseact.models.multitask import for_actions
-from poseact.runtime.base import DEFAULT_PRECISION
+from poseact.runtime.interface import DEFAULT_PRECISION
 from poseact.skeleton import Skeleton
 from poseact.weights.checkpoint import load
 
@@ -144,7 +144,7 @@ def extract(
             every video is decoded.
         workers: Number of processes.
         device: Device of the network; CUDA by default if available.
-        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose.open_pose`.
+        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose_reader.open_pose`.
         precision: Number format of the pose network, see there.
         on_step: Called after frames and videos.
         stop: Checked after every frame; None listens to SIGINT and SIGTERM here.

@@ -28,7 +28,7 @@ from poseact.inference.predictor import Predictor
 from poseact.media import Frame
 from poseact.media.crop import Box
 from poseact.models.base import Network
-from poseact.runtime.base import DEFAULT_PRECISION
+from poseact.runtime.interface import DEFAULT_PRECISION
 
 VERSION = 3
 """Version of the extraction; a change invalidates all cached files."""

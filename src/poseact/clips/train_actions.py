@@ -48,7 +48,7 @@ from poseact.models.base import Network
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.sequence import ActionNetwork
 from poseact.recipe import load_recipe
-from poseact.runtime.base import DEFAULT_PRECISION
+from poseact.runtime.interface import DEFAULT_PRECISION
 from poseact.training.finetune import finetune
 from poseact.training.heads import Row, TrainedActions, train_heads
 from poseact.weights.checkpoint import load, save
@@ -97,7 +97,7 @@ def train_actions(
         cache: Folder for the features of videos; by default ``cache`` in ``out``.
         workers: Number of processes that read videos.
         device: Device for feature extraction; by default CUDA if available.
-        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose.open_pose`.
+        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose_reader.open_pose`.
         precision: Number format of the pose network, see there.
         on_stage: Called with the progress of every stage.
         on_row: Called with the name of a training of heads and what each of its epochs measured.

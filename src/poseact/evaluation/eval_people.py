@@ -20,7 +20,7 @@ from poseact.inference.detect import CLOSE_LOOKS, LOOKS_PX, THRESHOLD, Person, P
 from poseact.inference.predictor import DEFAULT_WEIGHTS, Predictor
 from poseact.media import read_image
 from poseact.metrics import overlaps
-from poseact.runtime.base import DEFAULT_PRECISION
+from poseact.runtime.interface import DEFAULT_PRECISION
 from poseact.skeleton import COCO17, COCO_PIXEL_ORIGIN
 
 _WHAT = "a COCO file with images and annotations of people"
@@ -129,7 +129,7 @@ def eval_people(
         looks: Longest side of the photo in px in each look of the detector.
         close_looks: Sizes of the crops in which doubtful people are looked at again.
         device: Where to run; by default CUDA if available.
-        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose.open_pose`.
+        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose_reader.open_pose`.
         precision: Number format of the pose network, see there.
         on_photo: Called with the photos done and their total.
 

@@ -34,8 +34,8 @@ from poseact.media.crop import DEPTH_RANGE_MM
 from poseact.models.base import Network
 from poseact.models.outputs import Pose, Prediction
 from poseact.recipe import load_recipe
-from poseact.runtime.base import DEFAULT_PRECISION
-from poseact.runtime.pose import PoseReader, open_pose
+from poseact.runtime.interface import DEFAULT_PRECISION
+from poseact.runtime.pose_reader import PoseReader, open_pose
 from poseact.weights.checkpoint import load
 
 PICTURES = 2 * COLUMNS
@@ -91,7 +91,7 @@ def eval_pose(
         num_blocks: Number of prediction blocks to use.
         data: Names of the validation data to score; by default all.
         device: Device of the network; CUDA by default if available.
-        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose.open_pose`.
+        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose_reader.open_pose`.
         precision: Number format of the pose network, see there.
         on_step: Called after every batch of people.
 

@@ -24,7 +24,7 @@ from poseact.inference.predict_worker import FileWorker, WorkerJob, packed_item
 from poseact.inference.predictor import DEFAULT_WEIGHTS, People
 from poseact.inference.ray_engine import ray_session, run_workers, workers_that_fit
 from poseact.inference.records import FileRecord, JobFolder
-from poseact.runtime.base import DEFAULT_PRECISION
+from poseact.runtime.interface import DEFAULT_PRECISION
 from poseact.weights.checkpoint import load
 
 _Item = tuple[str, BoxesByFrame | None]
@@ -95,7 +95,7 @@ def predict_distributed(
         num_blocks: Stop after this many prediction blocks.
         device: Where workers run; by default CUDA if they are given GPUs, else the CPU.
         people: As in :func:`~poseact.inference.predict.predict`.
-        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose.open_pose`.
+        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose_reader.open_pose`.
         precision: Number format of the pose network, see there.
         workers: Number of Ray processes; by default as many as fit into the cluster.
         cpus_per_worker: CPU cores, and threads, of each Ray process.

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from poseact._utils.errors import PoseActError
 from poseact.actions.clip_inputs import action_network, window_fps
 from poseact.inference.predictor import People, Predictor
-from poseact.runtime.base import DEFAULT_PRECISION
-from poseact.runtime.pose import known_facts
+from poseact.runtime.interface import DEFAULT_PRECISION
+from poseact.runtime.pose_reader import known_facts
 
 if TYPE_CHECKING:
     import torch

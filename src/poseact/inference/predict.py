@@ -17,7 +17,7 @@ from poseact.inference.inputs import Input, boxes_of, find_inputs, open_media
 from poseact.inference.loading import Readers, load_readers
 from poseact.inference.predict_file import ResultTables, Stage, empty_tables, predict_file
 from poseact.inference.predictor import DEFAULT_WEIGHTS, People
-from poseact.runtime.base import DEFAULT_PRECISION
+from poseact.runtime.interface import DEFAULT_PRECISION
 
 _log = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ def predict(
         smooth: Smooth the drawn poses of people who are followed; the tables hold them as they are
             read.
         coco: Write ``results.coco.json`` too, which pycocotools reads.
-        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose.open_pose`.
+        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose_reader.open_pose`.
         precision: Number format of the pose network, see there.
         on_step: Called after every frame.
 

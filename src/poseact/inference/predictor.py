@@ -24,9 +24,9 @@ from poseact.media.crop import (
     warp_image,
     whole_square,
 )
-from poseact.runtime.base import DEFAULT_PRECISION
 from poseact.runtime.choose import Choice
-from poseact.runtime.pose import CropReading, open_pose
+from poseact.runtime.interface import DEFAULT_PRECISION
+from poseact.runtime.pose_reader import CropReading, open_pose
 
 if TYPE_CHECKING:
     import torch
@@ -58,7 +58,7 @@ class Predictor:
         device: Where to run, such as ``"cpu"`` or ``"cuda"``; by default CUDA if available.
         people: How many people to look for, see :data:`People`.
         runtime: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
-            :func:`~poseact.runtime.pose.open_pose`.
+            :func:`~poseact.runtime.pose_reader.open_pose`.
         precision: ``fp32``, ``bf16``, ``int8`` or ``auto``, see there.
 
     Attributes:

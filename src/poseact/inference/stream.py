@@ -23,7 +23,7 @@ from poseact.inference.tracking import MAX_GAP_S
 from poseact.media import Frame, require_picture
 from poseact.media.crop import Box
 from poseact.models.base import Network
-from poseact.runtime.base import DEFAULT_PRECISION
+from poseact.runtime.interface import DEFAULT_PRECISION
 
 MOST_PEOPLE = 10
 """Largest number of people that are followed where everyone is asked for."""
@@ -89,7 +89,7 @@ class Stream:
         people: ``all`` for everyone in view, at most 10; a number for that many, the largest; or
             ``one`` to take it for granted that there is one person.
         smooth: Smooth the poses over time; actions are recognised from the unsmoothed poses.
-        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose.open_pose`.
+        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose_reader.open_pose`.
         precision: Number format of the pose network, see there.
 
     Attributes:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from poseact._utils.files import atomic_write, write_json
-from poseact.runtime.base import RuntimeName, threads_here
+from poseact.runtime.interface import RuntimeName, threads_here
 from poseact.weights.catalogue import cache_folder
 
 # Of the graphs; files of another one are converted again.

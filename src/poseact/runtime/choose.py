@@ -10,7 +10,9 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from poseact.runtime.base import (
+from poseact.runtime.cache import ModelCache, machine
+from poseact.runtime.int8_photos import shipped_photos
+from poseact.runtime.interface import (
     AUTO,
     Precision,
     Runtime,
@@ -19,8 +21,6 @@ from poseact.runtime.base import (
     has_bf16,
     installed,
 )
-from poseact.runtime.cache import ModelCache, machine
-from poseact.runtime.int8_photos import shipped_photos
 
 _log = logging.getLogger(__name__)
 

@@ -15,15 +15,15 @@ import numpy as np
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write, open_folder, write_json
 from poseact.media.crop import DEPTH_RANGE_MM
-from poseact.runtime.base import (
+from poseact.runtime.choose import TORCH
+from poseact.runtime.int8_photos import shipped_photos
+from poseact.runtime.interface import (
     DEFAULT_PRECISION,
     Precision,
     Runtime,
     checked_runtime,
 )
-from poseact.runtime.choose import TORCH
-from poseact.runtime.int8_photos import shipped_photos
-from poseact.runtime.pose import PoseSource
+from poseact.runtime.pose_reader import PoseSource
 from poseact.runtime.source import GraphSource, PersonSource
 from poseact.weights.weight_files import find_weights
 

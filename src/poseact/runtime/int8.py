@@ -15,7 +15,7 @@ from poseact.runtime.choose import Choice
 from poseact.runtime.int8_photos import JOINTS, pck, shipped_photos
 
 if TYPE_CHECKING:
-    from poseact.runtime.pose import PoseSource
+    from poseact.runtime.pose_reader import PoseSource
     from poseact.skeleton import Skeleton
 
 MOST_LOSS = 1.0

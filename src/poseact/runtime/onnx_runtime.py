@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from poseact.runtime.base import Precision, RuntimeName, one_by_one, threads_here
+from poseact.runtime.interface import Precision, RuntimeName, one_by_one, threads_here
 
 
 class OnnxRuntime:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from poseact.runtime.base import Precision, RuntimeName, one_by_one, threads_here
+from poseact.runtime.interface import Precision, RuntimeName, one_by_one, threads_here
 
 # OpenVINO imports it, and telemetry with it, as long as it is there: half of the time it starts in.
 _CONVERTER = "openvino.tools.ovc"

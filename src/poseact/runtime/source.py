@@ -9,9 +9,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from poseact.runtime.base import Precision, Runtime
 from poseact.runtime.cache import ModelCache
 from poseact.runtime.choose import Choice
+from poseact.runtime.interface import Precision, Runtime
 
 if TYPE_CHECKING:
     import torch

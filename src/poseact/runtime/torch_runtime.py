@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from poseact._utils.device import on_device
-from poseact.runtime.base import Precision, RuntimeName
 from poseact.runtime.graphs import Graph
+from poseact.runtime.interface import Precision, RuntimeName
 
 
 class TorchRuntime:

@@ -12,7 +12,9 @@ import numpy as np
 
 from poseact._utils.errors import PoseActError
 from poseact.models.card import Card
-from poseact.runtime.base import (
+from poseact.runtime.cache import ModelCache
+from poseact.runtime.choose import Choice, choices, fastest, has_gpu
+from poseact.runtime.interface import (
     AUTO,
     DEFAULT_PRECISION,
     Precision,
@@ -20,8 +22,6 @@ from poseact.runtime.base import (
     RuntimeName,
     checked_runtime,
 )
-from poseact.runtime.cache import ModelCache
-from poseact.runtime.choose import Choice, choices, fastest, has_gpu
 from poseact.runtime.source import GraphSource
 from poseact.skeleton import Skeleton
 from poseact.weights.weight_files import find_weights, published_weights
