@@ -67,7 +67,7 @@ class Graph:
 
 
 class CropOutputs(NamedTuple):
-    """Outputs of a :class:`PoseGraph`; :class:`~poseact.runtime.pose_reader.CropReading` explains them."""
+    """Outputs of a :class:`PoseGraph`, see :class:`~poseact.runtime.pose_reader.CropReading`."""
 
     joints: Tensor
     confidence: Tensor
