@@ -80,6 +80,11 @@ def test_shipped_weights_load_and_say_where_they_come_from(name):
         assert f"| PCK@0.2 torso, % | {100 * mean:.1f} |" in card
 
 
+def test_the_name_of_a_module_identifies_it():
+    names = [path.name for path in (ROOT / "src/poseact").rglob("*.py")]
+    assert sorted({*names} - {"__init__.py"}) == sorted(n for n in names if n != "__init__.py")
+
+
 def test_default_weights_ship():
     assert DEFAULT_WEIGHTS in shipped_weights()
 
