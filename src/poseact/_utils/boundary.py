@@ -4,8 +4,6 @@ A parser of a damaged file raises nearly anything, and what a header claims may 
 what the file holds. Here the first becomes one sentence, and the second is bounded.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """CSV as typed by hand or saved by spreadsheets."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterator
 from itertools import chain

@@ -1,7 +1,5 @@
 """The exception for mistakes that a user can correct."""
 
-from __future__ import annotations
-
 
 class PoseActError(Exception):
     """Bad input. The message is one sentence: what was given, what was expected, what to do.

@@ -1,7 +1,5 @@
 """Atomic file writes, and directory walks."""
 
-from __future__ import annotations
-
 import json
 import logging
 import os

@@ -1,7 +1,5 @@
 """Skips invalid entries of a label file or folder, and reports them at the end."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Sized
 from contextlib import contextmanager

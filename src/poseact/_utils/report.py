@@ -1,7 +1,5 @@
 """A report of text, tables and pictures, as Markdown and as one HTML file."""
 
-from __future__ import annotations
-
 import base64
 import mimetypes
 from collections.abc import Sequence

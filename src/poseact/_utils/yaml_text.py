@@ -1,7 +1,5 @@
 """YAML with limits on length, size and numbers."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import yaml

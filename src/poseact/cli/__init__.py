@@ -1,7 +1,5 @@
 """The command line: every command is a Python function of the same name and arguments."""
 
-from __future__ import annotations
-
 import logging
 import sys
 

@@ -1,7 +1,5 @@
 """Commands that train and evaluate action recognisers."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Commands that inspect training data and make synthetic data."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Literal
 

@@ -4,8 +4,6 @@ The functions are not imported, for that would take seconds: their source is par
 a command is printed.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Photos with MediaPipe BlazePose landmarks: machine labels with depth."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal
 

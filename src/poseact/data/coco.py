@@ -4,8 +4,6 @@ Keypoints count pixels from 0 at the first one's centre, which is at 0.5 here. B
 they stay as they are.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Labelled samples as rows of augmented crops, and rows as batches with masks."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple

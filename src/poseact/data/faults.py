@@ -1,7 +1,5 @@
 """Label errors that can be detected without ground truth."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

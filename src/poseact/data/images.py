@@ -1,7 +1,5 @@
 """Image sources: a file, a member of a shard, or a frame of a video."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

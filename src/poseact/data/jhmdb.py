@@ -4,8 +4,6 @@
 ``splits/ACTION_test_split1.txt`` ….
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal
 

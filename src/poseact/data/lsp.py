@@ -4,8 +4,6 @@ Coordinates are taken as they are: whether a pixel's centre is at 1 or at 0.5 is
 half a pixel is far below the noise of the labels.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

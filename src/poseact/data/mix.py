@@ -1,7 +1,5 @@
 """Composition of batches: data sets mixed by ratios, reproducible from any step."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

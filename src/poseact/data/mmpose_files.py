@@ -4,8 +4,6 @@ Labels are ``imgname``, ``part`` (N, 17, 3) and ``S`` (N, 17, 4: m in the camera
 are taken as they are: they are what the cameras project the joints to.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path

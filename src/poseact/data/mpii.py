@@ -3,8 +3,6 @@
 Both count pixels as MATLAB does, the first one's centre at 1; here it is at 0.5.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 

@@ -9,8 +9,6 @@ and for each the number of bodies, and for each body ten numbers of its own, the
 and twelve numbers for each joint.
 """
 
-from __future__ import annotations
-
 import logging
 import re
 from collections import defaultdict

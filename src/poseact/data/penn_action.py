@@ -3,8 +3,6 @@
 ``frames/0001/000001.jpg`` …, ``labels/0001.mat`` ….
 """
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Windows of clips as pixels with known poses, for end-to-end training."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """The JSON form of a table of poses, see :class:`~poseact.data.pose_table.PoseTable`."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """The sample type of all pose data sets: one labelled person in one image."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """Splits into training and test without common recordings."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar
 

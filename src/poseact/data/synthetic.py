@@ -1,7 +1,5 @@
 """Data sets made by ``poseact make-synthetic``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal
 

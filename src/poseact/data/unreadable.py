@@ -1,7 +1,5 @@
 """Counts unreadable pictures; too many are an error."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable, Mapping
 

@@ -1,7 +1,5 @@
 """Shared by the readers of action data sets: skeleton conversion, boxes, parts."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal

@@ -1,7 +1,5 @@
 """Action data sets by name, read as videos or as single frames."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Selection of T frames from a video by frame count, as the authors do."""
 
-from __future__ import annotations
-
 import numpy as np
 
 

@@ -1,7 +1,5 @@
 """Evaluation of action recognition by the published protocols."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args

@@ -1,7 +1,5 @@
 """Figures of action recognition: confusion matrix, learning curve, filmstrips."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """The report of action recognition: scores, protocols and the worst clips."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version

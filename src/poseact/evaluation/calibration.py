@@ -1,7 +1,5 @@
 """Calibration of action probabilities, and the threshold of "unknown"."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist

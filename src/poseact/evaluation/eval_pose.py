@@ -1,7 +1,5 @@
 """Evaluation of weights on the validation data of a recipe, with its report."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version

@@ -1,7 +1,5 @@
 """Average precision by object keypoint similarity (COCO), computed by pycocotools."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Tables, figures and pictures of pose scores."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

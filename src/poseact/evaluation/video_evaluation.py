@@ -1,7 +1,5 @@
 """Evaluation of actions from the pixels of labelled videos."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args

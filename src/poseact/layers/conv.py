@@ -4,8 +4,6 @@ They use "same" padding as TensorFlow defines it: for an even size and stride 2 
 column lie *after* the image, one pixel off from ``padding=1``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

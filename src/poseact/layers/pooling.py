@@ -1,7 +1,5 @@
 """Pooling with TensorFlow "same" padding, and the max-plus-min pooling of the action model."""
 
-from __future__ import annotations
-
 from torch import Tensor
 from torch.nn import functional as F
 

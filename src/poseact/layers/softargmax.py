@@ -1,7 +1,5 @@
 """From heat maps to coordinates and confidences, differentiably."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F

@@ -1,7 +1,5 @@
 """Time folded into the batch, so that image layers can process clips."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 

@@ -1,7 +1,5 @@
 """Pictures and videos in a path."""
 
-from __future__ import annotations
-
 import logging
 import re
 from collections.abc import Sequence

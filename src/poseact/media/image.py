@@ -1,7 +1,5 @@
 """Pictures: read upright as RGB, written atomically."""
 
-from __future__ import annotations
-
 import io
 import warnings
 from pathlib import Path

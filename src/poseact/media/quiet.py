@@ -1,7 +1,5 @@
 """OpenCV without its own messages on stderr."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

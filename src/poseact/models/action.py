@@ -3,8 +3,6 @@
 A clip is an image here: rows are time, columns are joints.
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import torch

@@ -1,7 +1,5 @@
 """Batch normalisation folded into the convolutions, for inference."""
 
-from __future__ import annotations
-
 import copy
 from typing import TypeVar
 

@@ -1,7 +1,5 @@
 """Facts about the weights of a checkpoint."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

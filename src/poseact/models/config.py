@@ -1,7 +1,5 @@
 """Base of all network configurations, and checks of their arguments."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Action names of the published data sets, in the order of the authors' outputs."""
 
-from __future__ import annotations
-
 PENN_ACTION = (
     "baseball_pitch",
     "baseball_swing",

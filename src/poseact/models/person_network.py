@@ -1,7 +1,5 @@
 """The person detector: MoveNet MultiPose's pyramid with the heads of boxes and joints."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """The pose model of CVPR'18: K prediction blocks that refine one another."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property

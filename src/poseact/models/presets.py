@@ -1,7 +1,5 @@
 """Presets: one small function for each named network, and their creation."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any

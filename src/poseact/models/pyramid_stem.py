@@ -4,8 +4,6 @@ Sandler et al., 2018 (inverted residuals); the layout and the published weights,
 normalisation is folded into biases, are MoveNet's (Google, Apache-2.0).
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """Multitask stem: from the image to the features that pose and action share."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch

@@ -14,8 +14,6 @@ Sides are the person's own. Where the published multitask network uses a data se
 a ``…_PAPER`` layout says so in the open; use it to run or to compare with the published weights.
 """
 
-from __future__ import annotations
-
 from poseact.skeleton.named import Skeleton, mirrored
 
 _SIDES = ("right", "left")

@@ -5,8 +5,6 @@ its arms hanging down. The turns of the limbs are counted from a T-pose: arms le
 palms down, legs straight. An angle of the right side is that of the left side's mirror image.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 # Degrees, about the ends of what trained people reach; see the normal ranges of the American

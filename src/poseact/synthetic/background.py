@@ -1,7 +1,5 @@
 """Backgrounds: rooms, open ground, or crops of photos."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import cv2

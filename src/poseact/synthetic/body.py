@@ -1,7 +1,5 @@
 """The MakeHuman body: shapes, and its mesh posed by joint angles."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files

@@ -5,8 +5,6 @@ Every place on the skin has coordinates in the mesh's rest pose (dm, see
 face are painted there, so their edges are sharp at any distance and stay where they belong.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,7 +1,5 @@
 """Families of poses, defined in ``families.yaml``."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache

@@ -1,7 +1,5 @@
 """The joints that the generator labels, defined in ``labels.yaml``."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

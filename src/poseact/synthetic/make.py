@@ -1,7 +1,5 @@
 """Renders a synthetic data set in shards, reproducibly by its parameters."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator

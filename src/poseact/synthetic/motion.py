@@ -1,7 +1,5 @@
 """Motions: sequences of joint angles, recorded or drawn from families of poses."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files

@@ -1,7 +1,5 @@
 """Renders a person and objects to a picture with labels."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 

@@ -1,7 +1,5 @@
 """Cameras, lights and objects around a person; all in mm, y up, the floor at 0."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

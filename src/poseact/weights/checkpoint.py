@@ -1,7 +1,5 @@
 """Checkpoints: a safetensors file whose header holds everything needed to use the weights."""
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import asdict, fields

@@ -1,7 +1,5 @@
 """Import of the authors' Keras HDF5 files, with h5py alone."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path

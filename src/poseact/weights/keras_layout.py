@@ -6,8 +6,6 @@ are read by layer name. Both hold fixed arrays as well (soft-argmax grids, ident
 aggregation), which no layer here needs; they are checked against what the network computes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial

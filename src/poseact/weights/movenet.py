@@ -4,8 +4,6 @@
 :class:`~poseact.models.pyramid_stem.PyramidStem`, and ``heads.NAME.*``, the published heads.
 """
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Paths of weights, by name or file; independent of PyTorch."""
 
-from __future__ import annotations
-
 from importlib.resources import files
 from pathlib import Path
 

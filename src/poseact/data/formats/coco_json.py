@@ -1,7 +1,5 @@
 """COCO's JSON (Lin et al., 2014): images, annotations and categories, validated one by one."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar

@@ -1,7 +1,5 @@
 """Safe reading of the label files of published data sets, with clear errors."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -5,8 +5,6 @@ process. So every tag of the variables that are wanted is followed here first, i
 Source: MAT-File Format, The MathWorks, version R2023b, chapter 1.
 """
 
-from __future__ import annotations
-
 import io
 import math
 import struct

@@ -1,7 +1,5 @@
 """NumPy archives of plain arrays; sizes claimed by headers are checked first."""
 
-from __future__ import annotations
-
 import math
 import zipfile
 from collections.abc import Collection

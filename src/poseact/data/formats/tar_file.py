@@ -1,7 +1,5 @@
 """Members of uncompressed tar files, with checked sizes."""
 
-from __future__ import annotations
-
 import tarfile
 from pathlib import Path
 

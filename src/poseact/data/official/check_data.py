@@ -1,7 +1,5 @@
 """Check of a data set on disk: which files are present or missing, and whether labels match."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Contents of the official distributions of the data sets, with the official counts."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """The cameras of Human3.6M: ``metadata.xml`` of its release, or the pickle packed for mmpose."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from xml.etree import ElementTree
 

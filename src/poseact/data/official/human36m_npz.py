@@ -3,8 +3,6 @@
 The archive holds one pickle, which is read without running anything that it names.
 """
 
-from __future__ import annotations
-
 import zipfile
 from pathlib import Path
 from typing import Any

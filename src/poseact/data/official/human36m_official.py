@@ -4,8 +4,6 @@ Poses are the 32 joints of the motion capture in mm of the room, or their pixels
 them. Pixels are taken as they are: they are what the cameras project the joints to.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path

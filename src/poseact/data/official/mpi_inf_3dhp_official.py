@@ -4,8 +4,6 @@ Poses are in mm of each camera's frame. Pixels are taken as they are; the pinhol
 within 2 px.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple

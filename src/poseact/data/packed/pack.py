@@ -1,7 +1,5 @@
 """Packs a data set into shards, which read faster than many small files from shared storage."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Shard members of a still image or a video: picture files and labels."""
 
-from __future__ import annotations
-
 import io
 import json
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Writes data sets as shards, in several processes or threads; runs can be resumed."""
 
-from __future__ import annotations
-
 import io
 import tarfile
 from collections.abc import Callable, Iterable

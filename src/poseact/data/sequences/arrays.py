@@ -1,7 +1,5 @@
 """Sequences as NumPy archives, for poses from any source."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

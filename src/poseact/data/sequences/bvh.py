@@ -1,7 +1,5 @@
 """Motion capture in the BVH format of Biovision: a tree of joints with rotations over time."""
 
-from __future__ import annotations
-
 import math
 import re
 from dataclasses import dataclass, field

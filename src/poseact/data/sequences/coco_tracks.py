@@ -1,7 +1,5 @@
 """Tracks of people in COCO's JSON (Lin et al., 2014): keypoints of one person over time."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from functools import partial
 from itertools import groupby

@@ -1,7 +1,5 @@
 """Shared by the sequence readers: files, times, axes, and the choice of the person."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Tables of poses that ``poseact predict`` wrote."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from itertools import chain
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Skeleton annotations of pyskl and mmaction2 (Duan et al., 2022): a pickle, read safely."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path

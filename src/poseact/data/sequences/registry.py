@@ -1,7 +1,5 @@
 """Reads sequences of any known format: chooses the reader and checks its options."""
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Skeletons of UTD-MHAD (Chen, Jafari and Kehtarnavaz, 2015), official layout."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

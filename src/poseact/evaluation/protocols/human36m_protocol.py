@@ -1,7 +1,5 @@
 """Human3.6M (Ionescu et al., 2014): errors in mm on the subjects S9 and S11."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """MPII Human Pose (Andriluka et al., 2014): PCKh on the validation people."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Penn Action (Zhang et al., 2013) and NTU RGB+D (Shahroudy et al., 2016): accuracy of actions."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

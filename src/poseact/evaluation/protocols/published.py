@@ -1,7 +1,5 @@
 """Results in the papers and the authors' README, with the protocols to reproduce them."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from poseact.evaluation.protocols.human36m_protocol import Human36mProtocol

@@ -1,7 +1,5 @@
 """Reproduction of the published tables, as far as data and weights are available."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
