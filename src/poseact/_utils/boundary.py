@@ -5,7 +5,7 @@ what the file holds. Here the first becomes one sentence, and the second is boun
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -22,7 +22,7 @@ _LONGEST_NAME = 255
 
 
 @contextmanager
-def one_sentence(sentence: str, *, around: bool = False) -> Iterator[None]:
+def one_sentence(sentence: str, *, around: bool = False) -> Generator[None]:
     """Convert any exception of a parser to one sentence about its file.
 
     Only what parses belongs in the block: every exception in it counts as damage of the file.
@@ -100,6 +100,7 @@ def require_bounded(
         ValueError: There are more, or they are nested in more than 100 levels.
     """
     left, waiting = limit, [(content, 0)]
+    held: Collection[Any]
     while waiting:
         value, level = waiting.pop()
         if isinstance(value, dict):

@@ -27,7 +27,7 @@ def rows_of(file: TextIO) -> tuple[list[str], Iterator[tuple[int, dict[str, str]
     first = file.readline() if passed else first
     separator = max(_SEPARATORS, key=first.count)
     lines = csv.reader(chain([first], file), delimiter=separator, skipinitialspace=True)
-    columns = [cell.strip().lower() for cell in next(lines, [])]
+    columns = [cell.strip().lower() for cell in next(lines, list[str]())]
 
     def rows() -> Iterator[tuple[int, dict[str, str]]]:
         for cells in lines:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
@@ -81,7 +81,7 @@ def keep_freed_memory() -> bool:
 
 
 @contextmanager
-def single_thread() -> Iterator[None]:
+def single_thread() -> Generator[None]:
     """Compute on one thread within the block, for steps that are too small to share.
 
     The number of threads is PyTorch's for the process: what other threads compute meanwhile may be

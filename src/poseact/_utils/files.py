@@ -3,7 +3,7 @@
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
@@ -33,7 +33,7 @@ def walk_files(folder: Path, leave_out: Path | None = None) -> list[Path]:
     """
     found: list[Path] = []
     # Where the folder itself is to be left out, all of it would be.
-    seen = {leave_out.resolve()} - {folder.resolve()} if leave_out is not None else set()
+    seen = {leave_out.resolve()} - {folder.resolve()} if leave_out else set[Path]()
     waiting = [folder]
     while waiting:
         links: list[Path] = []
@@ -76,7 +76,7 @@ def open_folder(folder: Path) -> None:
 
 
 @contextmanager
-def replacing(path: Path, *, keep: bool = False) -> Iterator[Path]:
+def replacing(path: Path, *, keep: bool = False) -> Generator[Path]:
     """A temporary path beside ``path`` that replaces it when the block succeeds.
 
     When the block fails, the temporary file is removed and whatever stood at ``path`` stays. The
@@ -102,7 +102,7 @@ def replacing(path: Path, *, keep: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def _held(path: Path, flags: int) -> Iterator[bool]:
+def _held(path: Path, flags: int) -> Generator[bool]:
     """A block that holds the lock of a file, which ends with the process; whether it is free.
 
     Windows needs none: there, a file that is written can be neither replaced nor removed.
@@ -123,7 +123,7 @@ def _held(path: Path, flags: int) -> Iterator[bool]:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[bool]:
+def locked(path: Path) -> Generator[bool]:
     """Hold a lock file within the block; yields False if another process holds it."""
     with _held(path, os.O_RDWR | os.O_CREAT) as free:
         yield free

@@ -1,7 +1,7 @@
 """Skips invalid entries of a label file or folder, and reports them at the end."""
 
 import logging
-from collections.abc import Iterator, Sized
+from collections.abc import Generator, Sized
 from contextlib import contextmanager
 
 from poseact._utils.errors import PoseActError
@@ -29,7 +29,7 @@ class LeftOut:
         self.count = 0
 
     @contextmanager
-    def entry(self) -> Iterator[None]:
+    def entry(self) -> Generator[None]:
         """A block that handles one entry; a :class:`PoseActError` in it leaves the entry out."""
         try:
             yield

@@ -58,9 +58,9 @@ class Section:
     """
 
     title: str
-    text: list[str] = field(default_factory=list)
+    text: list[str] = field(default_factory=list[str])
     table: Rows = ()
-    pictures: list[Picture] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list[Picture])
 
 
 def write_report(out: Path, title: str, sections: Sequence[Section]) -> Report:

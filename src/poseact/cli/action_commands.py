@@ -139,7 +139,7 @@ def read_groups(options: Sequence[str]) -> dict[str, list[str]]:
     Raises:
         PoseActError: One is not of the form ``NAME=ACTION,ACTION``.
     """
-    groups = {}
+    groups: dict[str, list[str]] = {}
     for option in options:
         name, _, labels = option.partition("=")
         if not name or not labels:

@@ -88,7 +88,7 @@ def make_output_safe() -> None:
     Some terminals cannot show every letter of a file name, and pipes are closed early.
     """
     for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
+        stream: TextIO = getattr(sys, name)
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
             setattr(sys, name, _SafeStream(stream))

@@ -39,7 +39,7 @@ def explained_by(*functions: str) -> type[TyperCommand]:
                 node = next(n for n in tree.body if isinstance(n, kinds) and n.name == name)
                 texts |= _texts(node)
                 defaults |= _defaults(node, tree)
-            without_default = []
+            without_default: list[TyperOption] = []
             for parameter in self.params:
                 if isinstance(parameter, TyperOption | TyperArgument):
                     parameter.help = parameter.help or texts.get(parameter.name or "")

@@ -43,7 +43,7 @@ def parsed_changes(
     """
     from poseact._utils.yaml_text import parse_yaml
 
-    parsed = {}
+    parsed: dict[str, Any] = {}
     for change in changes:
         field, equals, value = change.partition("=")
         try:

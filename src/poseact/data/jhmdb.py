@@ -97,7 +97,7 @@ def _recording(name: str, action: str) -> str:
 def _parts(folder: Path, split: int) -> dict[tuple[str, str], str]:
     """Part by action and name of the video."""
     ending = f"_test_split{split}"
-    parts = {}
+    parts: dict[tuple[str, str], str] = {}
     for file in sorted(folder.glob(f"*{ending}.txt")):
         action = file.stem.removesuffix(ending)
         for line in file.read_text("utf-8", errors="replace").splitlines():

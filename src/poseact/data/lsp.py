@@ -101,7 +101,7 @@ def _samples(
         )
     joints, valid = LSP14.convert(labels[..., :2], labelled, skeleton)
     _, visible = LSP14.convert(labels[..., :2], seen, skeleton)
-    samples = []
+    samples: list[PoseSample] = []
     for index in range(first - 1, last):
         if not valid[index].any():
             continue

@@ -111,7 +111,7 @@ class MixedBatches(Sampler[list[RowKey]]):
         cycle, place = divmod(batch, len(rows))
         before = cycle * sum(rows) + sum(rows[:place])
         count = before * self.world_size + self.rank * rows[place] + row
-        units = []
+        units: list[UnitKey] = []
         for number in range(count * per_row, (count + 1) * per_row):
             epoch, place = divmod(number, total)
             units.append(UnitKey(epoch, int(shuffle(source, epoch)[place])))

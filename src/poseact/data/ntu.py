@@ -128,7 +128,7 @@ def read_ntu_videos(
     root = Path(root)
     missing = _missing_samples(root)
     actions = NTU120 if classes == len(NTU120) else NTU60
-    found = []
+    found: list[LabelledVideo] = []
     for file in files_below(root / skeletons, (".skeleton",), _WHAT).values():
         facts = _facts_of(file.stem, protocol)
         if file.stem not in missing and facts.label in actions and part in (None, facts.part):

@@ -86,7 +86,7 @@ def read_penn_action(
     Raises:
         PoseActError: The labels are missing, damaged or of another layout.
     """
-    videos = []
+    videos: list[LabelledVideo] = []
     for sequence in read_penn(Path(root) / labels, fps=_FPS):
         if sequence.confidence.any():
             videos.append(_video(Path(root) / frames, sequence, skeleton))

@@ -63,7 +63,7 @@ def split_by_recording(
             best = lacking, drawn
         if not lacking:
             break
-    chosen = best[1] if best else set()
+    chosen = best[1] if best else set[str]()
     return (
         [item for item in items if _recording(item) not in chosen],
         [item for item in items if _recording(item) in chosen],

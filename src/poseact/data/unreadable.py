@@ -52,7 +52,7 @@ def existing(name: str, samples: list[PoseSample], tally: UnreadableTally) -> li
     Raises:
         PoseActError: More than ``UNREADABLE_LIMIT`` are missing.
     """
-    found = []
+    found: list[PoseSample] = []
     for sample in samples:
         if sample.image.exists():
             found.append(sample)

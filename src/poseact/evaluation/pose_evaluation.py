@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -269,7 +269,7 @@ def _moved(square: Square, offset: tuple[float, float, float]) -> Square:
 
 
 @contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
+def evaluating(network: nn.Module) -> Generator[None]:
     """Set eval mode within the block."""
     training = network.training
     network.eval()

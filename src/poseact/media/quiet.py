@@ -1,13 +1,13 @@
 """OpenCV without its own messages on stderr."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import cv2
 
 
 @contextmanager
-def quiet_opencv() -> Iterator[None]:
+def quiet_opencv() -> Generator[None]:
     """Silence OpenCV's log within the block."""
     logging = cv2.utils.logging
     level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)

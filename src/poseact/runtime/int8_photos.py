@@ -57,5 +57,5 @@ def pck(predicted: np.ndarray, joints: np.ndarray) -> float:
     """
     shoulder, hip = JOINTS.index("left_shoulder"), JOINTS.index("right_hip")
     torso = np.linalg.norm(joints[:, shoulder] - joints[:, hip], axis=-1)
-    known = np.isfinite(predicted.sum(-1))
+    known = np.asarray(np.isfinite(predicted).all(-1))
     return 100 * metrics.pck(predicted, joints, known, torso, 0.2).mean

@@ -110,7 +110,9 @@ def angles_of(joints: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], np.
         out[f"{part}_twist"] = np.arctan2(-turn[:, 2, 0], turn[:, 0, 0])
     for side, mirror in (("left", np.eye(3)), ("right", MIRROR)):
 
-        def direction(frame: str, a: str, b: str, side: str = side, mirror=mirror) -> np.ndarray:
+        def direction(
+            frame: str, a: str, b: str, side: str = side, mirror: np.ndarray = mirror
+        ) -> np.ndarray:
             along = joints[f"{side}_{b}"] - joints[f"{side}_{a}"]
             along = np.einsum("tji,tj->ti", turns[frame], along) @ mirror
             return along / np.linalg.norm(along, axis=1, keepdims=True)

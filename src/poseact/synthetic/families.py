@@ -29,7 +29,7 @@ class Family:
     """
 
     name: str
-    angles: Mapping[str, Range] = field(default_factory=dict)
+    angles: Mapping[str, Range] = field(default_factory=dict[str, Range])
     pitch: Range = (-6, 10)
     roll: Range = (-5, 5)
     level: tuple[str, str] | None = None

@@ -20,7 +20,7 @@ def members_of(shard: Path) -> dict[str, ShardMember]:
         file.seek(max(whole - _END, 0))
         if file.read().strip(b"\0"):
             raise ValueError("its end is missing")
-    members = {}
+    members: dict[str, ShardMember] = {}
     with tarfile.open(shard, "r:") as archive:
         for entry in archive:
             if not entry.isreg() or entry.issparse():

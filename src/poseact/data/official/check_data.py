@@ -1,7 +1,7 @@
 """Check of a data set on disk: which files are present or missing, and whether labels match."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -227,7 +227,7 @@ class _Check:
         return tiles
 
     @contextmanager
-    def _noting(self) -> Iterator[None]:
+    def _noting(self) -> Generator[None]:
         """Within the block, an error is added to the problems."""
         try:
             yield

@@ -94,7 +94,7 @@ def _jpeg(rgb: np.ndarray) -> _Picture:
 def _decoded(video: FrameVideo, numbers: Sequence[int]) -> dict[int, _Picture]:
     """The requested frames that exist, in one pass and re-encoded as JPEG."""
     wanted, last = set(numbers), max(numbers)
-    found = {}
+    found: dict[int, _Picture] = {}
     with VideoReader(video.path, square_pixels=False) as frames:
         for number, frame in enumerate(frames):
             if number in wanted:

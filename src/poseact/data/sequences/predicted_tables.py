@@ -34,7 +34,7 @@ def _sequences(name: str, file: Path) -> list[PoseSequence]:
     people: dict[tuple[str, int], list[FramePose]] = defaultdict(list)
     for source, pose in table.items():
         people[source, pose.person].append(pose)
-    sequences = []
+    sequences: list[PoseSequence] = []
     for (source, person), poses in people.items():
         joints = np.stack([pose.joints for pose in poses])
         if table.depth_unit != "mm":
