@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -88,6 +89,25 @@ def refused(monkeypatch, capsys):
     return check
 
 
+@pytest.fixture
+def run_here(monkeypatch):
+    """Runs a command in this process, which takes seconds less; its code and what it printed."""
+
+    def call(*arguments, encoding="utf-8"):
+        printed = {name: io.BytesIO() for name in ("stdout", "stderr")}
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["poseact", *map(str, arguments)])
+            patch.setenv("COLUMNS", "200")
+            for name, content in printed.items():
+                patch.setattr(sys, name, io.TextIOWrapper(content, encoding, write_through=True))
+            with pytest.raises(SystemExit) as stop:
+                main()
+            texts = [content.getvalue().decode(encoding) for content in printed.values()]
+        return int(stop.value.code or 0), *texts
+
+    return call
+
+
 def test_predict_a_folder(folder, weights, tmp_path):
     out = tmp_path / "out"
     result = run("predict", folder, "--out", out, "--weights", weights, "--people", "one")
@@ -123,17 +143,15 @@ def test_predict_one_video_has_its_facts(tmp_path, weights):
     np.testing.assert_allclose(times[::16], np.arange(7) / 25, atol=1e-4)
 
 
-@pytest.mark.slow
-def test_unreadable_files_do_not_stop_the_others(folder, weights, tmp_path):
+def test_unreadable_files_do_not_stop_the_others(folder, weights, tmp_path, run_here):
     (folder / "broken.jpg").write_bytes(b"no picture")
     (folder / "broken.mp4").write_bytes(b"no video")
     options = ("--out", tmp_path / "out", "--weights", weights, "--people", "one")
-    result = run("predict", folder, *options)
-    assert result.returncode == 2
-    assert "Traceback" not in result.stderr
-    assert "9 frames" in result.stdout
+    code, printed, errors = run_here("predict", folder, *options)
+    assert code == 2
+    assert "9 frames" in printed
     for name in ("broken.jpg", "broken.mp4"):
-        assert name in result.stderr
+        assert name in errors
     assert len(pq.read_table(tmp_path / "out" / "poses.parquet")) == 9 * 16
 
 
@@ -253,16 +271,17 @@ def test_results_removed_during_the_job_are_an_error(tmp_path, weights):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names and pipes of POSIX")
-@pytest.mark.slow
-def test_what_cannot_be_printed_changes_no_exit_code(tmp_path, weights):
+def test_what_cannot_be_printed_changes_no_exit_code(tmp_path, weights, run_here):
     write_image(tmp_path / "in" / "人\udcff.png", noise(0))
     arguments = ("predict", tmp_path / "in", "--weights", weights, "--out", tmp_path / "ö人")
     for encoding in ("cp1252", "ascii", "utf-8"):
-        result = run(*arguments, PYTHONIOENCODING=encoding)
-        assert (result.returncode, "Traceback" in result.stderr) == (0, False)
+        code, printed, _ = run_here(*arguments, encoding=encoding)
+        assert code == 0
+        assert "poses.parquet" in printed
     (tmp_path / "in" / "b\udcff.png").write_bytes(b"no picture")
-    result = run(*arguments, PYTHONIOENCODING="cp1252")
-    assert (result.returncode, "Traceback" in result.stderr) == (2, False)
+    code, _, errors = run_here(*arguments, encoding="cp1252")
+    assert code == 2
+    assert "skipped" in errors
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
@@ -351,15 +370,15 @@ def test_output_that_is_a_file(tmp_path, weights):
     assert (tmp_path / "taken").read_text() == "mine"
 
 
-@pytest.mark.slow
-def test_names_with_brackets_are_printed_as_they_are(tmp_path, weights):
+def test_names_with_brackets_are_printed_as_they_are(tmp_path, weights, run_here):
     write_image(tmp_path / "a [red] [x].png", noise(0))
     (tmp_path / "b [x].jpg").write_bytes(b"")
-    result = run("predict", tmp_path, "--out", tmp_path / "o[b]", "--weights", weights)
-    assert result.returncode == 2
-    assert str(tmp_path / "o[b]" / "a [red] [x]_pose.png") in result.stdout
-    assert "b [x].jpg" in result.stderr
-    assert "Traceback" not in result.stderr
+    code, printed, errors = run_here(
+        "predict", tmp_path, "--out", tmp_path / "o[b]", "--weights", weights
+    )
+    assert code == 2
+    assert str(tmp_path / "o[b]" / "a [red] [x]_pose.png") in printed
+    assert "b [x].jpg" in errors
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -106,7 +106,7 @@ def require_bounded(
         if isinstance(value, dict):
             held = [*value, *value.values()]
         elif isinstance(value, list | tuple | set | frozenset):
-            held = value
+            held = cast("Collection[Any]", value)
         else:
             held = () if (one := held_by(value)) is None else (one,)
         left -= value.size + 1 if isinstance(value, np.ndarray) else 1

@@ -88,10 +88,10 @@ def make_output_safe() -> None:
     Some terminals cannot show every letter of a file name, and pipes are closed early.
     """
     for name in ("stdout", "stderr"):
-        stream: TextIO = getattr(sys, name)
+        stream = getattr(sys, name)
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-            setattr(sys, name, _SafeStream(stream))
+            setattr(sys, name, _SafeStream(getattr(sys, name)))
 
 
 class _PlainConsole(Console):

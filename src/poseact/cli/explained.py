@@ -29,7 +29,7 @@ def explained_by(*functions: str) -> type[TyperCommand]:
     """
 
     class Command(TyperCommand):
-        def format_help(self, *arguments: Any) -> None:
+        def format_help(self, ctx: Any, formatter: Any) -> None:
             texts: dict[str, str] = {}
             defaults: dict[str, object] = {}
             for function in reversed(functions):
@@ -46,7 +46,7 @@ def explained_by(*functions: str) -> type[TyperCommand]:
                 if isinstance(parameter, TyperOption) and parameter.default is None:
                     without_default.append(parameter)
                     parameter.default = defaults.get(parameter.name or "")
-            super().format_help(*arguments)
+            super().format_help(ctx, formatter)
             for parameter in without_default:
                 parameter.default = None
 

@@ -88,7 +88,7 @@ def images_inside(folder: Path, names: Sequence[str]) -> dict[int, ImageFile]:
     Raises:
         PoseActError: No name can be used.
     """
-    left, images = LeftOut(folder, "names of images"), dict[int, ImageSource]()
+    left, images = LeftOut(folder, "names of images"), dict[int, ImageFile]()
     for number, name in enumerate(names):
         message = f"Image {number} of {folder} cannot be used ({{error}}); correct its name."
         with left.entry(), one_sentence(message):
