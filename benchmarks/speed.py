@@ -33,9 +33,9 @@ from rich.progress import track
 from poseact._utils.files import atomic_write
 from poseact.inference.predictor import DEFAULT_WEIGHTS, Predictor
 from poseact.media import VideoWriter
-from poseact.runtime.interface import RUNTIMES, computes_in, has_bf16, installed, threads_here
 from poseact.runtime.cache import machine
 from poseact.runtime.int8_photos import shipped_photos
+from poseact.runtime.interface import RUNTIMES, computes_in, has_bf16, installed, threads_here
 
 WORKER = Path(__file__).with_name("speed_worker.py")
 START, END = "<!-- measured by benchmarks/speed.py -->", "<!-- end of measured -->"

@@ -26,7 +26,7 @@ from safetensors.numpy import save
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
 from poseact.data.augment import make_crop
-from poseact.data.sample import PoseSample, evenly
+from poseact.data.sample import PoseSample, evenly_spaced
 from poseact.data.unreadable import UnreadableTally, existing
 from poseact.media.crop import crop_matrix, person_square
 from poseact.recipe import Recipe, load_recipe
@@ -82,7 +82,7 @@ def pack_crops(
     files = {}
     for name, spec in recipe.train.items():
         samples = spec.read(recipe.skeleton)
-        samples = samples if most is None else evenly(samples, most)
+        samples = samples if most is None else evenly_spaced(samples, most)
         people = packed_people(name, samples, side, quality)
         files[name] = write_files(name, people, out)
     # Last, so that a folder with it is whole.
