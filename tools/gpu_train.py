@@ -43,7 +43,7 @@ from poseact._utils.interrupt import StopRequest
 from poseact.data.mix import rows_of
 from poseact.losses import PoseCriterion, PoseTargets, calibrated_skeleton
 from poseact.models.base import Network
-from poseact.training.optimisation import freeze_stages, make_optimiser, rate_factor, warm_average
+from poseact.training.optimisation import average_into, freeze_stages, make_optimiser, rate_factor
 from poseact.training.run_table import RunTable
 from poseact.training.state import read_state
 from poseact.weights import checkpoint
@@ -238,7 +238,7 @@ class Training:
             self.average.state_dict().values(), self.network.state_dict().values(), strict=True
         )
         for average, value in pairs:
-            average.copy_(warm_average(self.spec.ema or 0.0, average, value, self.step))
+            average_into(self.spec.ema or 0.0, [average], [value], self.step)
 
     def log(self, seconds: float, images_per_second: float) -> None:
         """Write a row with the means of the loss terms since the last one."""

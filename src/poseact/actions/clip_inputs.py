@@ -38,11 +38,6 @@ class ClipInputs(NamedTuple):
         appearance = None if self.appearance is None else self.appearance.to(device)
         return ClipInputs(self.joints.to(device), self.confidence.to(device), appearance)
 
-    def chosen(self, windows: Tensor) -> ClipInputs:
-        """Some of the windows, by a mask or by their numbers."""
-        appearance = None if self.appearance is None else self.appearance[windows]
-        return ClipInputs(self.joints[windows], self.confidence[windows], appearance)
-
 
 def action_network(network: Network) -> ActionNetwork:
     """Return the network if it can recognise actions in sequences.
@@ -115,7 +110,7 @@ class WindowReadings(NamedTuple):
     Attributes:
         log_probabilities: Calibrated, ``(W, A)`` for each stream's last block.
         looks: ``(W, 2)`` how alike they look to what was learned, see
-            :meth:`~poseact.models.window_heads.WindowHeads.looks`; None for heads that cannot tell.
+            :meth:`~poseact.models.window_heads.WindowHeads.read`; None for heads that cannot tell.
         familiarity: ``(W,)``; unknown below 0, and 0 for heads that cannot tell.
     """
 
@@ -150,9 +145,11 @@ def read_windows(
         part = ends[start : start + _WINDOWS_PER_BATCH]
         inputs = clip_inputs(sequence, part, config.frames, fps, config.dims).to(device)
         with torch.inference_mode():
-            outputs = network.recognise(*inputs)
             if isinstance(heads, WindowHeads):
-                looks.append(heads.looks(heads.descriptions(*inputs), outputs["fused"][-1]))
+                outputs, alike = heads.read(*inputs)
+                looks.append(alike)
+            else:
+                outputs = network.recognise(*inputs)
         for stream, blocks in outputs.items():
             scaled = blocks[-1].log_probabilities / network.card.temperature
             answers.setdefault(stream, []).append(scaled.log_softmax(-1).cpu())

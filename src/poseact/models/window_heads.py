@@ -73,12 +73,17 @@ def sampled_frames(frames: int) -> slice:
     return slice(min(_FRAME_STEP // 2, frames - 1), None, _FRAME_STEP)
 
 
+def _standardise(values: int) -> nn.BatchNorm1d:
+    """Normalisation of inputs, without a learned scale, which the next layer has."""
+    return nn.BatchNorm1d(values).requires_grad_(False)
+
+
 class PoseWindow(nn.Module):
     """Actions from the course of all joints: ``(B, T, J, D)`` in the body's frame to logits."""
 
     def __init__(self, values: int, width: int, num_actions: int) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(2 * values)
+        self.norm = _standardise(2 * values)
         channels = (2 * values, width, width, 2 * width)
         self.convs = nn.ModuleList(
             nn.Sequential(
@@ -108,7 +113,7 @@ class AppearanceWindow(nn.Module):
 
     def __init__(self, num_joints: int, channels: int, width: int, num_actions: int) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(channels)
+        self.norm = _standardise(channels)
         self.reduce = nn.Linear(channels, self.REDUCED, bias=False)
         self.reduced_norm = nn.BatchNorm1d(self.REDUCED)
         self.hidden = nn.Sequential(
@@ -124,6 +129,27 @@ class AppearanceWindow(nn.Module):
         reduced = F.relu(self.reduced_norm(self.reduce(self.norm(appearance.flatten(0, 2)))))
         over_time = reduced.unflatten(0, appearance.shape[:3]).flatten(2)
         return self.hidden(torch.cat((over_time.mean(1), over_time.amax(1)), 1))
+
+
+class WindowStreams(nn.ModuleDict):
+    """The trained streams by name, or none: logits ``(B, A)`` of each.
+
+    They read the joints in the body's frame ``(B, T, J, D)``, and the appearance of the sampled
+    frames ``(B, t, J, C)`` where there is such a stream.
+    """
+
+    def forward(self, body: Tensor, appearance: Tensor | None) -> dict[str, Tensor]:
+        inputs = {"pose": body, "appearance": appearance}
+        return {name: stream(inputs[name]) for name, stream in self.items()}
+
+
+def answers_of(logits: Mapping[str, Tensor]) -> dict[str, list[Action]]:
+    """The answers of streams and of their sum, ``fused``."""
+    fused = torch.stack(list(logits.values())).sum(0)
+    return {
+        name: [Action(values.log_softmax(-1), values[..., None, None])]
+        for name, values in (*logits.items(), ("fused", fused))
+    }
 
 
 class Prototypes(nn.Module):
@@ -189,42 +215,55 @@ class WindowHeads(nn.Module):
         if channels is not None:
             values["appearance"] = num_joints * channels
             streams["appearance"] = AppearanceWindow(num_joints, channels, width, num_actions)
-        self.streams = nn.ModuleDict(streams if kind == "temporal" else {})
+        self.streams = WindowStreams(streams if kind == "temporal" else {})
         self.prototypes = nn.ModuleDict(
             {name: Prototypes(size, num_actions) for name, size in values.items()}
         )
-        # Mean and deviation of what known motions look like, see looks(), and the least that is
+        # Mean and deviation of what known motions look like, see read(), and the least that is
         # familiar; zeros until they are fitted.
         self.register_buffer("known_looks", torch.zeros(2, 2))
         self.register_buffer("least_familiar", torch.zeros(()))
         self.known_looks: Tensor
         self.least_familiar: Tensor
 
-    def descriptions(
+    def descriptions(self, body: Tensor, appearance: Tensor | None) -> dict[str, Tensor]:
+        """What the prototypes read, ``(B, F)`` by stream; inputs as of the trained streams."""
+        found = {"pose": describe_pose(body)}
+        if appearance is not None:
+            found["appearance"] = describe_appearance(appearance)
+        return found
+
+    def inputs(
         self, joints: Tensor, confidence: Tensor, appearance: Tensor | None
-    ) -> dict[str, Tensor]:
-        """Inputs of the prototypes, ``(B, F)`` by stream.
+    ) -> tuple[Tensor, Tensor | None]:
+        """What streams and prototypes read of windows: joints in the body's frame, and appearance.
 
         Raises:
             PoseActError: There is no appearance, but a stream of it.
         """
-        found = {"pose": describe_pose(body_frame(joints, confidence))}
-        if "appearance" in self.prototypes:
-            found["appearance"] = describe_appearance(sampled(appearance, joints.shape[1]))
-        return found
+        read = "appearance" in self.prototypes
+        seen = sampled(appearance, joints.shape[1]) if read else None
+        return body_frame(joints, confidence), seen
 
-    def distances(self, descriptions: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Squared distances from the prototypes, ``(B, A)`` by stream."""
-        return {name: self.prototypes[name](values) for name, values in descriptions.items()}
+    def read(
+        self, joints: Tensor, confidence: Tensor, appearance: Tensor | None
+    ) -> tuple[dict[str, list[Action]], Tensor]:
+        """The answers of :meth:`forward`, and the similarity of windows to the training windows.
 
-    def looks(self, descriptions: Mapping[str, Tensor], answer: Action) -> Tensor:
-        """Similarity of windows to the training windows: ``(B, 2)``, larger is more similar.
-
-        Minus the logarithm of the squared distance from the nearest prototype, of the appearance
-        where there is one, and the free energy of the logits (Liu et al., NeurIPS 2020).
+        That is ``(B, 2)``, larger being more similar: minus the logarithm of the squared distance
+        from the nearest prototype, of the appearance where there is one, and the free energy of the
+        logits (Liu et al., NeurIPS 2020).
         """
-        nearest = list(self.distances(descriptions).values())[-1].amin(1)
-        return torch.stack((-nearest.clamp_min(1e-6).log(), answer.maps.flatten(1).logsumexp(1)), 1)
+        body, seen = self.inputs(joints, confidence, appearance)
+        distances = {
+            name: self.prototypes[name](values)
+            for name, values in self.descriptions(body, seen).items()
+        }
+        logits = {name: -_LOGIT_SCALE * values for name, values in distances.items()}
+        answers = answers_of(self.streams(body, seen) if self.streams else logits)
+        nearest = list(distances.values())[-1].amin(1).clamp_min(1e-6)
+        energy = answers["fused"][-1].maps.flatten(1).logsumexp(1)
+        return answers, torch.stack((-nearest.log(), energy), 1)
 
     def familiarity(self, looks: Tensor) -> Tensor:
         """``(B,)`` how much more familiar windows are than the least that counts as known.
@@ -248,19 +287,7 @@ class WindowHeads(nn.Module):
     def forward(
         self, joints: Tensor, confidence: Tensor, appearance: Tensor | None
     ) -> dict[str, list[Action]]:
-        if self.streams:
-            logits = {"pose": self.streams["pose"](body_frame(joints, confidence))}
-            if "appearance" in self.streams:
-                seen = sampled(appearance, joints.shape[1])
-                logits["appearance"] = self.streams["appearance"](seen)
-        else:
-            distances = self.distances(self.descriptions(joints, confidence, appearance))
-            logits = {name: -_LOGIT_SCALE * values for name, values in distances.items()}
-        logits["fused"] = torch.stack(list(logits.values())).sum(0)
-        return {
-            name: [Action(values.log_softmax(-1), values[..., None, None])]
-            for name, values in logits.items()
-        }
+        return self.read(joints, confidence, appearance)[0]
 
 
 def sampled(appearance: Tensor | None, frames: int) -> Tensor:

@@ -25,6 +25,7 @@ from poseact.models.base import Network
 from poseact.models.bn_folding import fold_batch_norm
 from poseact.models.config import checked_blocks
 from poseact.models.multitask import MultitaskNetwork
+from poseact.models.outputs import Action
 from poseact.models.person_network import PersonNetwork
 from poseact.models.sequence import ActionNetwork, SequenceNetwork
 from poseact.models.window_heads import WindowHeads
@@ -230,12 +231,14 @@ class ActionGraph(nn.Module):
         joints = joints[..., :dims]
         joints = torch.cat((joints[..., :2], joints[..., 2:] / DEPTH_RANGE_MM + 0.5), -1)
         confidence = sharpen(confidence, dims)
-        answer = self.network.recognise(joints, confidence, appearance)["fused"][-1]
-        probabilities = (answer.log_probabilities / self.temperature).softmax(-1)
         if self.heads is None:
+            probabilities = self._calibrated(self.network.recognise(joints, confidence, appearance))
             return probabilities, torch.zeros_like(probabilities[:, 0])
-        described = self.heads.descriptions(joints, confidence, appearance)
-        return probabilities, self.heads.above_least(self.heads.looks(described, answer))
+        answers, looks = self.heads.read(joints, confidence, appearance)
+        return self._calibrated(answers), self.heads.above_least(looks)
+
+    def _calibrated(self, answers: dict[str, list[Action]]) -> Tensor:
+        return (answers["fused"][-1].log_probabilities / self.temperature).softmax(-1)
 
 
 class ActionStreamGraph(ActionGraph):

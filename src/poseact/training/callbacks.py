@@ -20,7 +20,7 @@ from lightning.pytorch.callbacks import WeightAveraging
 
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
-from poseact.training.optimisation import warm_average
+from poseact.training.optimisation import average_into
 from poseact.training.state import RunState
 
 _log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class Averaging(WeightAveraging):
     """
 
     def __init__(self, decay: float) -> None:
-        super().__init__(avg_fn=partial(warm_average, decay))
+        super().__init__(multi_avg_fn=partial(average_into, decay))
 
     def on_train_end(self, *_: Any) -> None:
         """Keep the weights, since the last checkpoint is still to be written."""

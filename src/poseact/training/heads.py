@@ -16,7 +16,7 @@ from typing import Any, cast
 import lightning as L
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from poseact._utils.errors import PoseActError
@@ -24,16 +24,26 @@ from poseact.actions.clip_inputs import check_skeleton
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.data.split import split_by_recording
 from poseact.evaluation.action_evaluation import ActionProtocol, evaluate
+from poseact.layers.modules import ModuleList
 from poseact.losses import ActionCriterion
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.sequence import ActionNetwork
+from poseact.models.window_heads import WindowStreams, answers_of, body_frame
 from poseact.recipe import OptimiserSpec, ScheduleSpec
 from poseact.training.callbacks import Averaging
 from poseact.training.clip_augment import ClipAugment
 from poseact.training.clip_bank import ClipBank, ClipBatch, WindowDraw
 from poseact.training.engine import TrainingModule, on_device_of, run_steps
-from poseact.training.instant import place_prototypes
-from poseact.training.new_heads import FPS, FRAMES, WIDTH, Streams, build_network
+from poseact.training.instant import describe_clips, place_prototypes
+from poseact.training.new_heads import (
+    FPS,
+    FRAMES,
+    WIDTH,
+    Streams,
+    build_network,
+    window_heads,
+    with_new_heads,
+)
 from poseact.training.optimisation import make_optimiser, rate_factor
 from poseact.training.state import RunState, digest_of, weights_of
 
@@ -47,7 +57,10 @@ STATE_NAME = "heads.pt"
 """File of a run's state within its folder."""
 
 # Small sets are seen several times per epoch, so that an epoch has enough steps to learn from.
-_LEAST_STEPS = 3
+_LEAST_STEPS = 2
+
+# A state is larger than what a second of training is worth.
+_SAVE_MINUTES = 5 / 60
 
 # Number of evaluations on the validation clips per run.
 _VALIDATIONS = 8
@@ -141,8 +154,8 @@ def train_heads(
         on_progress: Called after an epoch with its number from 1, the total and its row.
         stop: The run ends after the current step once this is true, such as a
             :class:`~poseact._utils.interrupt.StopRequest`.
-        out: Folder for the state of the run, saved after every epoch; the state of a run with other
-            arguments is replaced.
+        out: Folder for the state of the run, saved every few seconds and at its end; the state of a
+            run with other arguments is replaced.
 
     Raises:
         PoseActError: The sequences do not fit together or to the network, there are fewer than two
@@ -153,14 +166,12 @@ def train_heads(
     fold_of = cross_folds(sequences, folds, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network, *others = (
-            build_network(
-                *(sequences, streams, pose_network, frames, fps),
-                heads="prototypes" if instant else "temporal",
-                width=recipe.width,
-            ).eval()
-            for _ in range(1 + folds)
-        )
+        network = build_network(
+            *(sequences, streams, pose_network, frames, fps),
+            heads="prototypes" if instant else "temporal",
+            width=recipe.width,
+        ).eval()
+        others = [with_new_heads(network) for _ in range(folds)]
     for sequence in sequences:
         check_skeleton(network, sequence)
     bank = ClipBank(sequences, network.config.labels, network.config.dims, streams == "both")
@@ -169,7 +180,7 @@ def train_heads(
         unseen = _finished([network, *others], sequences, fold_of, flip)
         return TrainedActions(network.eval(), (), True, unseen)
     steps = max(-(-len(bank) // recipe.batch), _LEAST_STEPS)
-    settings = (network.config, fps, recipe, epochs, seed, fold_of.tolist())
+    settings = (network.config, fps, recipe, epochs, steps, seed, fold_of.tolist())
     state = None
     if out is not None:
         digest = digest_of(settings, bank.contents(), weights_of(network))
@@ -184,7 +195,7 @@ def train_heads(
         steps * epochs,
         state=state,
         resume=begun is not None,
-        every=steps,
+        minutes=_SAVE_MINUTES,
         stop=stop,
         averaging=averaging,
         callbacks=[record],
@@ -204,16 +215,19 @@ def _finished(
 ) -> tuple[tuple[ActionNetwork, PoseSequence], ...]:
     """Place the prototypes of all networks; returns the clips that one of them has not seen."""
     network, *others = networks
-    place_prototypes(network.eval(), sequences, flip)
+    described = describe_clips(network.eval(), sequences, flip)
+    place_prototypes(network, described)
     unseen: list[tuple[ActionNetwork, PoseSequence]] = []
     for fold, other in enumerate(others):
-        parts: dict[bool, list[PoseSequence]] = {True: [], False: []}
-        for sequence, own in zip(sequences, fold_of, strict=True):
-            parts[own == fold].append(sequence)
-        labels = {sequence.label for sequence in parts[False]}
+        learned = fold_of != fold
+        labels = {s.label for s, kept in zip(sequences, learned, strict=True) if kept}
         if len(labels) > 1:
-            place_prototypes(other.eval(), parts[False], flip)
-            unseen += [(other, sequence) for sequence in parts[True] if sequence.label in labels]
+            place_prototypes(other.eval(), described.of(torch.from_numpy(learned)))
+            unseen += [
+                (other, s)
+                for s, kept in zip(sequences, learned, strict=True)
+                if not kept and s.label in labels
+            ]
     return tuple(unseen)
 
 
@@ -272,11 +286,10 @@ class HeadTraining(TrainingModule):
     ) -> None:
         super().__init__()
         self.seed = seed
-        self.heads = nn.ModuleList(
-            network.action_model for network in networks if network.action_model is not None
+        # Their streams alone: prototypes are not trained, and the frozen parts belong elsewhere.
+        self.heads: ModuleList[WindowStreams] = ModuleList(
+            window_heads(network).streams for network in networks
         )
-        # Not the networks themselves, which would make their frozen parts submodules of this one.
-        self.readers = [network.recognise for network in networks]
         self.fold_of = torch.from_numpy(fold_of)
         self.recipe, self.steps = recipe, steps
         self.criterion = ActionCriterion(recipe.label_smoothing)
@@ -296,23 +309,26 @@ class HeadTraining(TrainingModule):
             return self._losses(batch)
 
     def _losses(self, batch: ClipBatch) -> Tensor:
-        terms = self.criterion(self.readers[0](*batch.inputs), batch.targets)
-        loss = self.criterion.total(terms)
-        if not loss.isfinite():
+        joints, confidence, appearance = batch.inputs
+        body, folds = body_frame(joints, confidence), self.fold_of[batch.clips]
+        losses: list[Tensor] = []
+        for number, streams in enumerate(self.heads):
+            # The first leaves out none.
+            kept = folds != number - 1
+            if kept.sum() < 2:
+                continue
+            seen = None if appearance is None else appearance[kept]
+            answers = answers_of(streams(body[kept], seen))
+            terms = self.criterion(answers, batch.targets[kept])
+            losses.append(self.criterion.total(terms))
+            if number == 0:
+                self.add_terms(losses[0], terms)
+        if not losses[0].isfinite():
             raise PoseActError(
-                f"The loss is {loss.item()} in the batch of {', '.join(batch.names)}; check "
+                f"The loss is {losses[0].item()} in the batch of {', '.join(batch.names)}; check "
                 "these sequences, or lower the learning rate."
             )
-        self.add_terms(loss, terms)
-        folds = self.fold_of[batch.clips]
-        for fold, read in enumerate(self.readers[1:]):
-            chosen = folds != fold
-            if chosen.sum() > 1:
-                inputs = batch.inputs.chosen(chosen)
-                loss = loss + self.criterion.total(
-                    self.criterion(read(*inputs), batch.targets[chosen])
-                )
-        return loss
+        return torch.stack(losses).sum()
 
     def configure_optimizers(self) -> dict[str, Any]:
         """The recipe's optimiser, with warm-up and cosine decay."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -15,9 +15,9 @@ from poseact.actions.windows import window_ends
 from poseact.evaluation.action_evaluation import mirrored
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.sequence import ActionNetwork
-from poseact.models.window_heads import RANK, Prototypes, WindowHeads
+from poseact.models.window_heads import RANK, Prototypes
 from poseact.training.clip_bank import check_sequence
-from poseact.training.new_heads import FPS, FRAMES, Streams, build_network
+from poseact.training.new_heads import FPS, FRAMES, Streams, build_network, window_heads
 
 WINDOWS = 4
 """Windows of a clip, spread over it, that the prototypes are made of."""
@@ -58,29 +58,57 @@ def train_instant(
     for sequence in sequences:
         check_skeleton(network, sequence)
         check_sequence(sequence, network.config.labels, network.config.dims, streams == "both")
-    place_prototypes(network, sequences, flip)
+    place_prototypes(network, describe_clips(network, sequences, flip))
     return network.eval()
 
 
+class Described(NamedTuple):
+    """What the prototypes are made of.
+
+    Attributes:
+        values: Descriptions ``(N, F)`` of windows by stream, as many of each clip.
+        targets: ``(N,)`` their actions.
+        clips: ``(N,)`` the numbers of their clips.
+    """
+
+    values: Mapping[str, Tensor]
+    targets: Tensor
+    clips: Tensor
+
+    def of(self, chosen: Tensor) -> Described:
+        """Those of some clips, by a mask ``(C,)``."""
+        rows = chosen[self.clips]
+        values = {name: part[rows] for name, part in self.values.items()}
+        return Described(values, self.targets[rows], self.clips[rows])
+
+
 @torch.inference_mode()
-def place_prototypes(
+def describe_clips(
     network: ActionNetwork, sequences: Sequence[PoseSequence], flip: bool = True
-) -> None:
-    """Fit the prototypes of a network to labelled sequences that it can read."""
-    heads, config = network.action_model, network.config
-    assert isinstance(heads, WindowHeads)
-    described: dict[str, list[Tensor]] = {name: [] for name in heads.prototypes}
+) -> Described:
+    """Describe windows of labelled sequences that a network can read, and their mirror images."""
+    heads, config = window_heads(network), network.config
+    values: dict[str, list[Tensor]] = {name: [] for name in heads.prototypes}
     sides = config.skeleton.flip_indices != tuple(range(config.num_joints))
     targets: list[int] = []
-    for sequence in sequences:
+    clips: list[int] = []
+    for number, sequence in enumerate(sequences):
         for view in (sequence, mirrored(sequence)) if flip and sides else (sequence,):
-            inputs = spread_windows(network, view)
-            for name, values in heads.descriptions(*inputs).items():
-                described[name].append(values)
-            targets += [config.labels.index(str(sequence.label))] * len(inputs.joints)
-    for name, values in described.items():
-        prototypes = cast(Prototypes, heads.prototypes[name])
-        fit_prototypes(prototypes, torch.cat(values), torch.tensor(targets))
+            inputs = heads.inputs(*spread_windows(network, view))
+            for name, described in heads.descriptions(*inputs).items():
+                values[name].append(described)
+            targets += [config.labels.index(str(sequence.label))] * WINDOWS
+            clips += [number] * WINDOWS
+    joined = {name: torch.cat(parts) for name, parts in values.items()}
+    return Described(joined, torch.tensor(targets), torch.tensor(clips))
+
+
+@torch.inference_mode()
+def place_prototypes(network: ActionNetwork, described: Described) -> None:
+    """Fit the prototypes of a network to described clips."""
+    prototypes = window_heads(network).prototypes
+    for name, values in described.values.items():
+        fit_prototypes(cast(Prototypes, prototypes[name]), values, described.targets)
 
 
 def spread_windows(network: ActionNetwork, sequence: PoseSequence) -> ClipInputs:
@@ -111,9 +139,8 @@ def fit_prototypes(prototypes: Prototypes, values: Tensor, targets: Tensor) -> N
     variance = weight @ (values - centre).square()
     spread = (variance + _LEAST_SPREAD * variance.mean()).clamp_min(1e-12).sqrt()
     offset = (values - centre) / spread
-    _, sizes, directions = torch.linalg.svd(weight.sqrt()[:, None] * offset, full_matrices=False)
-    rank = min(RANK, int((sizes > 1e-6 * sizes[0]).sum()))
-    axes = directions[:rank].T
+    axes = _principal_axes(weight.sqrt()[:, None] * offset)
+    rank = axes.shape[1]
     within = offset @ axes
     means = (member / per_action.clamp_min(1)).T @ within
     rest = within - means[targets]
@@ -133,3 +160,15 @@ def fit_prototypes(prototypes: Prototypes, values: Tensor, targets: Tensor) -> N
         kept[tuple(slice(size) for size in found.shape)] = found.float()
     # An action without clips is nobody's nearest.
     prototypes.places[per_action == 0] = 1e3
+
+
+def _principal_axes(values: Tensor) -> Tensor:
+    """The leading right singular vectors ``(F, R)`` of ``(N, F)``, R being ``RANK`` or less.
+
+    They are read from the smaller Gram matrix, at a small part of the cost of a decomposition.
+    """
+    wide = values.shape[0] < values.shape[1]
+    squares, vectors = torch.linalg.eigh(values @ values.T if wide else values.T @ values)
+    kept = (squares > 1e-10 * squares[-1]).nonzero().squeeze(1)[-RANK:]
+    vectors = vectors[:, kept]
+    return values.T @ vectors / squares[kept].sqrt() if wide else vectors

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import Literal
+
+from torch import nn
 
 from poseact._utils.errors import PoseActError
 from poseact.actions.pose_sequence import PoseSequence
@@ -12,6 +15,7 @@ from poseact.models.action import STREAMS
 from poseact.models.card import Card
 from poseact.models.multitask import MultitaskNetwork, for_actions
 from poseact.models.sequence import ActionNetwork, SequenceConfig
+from poseact.models.window_heads import WindowHeads
 
 Streams = Literal["both", "pose"]
 
@@ -70,6 +74,22 @@ def build_network(
     ).build()
     network.card = Card(fps=fps)
     return network
+
+
+def with_new_heads(network: ActionNetwork) -> ActionNetwork:
+    """The network with heads that start anew; all other parts are shared with it."""
+    heads = window_heads(network)
+    other = deepcopy(network, {id(part): part for part in network.children() if part is not heads})
+    for layer in window_heads(other).modules():
+        if isinstance(layer, nn.Conv1d | nn.Linear):
+            layer.reset_parameters()
+    return other
+
+
+def window_heads(network: ActionNetwork) -> WindowHeads:
+    """The heads of a network that was built here."""
+    assert isinstance(network.action_model, WindowHeads)
+    return network.action_model
 
 
 def _on_top_of(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from poseact._utils.errors import PoseActError
 from poseact.models.pyramid_stem import PyramidEntry
@@ -70,10 +71,16 @@ def rate_factor(step: int, steps: float, spec: ScheduleSpec) -> float:
     return warm_up * (spec.floor + (1 - spec.floor) * cosine)
 
 
-@torch.no_grad()
-def warm_average(decay: float, average: Tensor, value: Tensor, updates: Tensor | int) -> Tensor:
-    """Next value of a moving average whose decay grows from 0.1 to ``decay``."""
-    if not average.is_floating_point():
-        return value
-    count = int(updates)
-    return average.lerp(value, 1 - min(decay, (1 + count) / (10 + count)))
+def average_into(decay: float, averages: list[Tensor], values: list[Tensor], updates: int) -> None:
+    """Update moving averages in place, whose decay grows from 0.1 to ``decay`` over the updates.
+
+    Args:
+        decay: The largest one.
+        averages: Of one type; those of whole numbers take the values.
+        values: The new ones.
+        updates: How many there were before.
+    """
+    if not averages[0].is_floating_point():
+        decay = 0.0
+    warm = min(decay, (1 + updates) / (10 + updates))
+    get_ema_multi_avg_fn(warm)(averages, values, updates)
