@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.resources import as_file, files
 
 import numpy as np
@@ -22,6 +23,7 @@ from poseact.actions.pose_sequence import PoseSequence
 from poseact.cli import app
 from poseact.clips.action_data import only_part
 from poseact.clips.eval_actions import eval_actions
+from poseact.clips.eval_unknown import eval_unknown
 from poseact.clips.train_actions import TrainPlan, train_actions
 from poseact.data.sequences.registry import read_sequences
 from poseact.evaluation.action_evaluation import ActionProtocol
@@ -214,6 +216,27 @@ class TestTraining:
         (few / "stand" / "0.npz").write_bytes((folder / "stand" / "0.npz").read_bytes())
         with pytest.raises(PoseActError, match="No action has two recordings"):
             train_actions(few, tmp_path / "out", PLAN)
+
+
+class TestUnknown:
+    def test_each_action_is_left_out_once(self, folder, tmp_path):
+        result = eval_unknown(folder, tmp_path, replace(PLAN, instant=True))
+        *actions, mean = result.actions
+        assert [one.action for one in actions] == sorted(ACTIONS)
+        assert mean.auroc == pytest.approx(np.mean([one.auroc for one in actions]))
+        squat, stand, wave = actions
+        # Who stands still also waves and squats a little; who waves or squats never stands still.
+        assert min(squat.auroc, wave.auroc) > 0.95 > stand.auroc
+        assert max(squat.passing, wave.passing) < 0.1 < stand.passing
+        content = json.loads(result.json.read_text("utf-8"))
+        assert [asdict(one) for one in result.actions] == content["actions"]
+
+    def test_two_actions_are_too_few(self, folder, tmp_path):
+        few = tmp_path / "few"
+        for action in ACTIONS[:2]:
+            shutil.copytree(folder / action, few / action)
+        with pytest.raises(PoseActError, match="2 actions"):
+            eval_unknown(few, tmp_path / "out", PLAN)
 
 
 @pytest.mark.slow

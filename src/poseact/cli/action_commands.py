@@ -133,6 +133,60 @@ def eval_actions_command(
     console.print(f"Report: {report.files.html}, {report.files.markdown}, {report.files.json}")
 
 
+@app.command(
+    "eval-unknown",
+    cls=explained_by(
+        "poseact.clips.eval_unknown.eval_unknown", "poseact.clips.train_plan.TrainPlan"
+    ),
+)
+def eval_unknown_command(
+    source: Annotated[Path, typer.Argument(help="Clips, as for train-actions.")],
+    out: Path = Path("poseact-unknown"),
+    streams: Literal["both", "pose"] | None = None,
+    weights: str | None = None,
+    kind: str | None = None,
+    seed: int | None = None,
+    test: float | None = None,
+    instant: Annotated[bool, typer.Option("--instant")] = False,
+    cache: Path | None = None,
+    workers: int | None = None,
+    device: DeviceOption = None,
+    runtime: RuntimeOption = None,
+    precision: PrecisionOption = None,
+) -> None:
+    """Leave out each action once and score how well it is called unknown."""
+    from poseact.clips.eval_unknown import eval_unknown
+    from poseact.clips.train_plan import TrainPlan
+    from poseact.evaluation.action_report import percent
+
+    plan = TrainPlan(
+        **given(streams=streams, weights=weights, kind=kind, seed=seed, test=test, instant=instant)
+    )
+    with Bars() as bars:
+        report = eval_unknown(
+            *(source, out, plan),
+            **given(cache=cache, workers=workers, device=device),
+            **given(runtime=runtime, precision=precision),
+            on_stage=bars.update,
+        )
+    console = make_console()
+    print_notes(report.notes)
+    if report.interrupted:
+        console.print(f"Interrupted: finished steps are kept; resume with:\n{command_line()}")
+        raise typer.Exit(INTERRUPTED)
+    titles = ("left out", "AUROC", "passing", "named, known", "named, left out")
+    rows = [
+        (
+            one.action,
+            f"{one.auroc:.3f}",
+            *map(percent, (one.passing, one.known_named, one.unknown_named)),
+        )
+        for one in report.actions
+    ]
+    console.print(named_table("Windows of actions that were left out", [titles, *rows]))
+    console.print(f"Scores: {report.json}")
+
+
 def read_groups(options: Sequence[str]) -> dict[str, list[str]]:
     """Groups of actions from the command line.
 

@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from poseact._utils.device import on_device
 from poseact._utils.errors import PoseActError
-from poseact._utils.files import open_folder
-from poseact._utils.interrupt import StopRequest
-from poseact._utils.worker_pool import check_workers
-from poseact.actions.action_names import BACKGROUND
 from poseact.actions.clip_inputs import window_fps
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.clips.action_data import (
     ActionData,
     OnStage,
-    check_joints,
     check_parts,
     copies_note,
-    is_filmed,
-    no_progress,
-    read_checked,
     read_filmed,
-    read_posed,
     write_split,
 )
 from poseact.clips.check_clips import require_trainable
 from poseact.clips.copies import join_recordings
 from poseact.clips.folder import find_clips
+from poseact.clips.head_workflow import FOLDS, HeadWorkflow, OnRow, Stopped, started
 from poseact.clips.learning_curve import CURVE_COUNTS, at_most, curve_point
 from poseact.clips.train_plan import ActionTraining, TrainPlan
 from poseact.data.pixel_windows import VideoClip
@@ -41,31 +29,19 @@ from poseact.data.split import split_by_recording
 from poseact.evaluation.action_evaluation import ActionProtocol, evaluate
 from poseact.evaluation.action_figures import CurvePoint
 from poseact.evaluation.action_report import Measured, write_action_report
-from poseact.evaluation.calibration import Calibration, calibrate
 from poseact.inference.predictor import DEFAULT_WEIGHTS
-from poseact.media import VIDEO_SUFFIXES
-from poseact.models.base import Network
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.sequence import ActionNetwork
 from poseact.recipe import load_recipe
 from poseact.runtime.interface import DEFAULT_PRECISION
 from poseact.training.finetune import finetune
-from poseact.training.heads import Row, TrainedActions, train_heads
-from poseact.weights.checkpoint import load, save
-
-OnRow = Callable[[str, Row], None]
-
-FOLDS = 3
-"""Parts of the training recordings for cross-fitting the calibration."""
+from poseact.training.heads import TrainedActions
+from poseact.weights.checkpoint import save
 
 PROTOCOLS = {
     "multi clip": ActionProtocol("multi"),
     "single clip": ActionProtocol("centre"),
 }
-
-
-class _Stopped(Exception):
-    """The run was interrupted; what it has done so far is on disk."""
 
 
 def train_actions(
@@ -106,46 +82,27 @@ def train_actions(
         PoseActError: The data cannot be read or are too few, they do not fit the plan, or the
             results cannot be written.
     """
-    plan, out, source = plan or TrainPlan(), Path(out), Path(source)
-    plan.check()
-    check_workers(workers)
-    on_device(device, lambda chosen: torch.zeros(1, device=chosen))
-    empty = source.is_dir() and not any(source.iterdir())
-    if empty or not source.exists() or source.suffix.lower() in VIDEO_SUFFIXES:
-        raise PoseActError(
-            f"{source} is not a folder of clips; give a folder with a folder of videos per "
-            "action, or pose sequences."
-        )
-    open_folder(out)
-    report = ActionTraining(out, out / "actions.safetensors", out / "split.csv")
-    with StopRequest() as stop:
-        reading = {"cache": Path(cache or out / "cache"), "workers": workers, "device": device}
-        reading |= {"runtime": runtime, "precision": precision}
-        run = _Workflow(
-            *(source, report, plan, stop),
-            *(on_stage or no_progress, on_row or no_progress, reading),
-        )
+    reading = {"workers": workers, "device": device, "runtime": runtime, "precision": precision}
+    how = (plan or TrainPlan(), on_stage, on_row)
+    with started(_Workflow, source, out, *how, cache=cache, **reading) as run:
         try:
             run.all(run.read())
-        except _Stopped:
-            report.interrupted = True
-    return report
+        except Stopped:
+            run.report.interrupted = True
+    return run.report
 
 
 @dataclass
-class _Workflow:
-    source: Path
-    report: ActionTraining
-    plan: TrainPlan
-    stop: StopRequest
-    on_stage: OnStage
-    on_row: OnRow
-    reading: dict[str, Any]
-    pose_network: Network | None = None
+class _Workflow(HeadWorkflow):
+    report: ActionTraining = field(init=False)
+
+    def __post_init__(self) -> None:
+        files = (self.out / "actions.safetensors", self.out / "split.csv")
+        self.report = ActionTraining(self.out, *files, notes=self.notes)
 
     def all(self, data: ActionData) -> None:
         """Run all stages after reading the data."""
-        notes = self.report.notes = [*data.notes, *copies_note(data)]
+        self.notes += [*data.notes, *copies_note(data)]
         sequences = join_recordings(data.sequences, data.copies)
         require_trainable(sequences)
         if self.plan.instant and not any(s.part == "test" for s in sequences):
@@ -185,7 +142,7 @@ class _Workflow:
                 calibration,
                 network.card.unknown_below,
                 curve,
-                notes=notes,
+                notes=self.notes,
             ),
         )
         written = (self.report.split, self.report.weights, files.markdown, files.html, files.json)
@@ -193,34 +150,6 @@ class _Workflow:
             raise PoseActError(
                 f"{', '.join(map(str, lost))} was removed during the run; run it again."
             )
-
-    def read(self) -> ActionData:
-        """The labelled sequences; features of videos come from the cache where possible."""
-        if self.plan.kind is not None or not is_filmed(self.source):
-            if self.plan.finetune is not None:
-                raise PoseActError(
-                    f"Training end to end was asked for, but {self.source} holds no videos; "
-                    "leave out --finetune."
-                )
-            if self.plan.streams == "both":
-                raise PoseActError(
-                    f"Both streams were asked for, but {self.source} holds no videos, which the "
-                    "appearance stream needs; use the pose stream alone."
-                )
-            data = read_posed(self.source, self.plan.kind)
-            check_joints(self.plan.weights, data.sequences[0])
-            return data
-        self.pose_network = load(self.plan.weights or DEFAULT_WEIGHTS)
-        data = read_checked(
-            self.source,
-            self.pose_network,
-            on_stage=self.on_stage,
-            stop=self.stop,
-            **self.reading,
-        )
-        if data.interrupted:
-            raise _Stopped
-        return data
 
     def end_to_end(
         self,
@@ -246,8 +175,8 @@ class _Workflow:
             stop=self.stop,
         )
         if not result.finished:
-            raise _Stopped
-        self.report.notes.append(result.describe())
+            raise Stopped
+        self.notes.append(result.describe())
         if not result.kept:
             return network, test
         names = {sequence.name for sequence in test}
@@ -259,27 +188,16 @@ class _Workflow:
             **self.reading,
         )
         if again.interrupted:
-            raise _Stopped
+            raise Stopped
         read = {sequence.name: sequence for sequence in again.sequences}
         return result.network, [read.get(sequence.name, sequence) for sequence in test]
-
-    def calibration(self, trained: TrainedActions) -> Calibration | None:
-        """Calibrate on the training clips, each scored by heads that were not trained on it."""
-        if not trained.unseen:
-            self.report.notes.append(
-                "No action has two training recordings, so probabilities are not calibrated and no "
-                "motion is called unknown; film each action several times."
-            )
-            return None
-        readers, clips = zip(*trained.unseen, strict=True)
-        return calibrate(trained.network, clips, readers=readers, background=BACKGROUND)
 
     def unseen(
         self, trained: TrainedActions, train: list[PoseSequence]
     ) -> tuple[list[ActionNetwork], list[PoseSequence]]:
         """If all clips are for training: each with a network that was not trained on it."""
         if not trained.unseen:
-            self.report.notes.append(
+            self.notes.append(
                 "No action has two recordings, so the scores are those of the clips that were "
                 "learned and say little; film each action several times."
             )
@@ -302,47 +220,6 @@ class _Workflow:
                 scores = evaluate(network, test, on_clips=self.reporting(f"test, {name}"))
                 points.append(curve_point(part, scores))
         return points
-
-    def train(self, name: str, sequences: Sequence[PoseSequence], folds: int = 0) -> TrainedActions:
-        """Train heads, or read them from disk if that training was finished before."""
-        network = self.pose_network if isinstance(self.pose_network, MultitaskNetwork) else None
-        streams = self.plan.streams or ("pose" if network is None else "both")
-        if streams == "both" and network is None:
-            raise PoseActError(
-                f"The weights {self.plan.weights} give no features for the appearance stream; use "
-                "weights of a multitask network, or the pose stream alone."
-            )
-
-        def report(done: int, total: int, row: Row) -> None:
-            self.on_stage(f"training, {name}", done, total)
-            self.on_row(name, row)
-
-        trained = train_heads(
-            sequences,
-            streams=streams,
-            pose_network=network,
-            seed=self.plan.seed,
-            folds=folds,
-            instant=self.plan.instant,
-            on_progress=report,
-            stop=self.stop,
-            out=self.report.out / "training" / name.replace(" ", "-"),
-            recipe=self.plan.recipe,
-            **self.plan.windows(),
-        )
-        if not trained.finished:
-            raise _Stopped
-        return trained
-
-    def reporting(self, stage: str) -> Callable[[int, int], None]:
-        """A callback that reports progress and ends the stage after a stop request."""
-
-        def report(done: int, total: int) -> None:
-            self.on_stage(stage, done, total)
-            if self.stop:
-                raise _Stopped
-
-        return report
 
     def save(
         self, network: ActionNetwork, train: Sequence[PoseSequence], test: Sequence[PoseSequence]
