@@ -57,7 +57,10 @@ STATE_NAME = "heads.pt"
 """File of a run's state within its folder."""
 
 # Small sets are seen several times per epoch, so that an epoch has enough steps to learn from.
-_LEAST_STEPS = 2
+_LEAST_STEPS = 3
+
+# They learn as much from smaller batches, which take less time.
+_LEAST_BATCH = 32
 
 # A state is larger than what a second of training is worth.
 _SAVE_MINUTES = 5 / 60
@@ -75,7 +78,7 @@ class HeadRecipe:
     """
 
     batch: int = 64
-    """Windows per step."""
+    """Windows per step, if there are as many clips."""
     optimiser: OptimiserSpec = field(
         default_factory=lambda: OptimiserSpec(name="adamw", lr=4e-3, weight_decay=0.05, ema=0.97)
     )
@@ -179,14 +182,15 @@ def train_heads(
     if instant:
         unseen = _finished([network, *others], sequences, fold_of, flip)
         return TrainedActions(network.eval(), (), True, unseen)
-    steps = max(-(-len(bank) // recipe.batch), _LEAST_STEPS)
-    settings = (network.config, fps, recipe, epochs, steps, seed, fold_of.tolist())
+    batch = min(recipe.batch, max(len(bank), _LEAST_BATCH))
+    steps = max(-(-len(bank) // batch), _LEAST_STEPS)
+    settings = (network.config, fps, recipe, batch, epochs, steps, seed, fold_of.tolist())
     state = None
     if out is not None:
         digest = digest_of(settings, bank.contents(), weights_of(network))
         state = RunState(Path(out) / STATE_NAME, digest)
     begun = state.find() if state is not None else None
-    windows = WindowDraw(frames, fps, recipe.augment, recipe.batch, steps, seed)
+    windows = WindowDraw(frames, fps, recipe.augment, batch, steps, seed)
     averaging = Averaging(recipe.optimiser.ema) if recipe.optimiser.ema else None
     record = EpochRecord(network, epochs, steps, averaging, validation, on_progress)
     run_steps(
