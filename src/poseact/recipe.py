@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -20,9 +20,12 @@ from poseact.models.multitask import MAP_STRIDE
 from poseact.models.presets import preset_config
 from poseact.skeleton import Skeleton
 
+_MOST_STAGES = 100
+_MOST = 2**16
+
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class NetworkSpec(_Part):
@@ -121,7 +124,7 @@ class Recipe(_Part):
     Two runs of the same recipe on the same machine give the same weights.
     """
 
-    name: str = Field(pattern=r"^[\w.-]+$")
+    name: str = Field(pattern=r"^\w[\w.-]*$", max_length=100)
     """Name of the weights: letters, digits, dots, dashes."""
     licence: str
     """Licence of the weights, which follows from those of the data."""
@@ -141,13 +144,13 @@ class Recipe(_Part):
     schedule: ScheduleSpec = Field(default_factory=ScheduleSpec)
     steps: int = Field(gt=0)
     """Number of optimiser steps."""
-    batch: int = Field(default=32, gt=0)
+    batch: int = Field(default=32, gt=0, le=_MOST)
     """Rows per step and process, each a clip or ``clip_length`` stills."""
-    accumulate: int = Field(default=1, gt=0)
+    accumulate: int = Field(default=1, gt=0, le=_MOST)
     """Batches per step."""
-    clip_length: int = Field(default=1, gt=0)
+    clip_length: int = Field(default=1, gt=0, le=_MOST)
     """T, frames per row."""
-    sizes: tuple[tuple[float, int], ...] = ()
+    sizes: tuple[tuple[float, Annotated[int, Field(le=_MOST)]], ...] = ()
     """Crop sides in px with the share of the run from which they are used, such as
     ``[[0, 96], [0.6, 128]]``; by default that of the network throughout."""
     validate_every: int = Field(default=1000, gt=0)
@@ -266,10 +269,14 @@ def load_stages(path: str | Path, changes: Mapping[str, Any] | None = None) -> l
     if not isinstance(content, dict):
         raise PoseActError(f"The recipe {path} has no fields; see the recipes that are shipped.")
     stages = content.pop("stages", None) or {}
-    if not isinstance(stages, dict) or not all(isinstance(one, dict) for one in stages.values()):
+    if (
+        not isinstance(stages, dict)
+        or len(stages) > _MOST_STAGES
+        or not all(isinstance(one, dict) for one in stages.values())
+    ):
         raise PoseActError(
             f"The recipe {path} has invalid stages; write stages: and below it the name of each "
-            "stage with its fields."
+            f"stage with its fields, at most {_MOST_STAGES} of them."
         )
     for place, value in (changes or {}).items():
         for fields, within in _places(content, stages, place):

@@ -20,6 +20,9 @@ _REASON_LENGTH = 300
 _LEVELS = 100
 _LONGEST_NAME = 255
 
+FARTHEST = 1e6
+"""Coordinates in px or mm beyond it are mistakes."""
+
 
 @contextmanager
 def one_sentence(sentence: str, *, around: bool = False) -> Generator[None]:
@@ -48,7 +51,7 @@ def reason_of(error: Exception) -> str:
     faults: Callable[[], list[dict[str, Any]]] | None = getattr(error, "errors", None)
     if faults is not None:  # pydantic's, which lists every fault with a web address
         fault = faults()[0]
-        said = f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+        said = ": ".join(filter(None, (".".join(map(str, fault["loc"])), fault["msg"])))
     short = " ".join(said[: 2 * _REASON_LENGTH].split())[:_REASON_LENGTH]
     return short or type(error).__name__
 
@@ -113,6 +116,11 @@ def require_bounded(
         if left < len(waiting) + len(held) or level > _LEVELS:
             raise ValueError(f"it is nested too deeply or stands for more than {limit:,} values")
         waiting += [(inner, level + 1) for inner in held]
+
+
+def within(places: np.ndarray) -> np.ndarray:
+    """Which places ``(..., D)`` are numbers and not beyond ``FARTHEST``: ``(...)`` boolean."""
+    return np.asarray((abs(places) <= FARTHEST).all(-1))  # False for NaN
 
 
 def inside(folder: Path, name: str) -> Path:

@@ -1,6 +1,7 @@
 """CSV as typed by hand or saved by spreadsheets."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from typing import TextIO
@@ -20,14 +21,19 @@ def rows_of(file: TextIO) -> tuple[list[str], Iterator[tuple[int, dict[str, str]
         file: At its start, opened with ``newline=""``.
 
     Raises:
-        csv.Error: A line is not CSV; the rows raise it too.
+        csv.Error: A line is not CSV, or a column is there twice; the rows raise it too.
     """
     first = file.readline()
     passed = int(first.startswith("sep="))
     first = file.readline() if passed else first
     separator = max(_SEPARATORS, key=first.count)
-    lines = csv.reader(chain([first], file), delimiter=separator, skipinitialspace=True)
+    # Strict: a quote that is not closed would make one cell of all that follows.
+    lines = csv.reader(
+        chain([first], file), delimiter=separator, skipinitialspace=True, strict=True
+    )
     columns = [cell.strip().lower() for cell in next(lines, list[str]())]
+    if repeated := [name for name, count in Counter(columns).items() if name and count > 1]:
+        raise csv.Error(f"the column {repeated[0]} is there twice")
 
     def rows() -> Iterator[tuple[int, dict[str, str]]]:
         for cells in lines:

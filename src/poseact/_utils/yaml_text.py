@@ -1,5 +1,6 @@
 """YAML with limits on length, size and numbers."""
 
+from collections import Counter
 from typing import Any
 
 import yaml
@@ -16,8 +17,8 @@ def parse_yaml(text: str) -> Any:
     """The values of a YAML text.
 
     Raises:
-        ValueError: It is no YAML, too long, unfolds to too many values, or holds a whole number
-            beyond 2^53.
+        ValueError: It is no YAML, too long, has a name twice in one place, unfolds to too many
+            values, or holds a whole number beyond 2^53.
     """
     if len(text) > _LONGEST:
         raise ValueError(f"it has {len(text):,} characters, more than {_LONGEST:,}")
@@ -31,6 +32,9 @@ def parse_yaml(text: str) -> Any:
 
 class _Loader(yaml.SafeLoader):
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if repeated := [name for name, count in Counter(names).items() if count > 1]:
+            raise ValueError(f"{repeated[0]} is there twice")
         super().flatten_mapping(node)
         # Mappings that merge others may grow tenfold with every line.
         if len(node.value) > _MOST_VALUES:

@@ -11,6 +11,8 @@ from poseact._utils.errors import PoseActError
 BACKGROUND = "_other"
 """Label of motions that are none of the actions."""
 
+_LONGEST = 200
+
 
 def clean_label(text: str) -> str:
     """Normalise case, blanks, hyphens and Unicode forms of a label.
@@ -18,12 +20,15 @@ def clean_label(text: str) -> str:
     ``" Push-Ups"`` and ``"push ups"`` both become ``push_ups``; letters of any script are kept.
 
     Raises:
-        PoseActError: Nothing is left.
+        PoseActError: Nothing is left, or it is too long.
     """
     plain = unicodedata.normalize("NFKC", text).strip().lower()
     label = "".join(c for c in re.sub(r"[\s_-]+", "_", plain) if c.isprintable())
-    if not any(c.isalnum() for c in label):
-        raise PoseActError(f"{text!r} names no action; give a name with letters or digits.")
+    if not any(c.isalnum() for c in label) or len(label) > _LONGEST:
+        raise PoseActError(
+            f"{text[:_LONGEST]!r} names no action; give a name with letters or digits, of at most "
+            f"{_LONGEST} characters."
+        )
     return label
 
 

@@ -63,6 +63,10 @@ class PoseSequence:
                 f"The times of the sequence {self.name} are not increasing, or exceed "
                 f"{_LATEST_S:.0e} s; give increasing times in seconds."
             )
+        if self.part not in (None, "train", "test"):
+            raise PoseActError(
+                f"The sequence {self.name} is of the part {self.part!r}; give train or test."
+            )
         if not (np.isfinite(self.joints).all() and np.isfinite(self.confidence).all()):
             raise PoseActError(
                 f"The sequence {self.name} holds numbers that are not finite; give 0 with a "

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from poseact._utils.boundary import inside, one_sentence
 from poseact._utils.csv_rows import number_of, rows_of
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write, walk_files
-from poseact.actions.action_names import clean_labels
+from poseact.actions.action_names import clean_label, clean_labels
+from poseact.inference.boxes import square_of
 from poseact.inference.inputs import DRAWN
 from poseact.media import VIDEO_SUFFIXES
 from poseact.media.crop import Box
@@ -164,21 +166,21 @@ def clips_of_rows(table: Path, rows: Sequence[tuple[int, Row]]) -> list[Clip]:
     Raises:
         PoseActError: A row makes no sense, or two labels are the same once cleaned.
     """
-    labels = clean_labels(row["label"] for _, row in rows)
     clips: dict[str, Clip] = {}
     for line, row in rows:
-        try:
-            clip = _clip(table.parent, row, labels[row["label"]])
-        except ValueError as error:
-            raise PoseActError(
-                f"Line {line} of {table} is not a clip ({error}); give a file, start and end in "
-                "seconds or empty, and a label."
-            ) from error
+        with one_sentence(
+            f"Line {line} of {table} is not a clip ({{error}}); give a file, start and end in "
+            "seconds or empty, and a label.",
+            around=True,
+        ):
+            clip = _clip(table.parent, row)
         if clip.name in clips:
             raise PoseActError(
                 f"Line {line} of {table} lists the clip {clip.name} again; give each clip once."
             )
         clips[clip.name] = clip
+    # Two spellings of one label would be two actions.
+    clean_labels(row["label"] for _, row in rows)
     return list(clips.values())
 
 
@@ -220,14 +222,11 @@ def write_rows(table: Path, rows: Sequence[Row]) -> None:
     atomic_write(table, write)
 
 
-def _clip(folder: Path, row: Row, label: str) -> Clip:
-    path = folder / row["file"]
-    try:
-        there = path.is_file()
-    except OSError as error:
-        raise ValueError(f"its file cannot be accessed: {error.strerror}") from error
-    if not there:
+def _clip(folder: Path, row: Row) -> Clip:
+    path = inside(folder, row["file"])
+    if not path.is_file():
         raise ValueError(f"there is no file {path}")
+    label = clean_label(row["label"])
     start = number_of(row["start"] or "0")
     end = number_of(row["end"] or "inf")
     if not 0 <= start < end:
@@ -248,8 +247,8 @@ def _person(text: str) -> int | Box | None:
     words = text.split()
     if len(words) == 4:
         x0, y0, x1, y1 = map(number_of, words)
-        if x0 < x1 and y0 < y1:
-            return x0, y0, x1, y1
+        square_of((x0, y0, x1, y1))  # which refuses what is no box
+        return x0, y0, x1, y1
     elif len(words) == 1 and text.strip().isdecimal():
         return int(text)
     elif not words:

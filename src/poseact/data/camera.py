@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 
@@ -34,6 +36,9 @@ class Camera:
         translation: T, the place of the camera in the world, in mm.
         radial: k1, k2, k3.
         tangential: p0, p1.
+
+    Raises:
+        ValueError: A number is not finite, or a focal length is 0.
     """
 
     focal: tuple[float, float]
@@ -42,6 +47,12 @@ class Camera:
     translation: Row = (0.0, 0.0, 0.0)
     radial: Row = (0.0, 0.0, 0.0)
     tangential: tuple[float, float] = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        lens = (*self.focal, *self.centre, *self.radial, *self.tangential)
+        place = (*chain(*self.rotation), *self.translation)
+        if not all(map(math.isfinite, lens + place)) or 0 in self.focal:
+            raise ValueError("a number of a camera is not finite, or its focal length is 0")
 
     @property
     def at_origin(self) -> Camera:

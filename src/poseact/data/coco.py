@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from poseact._utils.boundary import inside
+from poseact._utils.boundary import inside, within
 from poseact._utils.errors import PoseActError
 from poseact.data.formats.coco_json import (
     Annotation,
@@ -18,12 +18,14 @@ from poseact.data.formats.coco_json import (
     Id,
     Image,
     read_lists,
+    use_by_id,
     use_each,
 )
 from poseact.data.images import ImageFile
 from poseact.data.sample import PoseSample, labelled_box
 from poseact.skeleton import COCO17, COCO_PIXEL_ORIGIN, PA16, Skeleton
 
+_LISTED = 20
 _WHAT = "a COCO keypoints file with images, annotations and categories"
 
 
@@ -57,7 +59,7 @@ def read_coco(
     """
     file = root / labels
     lists = read_lists(file, _WHAT)
-    pictures = dict(use_each(file, Image, lists.images, partial(_picture, root / images)))
+    pictures = use_by_id(file, Image, lists.images, partial(_picture, root / images))
     layouts = _layouts(file, lists.categories or [], skeleton)
     read = partial(_sample, pictures, layouts, skeleton)
     # Samples are named by the ids of annotations, or else by their places in the list.
@@ -75,10 +77,10 @@ class _Picture(NamedTuple):
     size: tuple[int, int] | None
 
 
-def _picture(folder: Path, image: Image, _: str) -> tuple[Id, _Picture]:
+def _picture(folder: Path, image: Image, _: str) -> _Picture:
     size = (image.width, image.height) if image.width and image.height else None
     path = inside(folder, image.file_name)
-    return image.id, _Picture(image.file_name, ImageFile(path), size)
+    return _Picture(image.file_name, ImageFile(path), size)
 
 
 def _layouts(file: Path, categories: list[object], skeleton: Skeleton) -> dict[Id | None, Skeleton]:
@@ -86,19 +88,20 @@ def _layouts(file: Path, categories: list[object], skeleton: Skeleton) -> dict[I
     named = [entry for entry in categories if isinstance(entry, dict)]
     with_keypoints = [entry for entry in named if entry.get("keypoints")]
     if not with_keypoints:
-        return {entry.get("id"): COCO17 for entry in named} or {1: COCO17}
-    return dict(use_each(file, Category, with_keypoints, partial(_layout, skeleton)))
+        ids = use_by_id(file, Category, list(named), lambda *_: COCO17)
+        return ids or {1: COCO17}
+    return use_by_id(file, Category, with_keypoints, partial(_layout, skeleton))
 
 
-def _layout(skeleton: Skeleton, category: Category, place: str) -> tuple[Id | None, Skeleton]:
+def _layout(skeleton: Skeleton, category: Category, place: str) -> Skeleton:
     joints = category.joints
     layout = COCO17 if joints == COCO17.joints else Skeleton(category.name or "custom", joints)
     if len(layout.unfillable(skeleton)) == len(skeleton):
         raise PoseActError(
-            f"{place} has the keypoints {', '.join(joints)}, but none of them is a joint of "
-            f"{skeleton.name}; name them as {', '.join(skeleton.joints)}."
+            f"{place} has the keypoints {', '.join(joints[:_LISTED])}, but none of them is a joint "
+            f"of {skeleton.name}; name them as {', '.join(skeleton.joints)}."
         )
-    return category.id, layout
+    return layout
 
 
 def _sample(
@@ -120,7 +123,7 @@ def _sample(
     if category not in layouts:
         raise PoseActError(
             f"{place} is of category_id {category!r}, but the categories with keypoints are "
-            f"{', '.join(map(str, layouts))}; correct category_id."
+            f"{', '.join(map(repr, layouts))}; correct category_id."
         )
     picture, layout = pictures[person.image_id], layouts[category]
     joints, flags = _keypoints(person, place, layout)
@@ -152,9 +155,9 @@ def _keypoints(person: Annotation, place: str, layout: Skeleton) -> tuple[np.nda
     flags = values[:, 2]
     # Some tools write NaN or null for the place of a joint without a label.
     values[flags == 0] = 0
-    if not np.isfinite(values).all() or not np.isin(flags, (0, 1, 2)).all():
+    if not within(values).all() or not np.isin(flags, (0, 1, 2)).all():
         raise PoseActError(
-            f"{place} has {sorted(set(flags.tolist()))} as v; give finite x and y, and v = 0 for "
+            f"{place} has {sorted(set(flags.tolist()))} as v; give x and y in px, and v = 0 for "
             "not labelled, 1 for hidden or 2 for seen."
         )
     return (values[:, :2] + COCO_PIXEL_ORIGIN).astype(np.float32), flags

@@ -81,10 +81,10 @@ def samples_3d(
     pictures = images_inside(images, labels.images)
     root = layout.index("pelvis")
     root_depth = labels.points[:, root, 2]
-    depth = labels.points[..., 2] - root_depth[:, None]
+    deep = labels.seen & labels.labelled & labels.labelled[:, [root]]
+    depth = np.where(deep, labels.points[..., 2] - root_depth[:, None], 0)
     stacked = np.concatenate((labels.pixels, depth[..., None]), -1).astype(np.float32)
     joints, valid = layout.convert(stacked, labels.seen, skeleton)
-    deep = labels.seen & labels.labelled & labels.labelled[:, [root]]
     _, depth_valid = layout.convert(stacked, deep, skeleton)
     return [
         PoseSample(

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel, Field
 
-from poseact._utils.boundary import inside, one_sentence
+from poseact._utils.boundary import inside, one_sentence, within
 from poseact._utils.errors import PoseActError
 from poseact._utils.left_out import LeftOut
 from poseact.data.formats.label_files import MATLAB_PIXEL_ORIGIN, read_json, read_mat
@@ -178,7 +178,7 @@ def _people_of_json(file: Path) -> list[_Person]:
         with left.entry(), one_sentence(message):
             listed = _Listed.model_validate(entry)
             joints = np.array(listed.joints)
-            labelled = np.isfinite(joints).all(1) & (np.array(listed.joints_vis) > 0)
+            labelled = within(joints) & (np.array(listed.joints_vis) > 0)
             people.append(_Person(listed.image, joints, labelled, labelled, None))
     left.finish(people)
     return people
@@ -210,7 +210,7 @@ def _person(image: str, person: Any, points: list[Any]) -> _Person:
     for point in points:
         joint = int(_items(point.id)[0])
         joints[joint] = _items(point.x)[0], _items(point.y)[0]
-        valid[joint] = True
+        valid[joint] = within(joints[joint])
         # Some points, the head's among them, do not say; such a point is taken for seen.
         said = _items(getattr(point, "is_visible", ()))
         visible[joint] = not said or float(said[0]) > 0

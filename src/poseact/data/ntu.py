@@ -54,7 +54,7 @@ _BODY_NUMBERS = 10
 # Kinect's range is 8 m; coordinates far beyond it are errors.
 _FARTHEST_M = 100.0
 # C libraries also write NaN as -nan(ind) or 1.#QNAN.
-_NOT_A_NUMBER = re.compile(r"\S*(?:nan|#)\S*", re.IGNORECASE)
+_NOT_A_NUMBER = re.compile(r"nan|#", re.IGNORECASE)
 _JOINT_NUMBERS = 12
 # Numbers that a file has of the joints of a body in a frame.
 _NUMBERS_OF_BODY = len(NTU25) * _JOINT_NUMBERS
@@ -180,8 +180,11 @@ def _main_body(file: Path) -> _Body | None:
     with one_sentence(
         f"{file} is missing, cut short or of another layout ({{error}}); give {_WHAT}."
     ):
-        text = _NOT_A_NUMBER.sub("nan", file.read_text(encoding="ascii"))
-        bodies = _bodies(text.split())
+        text = file.read_text(encoding="ascii")
+        words = text.split()
+        if _NOT_A_NUMBER.search(text):
+            words = ["nan" if _NOT_A_NUMBER.search(word) else word for word in words]
+        bodies = _bodies(words)
     best = max(
         bodies,
         key=lambda body: movement(body.numbers[..., _JointNumbers.METRES], body.known),
@@ -223,6 +226,8 @@ def _bodies(words: list[str]) -> list[_Body]:
             identity, joints = words[place], int(words[place + _BODY_NUMBERS])
             if joints != len(NTU25):
                 raise ValueError(f"a body of {joints} joints")
+            while frame in bodies[identity]:  # another body of the same number
+                identity += "'"
             place += _BODY_NUMBERS + 1
             end = place + joints * _JOINT_NUMBERS
             numbers = np.array(words[place:end], np.float64)

@@ -103,14 +103,17 @@ def _read(name: str, file: Path, fps: float) -> PoseSequence:
             f"{file} holds x, y and visibility of shapes {x.shape}, {y.shape} and {seen.shape}, "
             f"but (frames, {len(PENN13)}) was expected of each; give {_WHAT}."
         )
-    if action.size != 1 or train.size != 1 or train.flat[0] not in _PARTS:
+    named = action.size == 1 and action.dtype.kind == "U"
+    if not named or train.size != 1 or train.flat[0] not in _PARTS:
         raise PoseActError(
             f"{file} holds the action {action.tolist()} and the flag train {train.tolist()}, but "
             f"one name and 1 or -1 were expected; give {_WHAT}."
         )
     right_first = np.stack((x, y), -1).astype(np.float64)
     order = list(PENN13.flip_indices)
-    joints, confidence = zero_unknown(right_first[:, order], seen[:, order].astype(np.float32))
+    scores = seen[:, order].astype(np.float32)
+    # Nobody is in view in the official 1516.
+    joints, confidence = zero_unknown(right_first[:, order], scores, or_nobody=True)
     return PoseSequence(
         name=name,
         skeleton=PENN13,

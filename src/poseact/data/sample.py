@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from poseact._utils.boundary import within
 from poseact._utils.errors import PoseActError
 from poseact.data.camera import Camera
 from poseact.data.images import ImageSource
@@ -72,10 +73,10 @@ def labelled_box(joints: np.ndarray, valid: np.ndarray) -> Box:
     Raises:
         PoseActError: No joint is valid.
     """
-    if not valid.any():
+    points = joints[valid & within(joints), :2]
+    if not len(points):
         raise PoseActError(
             "A box was asked for around 0 labelled joints; leave out people without labels."
         )
-    points = joints[valid, :2]
     (x0, y0), (x1, y1) = points.min(0).tolist(), points.max(0).tolist()
     return x0, y0, x1, y1

@@ -92,7 +92,7 @@ class SourceSpec(BaseModel):
             is not set.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     adapter: str
     """One of ``ADAPTERS``."""

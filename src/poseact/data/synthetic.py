@@ -4,19 +4,20 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, FiniteFloat, PositiveInt
+from pydantic import BaseModel, PositiveInt
 
 from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
 from poseact._utils.left_out import LeftOut
 from poseact.data.camera import Camera
+from poseact.data.formats.coordinates import Area, Coordinate, Length
 from poseact.data.formats.tar_file import members_of
 from poseact.data.images import ShardMember
 from poseact.data.packed.shard_writer import INDEX
 from poseact.data.sample import PoseSample, labelled_box
 from poseact.skeleton import PA16, Skeleton
 
-_Point = tuple[FiniteFloat, FiniteFloat]
+_Point = tuple[Coordinate, Coordinate]
 
 
 class _Index(BaseModel):
@@ -28,12 +29,12 @@ class _Labels(BaseModel):
     """What a shard has of the labels of a picture, see :mod:`poseact.synthetic.joints`."""
 
     joints_px: list[_Point]
-    depth_mm: list[FiniteFloat]
+    depth_mm: list[Coordinate]
     visible: list[bool]
-    focal_px: _Point
+    focal_px: tuple[Length, Length]
     centre_px: _Point
-    root_depth_mm: float
-    area_px: float
+    root_depth_mm: Coordinate
+    area_px: Area
     sequence: str
     frame: int
     size_px: tuple[PositiveInt, PositiveInt] | None = None

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from poseact._utils.boundary import within
 from poseact._utils.errors import PoseActError
 from poseact.data.video import LabelledVideo, VideoPoses
 from poseact.skeleton import Skeleton
@@ -40,6 +41,7 @@ def converted_poses(
     Raises:
         PoseActError: No joint is labelled in any frame.
     """
+    valid = valid & within(joints)
     seen = valid if visible is None else valid & visible
     deep = np.zeros_like(valid) if depth_valid is None else valid & depth_valid
     converted, converted_valid = source.convert(joints.astype(np.float32), valid, skeleton)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from poseact._utils.boundary import one_sentence
+from poseact._utils.boundary import FARTHEST, one_sentence
 from poseact._utils.csv_rows import number_of, rows_of
 from poseact._utils.errors import PoseActError
 from poseact._utils.left_out import LeftOut
@@ -16,7 +16,7 @@ BoxesByFrame = dict[int, list[Box]]
 BOX_MARGIN = 1.1
 """Squares are this much larger than the boxes given, which surround people tightly."""
 
-MAX_COORDINATE_PX = 1e6
+_LAST_FRAME = 2**53
 
 _BOX_COLUMNS = ("source", "frame", "x0", "y0", "x1", "y1")
 
@@ -59,6 +59,8 @@ def read_boxes(path: str | Path) -> dict[str, BoxesByFrame]:
             f"give a CSV file with the columns {', '.join(_BOX_COLUMNS)}."
         )
     left.finish(found)
+    if not found:
+        raise PoseActError(f"{path} holds no boxes; give a row for each person in each frame.")
     boxes: dict[str, BoxesByFrame] = {}
     for source, frame, box in found:
         boxes.setdefault(source, {}).setdefault(frame, []).append(box)
@@ -92,7 +94,7 @@ def boxes_inside(boxes: BoxesByFrame, name: str, width: int, height: int) -> Box
 
 def _box_of(row: dict[str, str]) -> tuple[str, int, Box]:
     frame = number_of(row["frame"])
-    if frame < 0 or not frame.is_integer():
+    if not (0 <= frame < _LAST_FRAME and frame.is_integer()):
         raise ValueError(f"frame {row['frame']} is not a whole number from 0")
     x0, y0, x1, y1 = (number_of(row[name]) for name in _BOX_COLUMNS[2:])
     square_of((x0, y0, x1, y1))
@@ -106,7 +108,7 @@ def square_of(box: Box) -> Square:
         PoseActError: The box is empty or beyond any picture.
     """
     x0, y0, x1, y1 = box
-    if not (x0 < x1 and y0 < y1 and max(map(abs, box)) <= MAX_COORDINATE_PX):
+    if not (x0 < x1 and y0 < y1 and max(map(abs, box)) <= FARTHEST):
         raise PoseActError(
             f"The box {tuple(box)} is empty, reversed or beyond any picture; "
             "give x0, y0, x1, y1 in px with x0 < x1 and y0 < y1."

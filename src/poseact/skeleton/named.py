@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
+from poseact._utils.boundary import within
 from poseact._utils.errors import PoseActError
 
 # Joints that are, by definition here, the middle of two others.
@@ -94,8 +95,10 @@ class Skeleton:
             target: The skeleton to convert to, with K joints.
 
         Returns:
-            ``(..., K, D)`` coordinates (0 where invalid) and ``(..., K)`` boolean validity.
+            ``(..., K, D)`` coordinates (0 where invalid) and ``(..., K)`` boolean validity. Joints
+            whose place is no number or beyond any picture are invalid.
         """
+        valid = valid & within(joints)
         out = np.zeros((*joints.shape[:-2], len(target), joints.shape[-1]), joints.dtype)
         out_valid = np.zeros((*valid.shape[:-1], len(target)), bool)
         for k, joint in enumerate(target.joints):

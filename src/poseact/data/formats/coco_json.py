@@ -7,10 +7,9 @@ from typing import Annotated, Any, ClassVar, TypeVar
 import numpy as np
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
-    FiniteFloat,
-    PositiveFloat,
     PositiveInt,
     ValidationError,
     ValidatorFunctionWrapHandler,
@@ -19,6 +18,7 @@ from pydantic import (
 
 from poseact._utils.boundary import one_sentence
 from poseact._utils.left_out import LeftOut
+from poseact.data.formats.coordinates import Area, Coordinate, Length
 from poseact.data.formats.label_files import read_json
 
 _SIDE_WORDS = {"l": "left", "left": "left", "r": "right", "right": "right"}
@@ -34,7 +34,15 @@ def _or_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
 # For fields that the rest of an entry can do without.
 _OR_NONE = WrapValidator(_or_none)
 
-Id = int | str
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a truth value names nothing")  # noqa: TRY004 - pydantic wants it
+    return value
+
+
+Id = Annotated[int | str, BeforeValidator(_no_bool)]
+_MOST_JOINTS = 1000
 _Side = Annotated[PositiveInt | None, _OR_NONE]
 
 
@@ -75,10 +83,8 @@ class Annotation(Entry):
     category_id: Id | None = None
     iscrowd: Annotated[bool | None, _OR_NONE] = None
     keypoints: list[float | None]
-    bbox: Annotated[
-        tuple[FiniteFloat, FiniteFloat, PositiveFloat, PositiveFloat] | None, _OR_NONE
-    ] = None
-    area: Annotated[PositiveFloat | None, _OR_NONE] = None
+    bbox: Annotated[tuple[Coordinate, Coordinate, Length, Length] | None, _OR_NONE] = None
+    area: Annotated[Area | None, _OR_NONE] = None
 
     def points(self, count: int) -> np.ndarray:
         """``(count, 3)``: x, y and v of every keypoint; NaN for null.
@@ -109,12 +115,15 @@ class Category(Entry):
 
     id: Id | None = None
     name: str | None = None
-    keypoints: list[str] | None = None
+    keypoints: list[str] | None = Field(default=None, max_length=_MOST_JOINTS)
 
     @property
     def joints(self) -> tuple[str, ...]:
         """The keypoints; ``Left Knee``, ``knee-left`` and ``l_knee`` become ``left_knee``."""
         return tuple(map(_joint_name, self.keypoints or ()))
+
+
+Named = TypeVar("Named", Image, Category)
 
 
 class Lists(BaseModel):
@@ -164,6 +173,21 @@ def use_each(
             used.append(use(kind.model_validate(entry), place))
     left.finish(used)
     return used
+
+
+def use_by_id(
+    file: Path, kind: type[Named], entries: list[Any], use: Callable[[Named, str], T]
+) -> dict[Any, T]:
+    """As :func:`use_each`, by id; an entry with the id of an earlier one is left out."""
+    found: dict[Any, T] = {}
+
+    def keep(entry: Named, place: str) -> None:
+        if entry.id in found:
+            raise ValueError("an earlier one has this id")
+        found[entry.id] = use(entry, place)
+
+    use_each(file, kind, entries, keep)
+    return found
 
 
 def _joint_name(text: str) -> str:

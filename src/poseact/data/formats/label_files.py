@@ -186,9 +186,11 @@ def names_in(path: Path, arrays: Mapping[str, np.ndarray], key: str, what: str) 
     Raises:
         PoseActError: It is not a row of texts.
     """
-    if arrays[key].ndim != 1:
+    found = arrays[key]
+    if found.ndim != 1 or found.dtype.kind not in "US":
         raise PoseActError(
-            f"{path} holds {key!r} of shape {arrays[key].shape}, but a list of strings was "
-            f"expected; give {what}."
+            f"{path} holds {key!r} as {found.dtype} of shape {found.shape}, but a list of "
+            f"strings was expected; give {what}."
         )
-    return [str(name) for name in arrays[key].tolist()]
+    texts = found if found.dtype.kind == "U" else np.char.decode(found, "utf-8", "replace")
+    return texts.tolist()

@@ -53,7 +53,7 @@ def load_variables(content: bytes, variables: Sequence[str]) -> dict[str, np.nda
         raise ValueError("it has no header of MATLAB's level 5")
     found: dict[str, np.ndarray] = {}
     wanted = [content[:_HEADER]]
-    place = _HEADER
+    place, left = _HEADER, 8 * values_allowed(len(content))
     while place < len(content):
         kind, size = struct.unpack_from(f"{order}II", content, place)
         element = content[place + 8 : place + 8 + size]
@@ -61,21 +61,21 @@ def load_variables(content: bytes, variables: Sequence[str]) -> dict[str, np.nda
             raise ValueError(f"its element at byte {place} is cut short or of unknown type {kind}")
         place += 8 + size
         if kind == _COMPRESSED:
-            element = _inflated(element, order, len(content))
+            element = _inflated(element, order, max(left, 1))
         tags = _Tags(element, order, len(content))
         name = tags.name()
         found[name] = np.empty(0)
         if name in variables:
             tags.check()
+            left -= len(element)
             wanted += [struct.pack(f"{order}II", _MATRIX, len(element)), element]
     return found | loadmat(
         io.BytesIO(b"".join(wanted)), struct_as_record=False, variable_names=list(variables)
     )
 
 
-def _inflated(content: bytes, order: str, file_bytes: int) -> bytes:
+def _inflated(content: bytes, order: str, limit: int) -> bytes:
     """The one matrix of a compressed element, without its tag."""
-    limit = 8 * values_allowed(file_bytes)
     stream = zlib.decompressobj()
     # MATLAB leaves the end of some streams out, so only what is in them counts.
     plain = stream.decompress(content, limit)

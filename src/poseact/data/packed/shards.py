@@ -20,7 +20,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    FiniteFloat,
     NonNegativeInt,
     PositiveInt,
     ValidationError,
@@ -31,6 +30,7 @@ from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
 from poseact._utils.left_out import LeftOut
 from poseact.data.camera import Camera
+from poseact.data.formats.coordinates import Area, Coordinate, Length
 from poseact.data.formats.label_files import require_file
 from poseact.data.formats.npz_file import load_arrays
 from poseact.data.formats.tar_file import members_of
@@ -211,15 +211,15 @@ class StillLabels(BaseModel):
 
     name: str
     dims: Literal[2, 3]
-    joints: dict[str, list[FiniteFloat]]
+    joints: dict[str, list[Coordinate]]
     hidden: list[str]
     no_depth: list[str]
-    box: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]
+    box: tuple[Coordinate, Coordinate, Coordinate, Coordinate]
     camera: Camera | None
-    window: tuple[FiniteFloat, FiniteFloat, FiniteFloat] | None
-    root_depth_mm: float | None
-    head_px: float | None
-    area_px: float | None
+    window: tuple[Coordinate, Coordinate, Length] | None
+    root_depth_mm: Coordinate | None
+    head_px: Coordinate | None
+    area_px: Area | None
     sequence: str | None
     frame: int | None
     picture_size: tuple[PositiveInt, PositiveInt] | None = None

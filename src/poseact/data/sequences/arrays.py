@@ -53,9 +53,7 @@ def _read(name: str, file: Path, fps: float | None) -> PoseSequence:
             "expected for its joints; correct it or leave it out."
         )
     places, scores = zero_unknown(joints.astype(np.float64), confidence.astype(np.float64))
-    label, recording, part = (
-        str(given[key]) if key in given else None for key in ("label", "recording", "part")
-    )
+    label, recording, part = (_text(file, given, key) for key in ("label", "recording", "part"))
     return PoseSequence(
         name=name,
         skeleton=_skeleton(given.get("skeleton"), joints.shape[1]),
@@ -66,6 +64,12 @@ def _read(name: str, file: Path, fps: float | None) -> PoseSequence:
         recording=recording,
         part=part,
     )
+
+
+def _text(file: Path, given: dict[str, Any], key: str) -> str | None:
+    if key in given and (given[key].shape or given[key].dtype.kind not in "Uiu"):
+        raise PoseActError(f"{file} holds {key!r} as {given[key]!r}; give one text.")
+    return str(given[key]) if key in given else None
 
 
 def _times(file: Path, given: dict[str, Any], frames: int, fps: float | None) -> np.ndarray:

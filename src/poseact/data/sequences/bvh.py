@@ -75,7 +75,10 @@ def _read(name: str, file: Path, up: str | None, unit_mm: float | None) -> PoseS
     with one_sentence(
         f"{file} is cut short or not BVH ({{error}}); give {_WHAT} with HIERARCHY and MOTION."
     ):
-        hierarchy, motion = file.read_text(encoding="utf-8").split("MOTION")
+        # Names may be in any encoding.
+        text = file.read_text(encoding="utf-8", errors="replace")
+        hierarchy, *rest = re.split(r"^\s*MOTION\s*$", text, maxsplit=1, flags=re.MULTILINE)
+        motion = "".join(rest)
         rig = _hierarchy(hierarchy)
         step, values = _motion(motion, sum(len(joint.channels) for joint in rig))
         places = _places(rig, values)
@@ -117,7 +120,9 @@ def _hierarchy(text: str) -> list[_Joint]:
         elif word == "OFFSET":
             rig[-1].offset = np.array(rest, np.float64).reshape(3)
         elif word == "CHANNELS":
-            rig[-1].channels = rest[1 : 1 + int(rest[0])]
+            rig[-1].channels = rest[1:]
+            if int(rest[0]) != len(rest) - 1:
+                raise ValueError(f"it claims {rest[0]} channels where {len(rest) - 1} are named")
         elif word == "}":
             open_joints.pop()
     if not rig or open_joints:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
 from poseact._utils.left_out import LeftOut
 from poseact.actions.pose_sequence import PoseSequence
@@ -17,6 +18,7 @@ from poseact.data.formats.coco_json import (
     Image,
     TrackAnnotation,
     read_lists,
+    use_by_id,
     use_each,
 )
 from poseact.data.sequences.common import files_below, frame_times, zero_unknown
@@ -76,8 +78,9 @@ def read_coco_tracks(path: Path, *, fps: float = 30.0) -> list[PoseSequence]:
         stretches = [list(stretch) for _, stretch in groupby(found, lambda pose: pose.label)]
         for number, stretch in enumerate(stretches):
             name = f"{video}#{track}" + (f".{number}" if len(stretches) > 1 else "")
-            with left.entry():
-                sequences.append(_sequence(f"{file}: track {name}", name, stretch, fps, flags))
+            place = f"{file}: track {name}"
+            with left.entry(), one_sentence(f"{place} cannot be used ({{error}}); correct it."):
+                sequences.append(_sequence(place, name, stretch, fps, flags))
     left.finish(sequences)
     return sequences
 
@@ -109,9 +112,10 @@ def _frames(file: Path, entries: list[Any]) -> dict[Id, tuple[str, int]]:
 
     Data sets number frames across all their videos too, so the numbers alone say nothing of times.
     """
-    images = use_each(file, Image, entries, lambda image, _: image)
+    numbered = any(isinstance(e, dict) and e.get("frame_id") is not None for e in entries)
+    images = use_by_id(file, Image, entries, partial(_image, numbered))
     frames: dict[str, dict[Id, int]] = defaultdict(dict)
-    for image in images:
+    for image in images.values():
         folder = str(PurePosixPath(image.file_name).parent)
         folder = file.stem if folder == "." else folder
         of_video = frames[str(folder if image.video_id is None else image.video_id)]
@@ -124,10 +128,16 @@ def _frames(file: Path, entries: list[Any]) -> dict[Id, tuple[str, int]]:
     }
 
 
+def _image(numbered: bool, image: Image, _: str) -> Image:
+    if numbered and image.frame_id is None:
+        raise ValueError("it lacks the frame_id that others have")
+    return image
+
+
 def _categories(file: Path, entries: list[Any]) -> dict[Id | None, Category]:
     if not entries:
         return {}
-    return {each.id: each for each in use_each(file, Category, entries, lambda each, _: each)}
+    return use_by_id(file, Category, entries, lambda each, _: each)
 
 
 def _pose(

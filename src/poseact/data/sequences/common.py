@@ -84,15 +84,23 @@ def frame_times(frames: Sequence[int], fps: float) -> np.ndarray:
     return np.array(frames, np.float64) / fps
 
 
-def zero_unknown(joints: np.ndarray, confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Joints and confidence with unknown joints set to 0.
+def zero_unknown(
+    joints: np.ndarray, confidence: np.ndarray, *, or_nobody: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Joints and confidence with 0 where a joint is not known.
 
     Args:
         joints: ``(N, J, D)``; a number that is not finite makes its joint unknown.
         confidence: ``(N, J)``; cut to [0, 1].
+        or_nobody: Whether nobody may be in view in any frame.
+
+    Raises:
+        ValueError: No joint is known in any frame.
     """
     scores = np.clip(np.nan_to_num(confidence, nan=0.0), 0, 1)
     known = np.isfinite(joints).all(-1) & (scores > 0)
+    if not (or_nobody or known.any()):
+        raise ValueError("no joint is known in any frame")
     return (
         np.where(known[..., None], joints, 0).astype(np.float32),
         np.where(known, scores, 0).astype(np.float32),

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from poseact._utils.boundary import one_sentence
+from poseact._utils.left_out import LeftOut
 from poseact.actions.frame_pose import FramePose
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.data.pose_table import PoseTable
@@ -34,20 +36,24 @@ def _sequences(name: str, file: Path) -> list[PoseSequence]:
     people: dict[tuple[str, int], list[FramePose]] = defaultdict(list)
     for source, pose in table.items():
         people[source, pose.person].append(pose)
+    left = LeftOut(file, "people")
     sequences: list[PoseSequence] = []
     for (source, person), poses in people.items():
-        joints = np.stack([pose.joints for pose in poses])
-        if table.depth_unit != "mm":
-            joints = joints[..., :2]
-        joints, confidence = zero_unknown(joints, np.stack([pose.confidence for pose in poses]))
-        sequences.append(
-            PoseSequence(
-                name=f"{name}:{source}#{person}",
-                skeleton=table.skeleton,
-                times=np.array([pose.time for pose in poses], np.float64),
-                joints=joints,
-                confidence=confidence,
-                recording=source,
+        place = f"{file}: person {person} of {source}"
+        with left.entry(), one_sentence(f"{place} cannot be used ({{error}}); predict it again."):
+            joints = np.stack([pose.joints for pose in poses])
+            if table.depth_unit != "mm":
+                joints = joints[..., :2]
+            joints, confidence = zero_unknown(joints, np.stack([pose.confidence for pose in poses]))
+            sequences.append(
+                PoseSequence(
+                    name=f"{name}:{source}#{person}",
+                    skeleton=table.skeleton,
+                    times=np.array([pose.time for pose in poses], np.float64),
+                    joints=joints,
+                    confidence=confidence,
+                    recording=source,
+                )
             )
-        )
+    left.finish(sequences)
     return sequences

@@ -71,7 +71,7 @@ def read_pyskl(
     left, sequences = LeftOut(file, "annotations"), []
     for number, annotation in enumerate(annotations):
         place = f"{file}: annotation {number}"
-        with left.entry():
+        with left.entry(), one_sentence(f"{place} cannot be used ({{error}}); correct it."):
             sequences.append(_sequence(place, annotation, fps, labels, layout, parts))
     left.finish(sequences)
     return sequences
@@ -144,14 +144,15 @@ def _arrays(place: str, annotation: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _label(place: str, number: Any, labels: Sequence[str] | None) -> str:
-    if labels is None:
+    if labels is None and type(number) in (int, str):
         return str(number)
-    if not isinstance(number, int) or not 0 <= number < len(labels):
+    names = labels or ()
+    if not isinstance(number, int) or not 0 <= number < len(names):
         raise PoseActError(
-            f"{place} has the label {number!r}, but {len(labels)} labels were given; "
-            "give a name for each number from 0."
+            f"{place} has the label {number!r}, but {len(names)} labels were given; "
+            "give a number, and a name for each number from 0."
         )
-    return labels[number]
+    return names[number]
 
 
 def _parts(file: Path, splits: Any, wanted: str | None) -> dict[str, str]:

@@ -2,11 +2,13 @@
 
 import inspect
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import walk_files
 from poseact._utils.left_out import LeftOut
@@ -83,7 +85,11 @@ def read_sequences(path: str | Path, kind: str | None = None, **options: Any) ->
             f"The option {', '.join(sorted(unknown))} was given for sequences of kind {kind}; "
             f"its options are {', '.join(sorted(_options(READERS[kind]))) or 'none'}."
         )
-    return _with_recordings(READERS[kind](path, **options))
+    with one_sentence(
+        f"{path} cannot be read as {kind} ({{error}}); check the file and the options."
+    ):
+        found = READERS[kind](path, **options)
+    return _with_recordings(found)
 
 
 def guess_kind(path: Path) -> str:
@@ -164,8 +170,14 @@ def read_folders(path: Path, **options: Any) -> list[PoseSequence]:
 
 
 def _with_recordings(sequences: list[PoseSequence]) -> list[PoseSequence]:
-    """Sequences without a recording become recordings of their own."""
-    return [seq if seq.recording else replace(seq, recording=seq.name) for seq in sequences]
+    """A sequence without a recording is a recording of its own; repeated names are numbered."""
+    times: Counter[str] = Counter()
+    found = []
+    for seq in sequences:
+        times[seq.name] += 1
+        name = seq.name if times[seq.name] == 1 else f"{seq.name} ({times[seq.name]})"
+        found.append(replace(seq, name=name, recording=seq.recording or seq.name))
+    return found
 
 
 def _visible(folder: Path) -> list[Path]:
