@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from forward import machine
 from rich.console import Console
 from rich.table import Table
 
@@ -32,6 +31,7 @@ from poseact.actions.pose_sequence import PoseSequence
 from poseact.data.sequences.registry import read_sequences
 from poseact.evaluation.action_evaluation import ActionProtocol, evaluate
 from poseact.models.presets import num_parameters
+from poseact.runtime.cache import machine
 from poseact.training.clip_augment import ClipAugment
 from poseact.training.heads import HeadRecipe, train_heads
 

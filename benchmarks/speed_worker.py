@@ -2,10 +2,13 @@
 
     python benchmarks/speed_worker.py RUNTIME PRECISION NETWORK
     python benchmarks/speed_worker.py mediapipe - PICTURE
+    python benchmarks/speed_worker.py movenet fp32 FILE
 
 RUNTIME is one of PoseAct's, ``network`` for a preset's forward pass in PyTorch as any commit of
-PoseAct runs it, or ``mediapipe`` (full, in video mode). It prints a line of JSON facts when it is
-ready, and then the seconds of each run.
+PoseAct runs it, ``mediapipe`` (full, in video mode), or ``movenet`` for the published MoveNet of a
+file that tools/convert_movenet.py wrote: trunk and heads as PoseAct rebuilds them, exported to ONNX
+Runtime, without the steps that read joints out of the maps. It prints a line of JSON facts when it
+is ready, and then the seconds of each run.
 """
 
 from __future__ import annotations
@@ -61,8 +64,57 @@ def mediapipe(picture: str) -> tuple[Callable[[], object], dict[str, Any]]:
     return lambda: pose.process(image), {"mediapipe": mp.__version__}
 
 
+def movenet(file: str) -> tuple[Callable[[], object], dict[str, Any]]:
+    """The published MoveNet's trunk and heads on a crop of 192 px (lightning) or 256 px."""
+    import tempfile
+    from pathlib import Path
+
+    import numpy as np
+    import torch
+
+    from poseact.media.crop import to_frames
+    from poseact.models.pyramid_stem import PyramidHead, PyramidStem
+    from poseact.runtime.convert import write_onnx
+    from poseact.runtime.graphs import Graph
+    from poseact.runtime.interface import threads_here
+    from poseact.runtime.onnx_runtime import OnnxRuntime
+    from poseact.weights.movenet import read_stem
+
+    stem = read_stem(file)
+    heads = {
+        name.split(".")[1]: len(value)
+        for name, value in stem.tensors.items()
+        if name.startswith("heads.") and name.endswith("to_maps.weight")
+    }
+
+    class MoveNet(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.trunk = PyramidStem(stem.width)
+            self.heads = torch.nn.ModuleDict({k: PyramidHead(maps) for k, maps in heads.items()})
+
+        def forward(self, crops: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            finest = self.trunk(to_frames(crops).squeeze(1)).stride4
+            return tuple(head(finest) for head in self.heads.values())
+
+    network = MoveNet().eval()
+    network.load_state_dict(stem.tensors)
+    size = 192 if stem.name == "lightning" else 256
+    crop = torch.zeros((1, size, size, 3), dtype=torch.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "movenet.onnx"
+        write_onnx(Graph(network, {"crops": crop}, tuple(heads), {}), path)
+        run = OnnxRuntime(path)
+    random = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), np.uint8)
+    return lambda: run(random), {"threads": threads_here(), "movenet": stem.name}
+
+
 def main(runtime: str, precision: str, name: str) -> None:
-    start = {"network": lambda: network(name), "mediapipe": lambda: mediapipe(name)}
+    start = {
+        "network": lambda: network(name),
+        "mediapipe": lambda: mediapipe(name),
+        "movenet": lambda: movenet(name),
+    }
     # What libraries print would stand among the answers.
     answers = os.dup(1)
     os.dup2(2, 1)

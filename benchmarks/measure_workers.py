@@ -1,19 +1,14 @@
-"""Throughput of ``poseact predict --engine ray`` here, and what a million videos would take.
+"""Throughput of ``poseact predict --engine ray``, for benchmarks/speed.py, and a million videos.
 
-    OMP_WAIT_POLICY=passive python benchmarks/distributed.py --out benchmarks/distributed.json \
-        --page docs/large-scale.md
-
-Generated videos of 640x480 at 30 frames per second are predicted by one worker, then by two, one
-thread each, into a fresh folder every time. The rate of a worker is the frames that it read by the
-seconds that it spent on their files: decoding, prediction and writing, without the start of Ray and
-the loading of the network, which are told apart. The arithmetic takes the rate of the largest
-number of workers, because workers of one machine share its caches and its clock.
+Videos of 640x480 at 30 frames per second are predicted by one worker, then by two, one thread each,
+into a fresh folder every time. The rate of a worker is the frames that it read by the seconds that
+it spent on their files: decoding, prediction and writing, without the start of Ray and the loading
+of the network. The arithmetic takes the rate of the largest number of workers, because workers of
+one machine share its caches and its clock.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
 import sys
 import tempfile
@@ -22,15 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from forward import machine
-from live import write_video
-from rich.console import Console
+from measure_live import SIZE, film
 
-from poseact._utils.files import atomic_write
 from poseact.inference.distributed import predict_distributed
 from poseact.inference.predictor import DEFAULT_WEIGHTS
-
-START, END = "<!-- measured by benchmarks/distributed.py -->", "<!-- end of measured -->"
+from poseact.media import VideoWriter
 
 VIDEOS, VIDEO_SECONDS, VIDEO_FPS = 1_000_000, 10, 30
 
@@ -44,12 +35,10 @@ PRICE_CORE_HOUR, PRICE_GPU_HOUR, PRICE_GB_MONTH = 0.04, 2.0, 0.02
 """Assumed, in dollars: round figures of what clouds ask for on demand."""
 
 
-def measure(videos: Path, workers: int, weights: str, gpus: float) -> dict[str, Any]:
+def measure(videos: Path, workers: int, gpus: float) -> dict[str, Any]:
     """Rates of a number of workers."""
     with tempfile.TemporaryDirectory() as out:
-        report = predict_distributed(
-            videos, out, weights=weights, workers=workers, gpus_per_worker=gpus
-        )
+        report = predict_distributed(videos, out, workers=workers, gpus_per_worker=gpus)
         if report.failed or report.interrupted:
             sys.exit(f"not all videos were predicted: {report}")
         rows = pq.read_table(report.index).to_pylist()
@@ -90,14 +79,12 @@ def arithmetic(rate: float, price: float, bytes_per_frame: float) -> dict[str, f
     }
 
 
-def section(result: dict[str, Any]) -> str:
-    """The measured part of the page, as Markdown."""
+def section(result: dict[str, Any], where: str) -> str:
+    """What was measured, as Markdown; ``where`` names the machine."""
     runs, total = result["runs"], result["million_videos"]
-    machine_facts = result["machine"]
     lines = [
         f"Weights `{result['weights']}`, {result['videos']} videos of {result['frames']} frames, "
-        f"640x480, one thread per worker on {machine_facts['cpu']}"
-        f" (load {machine_facts['load']} before the start):",
+        f"640x480, one thread per worker; {where}:",
         "",
         "| workers | frames/s of a worker | frames/s in all | s in all | of them to start |",
         "|---:|---:|---:|---:|---:|",
@@ -134,62 +121,37 @@ def section(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def with_section(page: str, result: dict[str, Any]) -> str:
-    """The page with its measured part replaced."""
-    head, _, rest = page.partition(START)
-    _, _, tail = rest.partition(END)
-    return f"{head}{START}\n\n{section(result)}\n\n{END}{tail}"
+def workers(counts: list[int], videos: int, frames: int, gpus: float) -> dict[str, Any]:
+    """Rates of each number of workers, and what a million videos take.
 
-
-def measure_all(args: argparse.Namespace) -> dict[str, Any]:
-    facts = machine()
-    runs = []
+    Args:
+        counts: Numbers of workers.
+        videos: How many videos.
+        frames: Of each.
+        gpus: GPUs of a worker, a part of one or none.
+    """
     with tempfile.TemporaryDirectory() as folder:
         first = Path(folder) / "0.mp4"
-        write_video(first, args.frames)
-        for number in range(1, args.videos):
+        pictures = film(1)
+        with VideoWriter(first, VIDEO_FPS, *SIZE) as writer:
+            for number in range(frames):
+                writer.write(pictures[number % len(pictures)])
+        for number in range(1, videos):
             shutil.copy(first, first.with_name(f"{number}.mp4"))
-        for workers in args.workers:
-            runs.append(measure(Path(folder), workers, args.weights, args.gpus_per_worker))
-            Console(stderr=True).print(runs[-1])
+        runs = [measure(Path(folder), count, gpus) for count in counts]
     rate, size = runs[-1]["frames_per_second_of_a_worker"], runs[-1]["bytes_per_frame"]
-    if args.gpus_per_worker:
-        rows = {"GPU, measured": (rate / args.gpus_per_worker, PRICE_GPU_HOUR)}
+    if gpus:
+        rows = {"GPU, measured": (rate / gpus, PRICE_GPU_HOUR)}
     else:
         rows = {
             "CPU core, measured": (rate, PRICE_CORE_HOUR),
             "GPU, assumed": (GPU_RATE, PRICE_GPU_HOUR),
         }
     return {
-        "machine": facts,
-        "weights": args.weights,
-        "videos": args.videos,
-        "frames": args.frames,
-        "gpus_per_worker": args.gpus_per_worker,
+        "weights": DEFAULT_WEIGHTS,
+        "videos": videos,
+        "frames": frames,
+        "gpus_per_worker": gpus,
         "runs": runs,
         "million_videos": {name: arithmetic(*row, size) for name, row in rows.items()},
     }
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--gpus-per-worker", type=float, default=0.0)
-    parser.add_argument("--weights", default=DEFAULT_WEIGHTS)
-    parser.add_argument("--videos", type=int, default=8)
-    parser.add_argument("--frames", type=int, default=VIDEO_SECONDS * VIDEO_FPS, help="of a video")
-    parser.add_argument("--out", type=Path, help="JSON file to write")
-    parser.add_argument("--page", type=Path, help="page of the docs whose measured part to write")
-    args = parser.parse_args()
-    result = measure_all(args)
-    text = json.dumps(result, indent=2) + "\n"
-    sys.stdout.write(text)
-    if args.out:
-        atomic_write(args.out, lambda partial: partial.write_text(text))
-    if args.page:
-        page = with_section(args.page.read_text(), result)
-        atomic_write(args.page, lambda partial: partial.write_text(page))
-
-
-if __name__ == "__main__":
-    main()

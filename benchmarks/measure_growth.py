@@ -1,0 +1,120 @@
+"""How time and memory grow, for benchmarks/speed.py: people, pixels, photos, clips."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from poseact.inference.predictor import Predictor
+from poseact.media import VIDEO_SUFFIXES, VideoWriter
+from poseact.runtime.interface import installed
+
+SIZES = {"480p": (854, 480), "1080p": (1920, 1080), "4K": (3840, 2160)}
+PEOPLE = (1, 4, 16)
+VIDEO_FRAMES = 90
+ACTIONS = 3
+_MEMORY = (
+    "import sys; from pathlib import Path; from poseact.inference.predict import predict; "
+    "predict(sys.argv[1], sys.argv[2], draw=False, runtime=sys.argv[3]); "
+    "print([line for line in Path('/proc/self/status').read_text().splitlines() "
+    "if line.startswith('VmHWM')][0].split()[1])"
+)
+
+
+def frames(picture: np.ndarray, runs: int) -> dict[str, dict[str, float]]:
+    """Milliseconds of a frame by the number of boxes and by the size of the picture."""
+    predictor = Predictor(people="one")
+    result: dict[str, dict[str, float]] = {"boxes": {}, "resolution": {}}
+
+    def measure(image: np.ndarray, people: int) -> float:
+        height, width = image.shape[:2]
+        box = (0.3 * width, 0.2 * height, 0.6 * width, 0.8 * height)
+        times = []
+        for _ in range(runs):
+            before = time.perf_counter()
+            predictor.image(image, [box] * people)
+            times.append(time.perf_counter() - before)
+        return round(1e3 * statistics.median(times), 1)
+
+    for people in PEOPLE:
+        result["boxes"][str(people)] = measure(picture, people)
+    for name, size in SIZES.items():
+        result["resolution"][name] = measure(cv2.resize(picture, size), 1)
+    return result
+
+
+def photos(picture: np.ndarray, folder: Path, counts: list[int]) -> dict[str, float]:
+    """Seconds of ``predict`` by the number of photos, the start of the program included."""
+    source = folder / "photos"
+    source.mkdir()
+    seconds = {}
+    for count in counts:
+        for number in range(len(list(source.iterdir())), count):
+            cv2.imwrite(str(source / f"{number}.jpg"), picture)
+        command = ["predict", str(source), "--no-draw", "--out", str(folder / f"out{count}")]
+        seconds[str(count)] = _seconds([sys.executable, "-m", "poseact", *command])
+    return seconds
+
+
+def video(picture: np.ndarray, folder: Path) -> dict[str, dict[str, float]]:
+    """Milliseconds a frame and largest resident memory in MB of 1080p, by runtime (Linux)."""
+    path = folder / "video.mp4"
+    with VideoWriter(path, 30, *SIZES["1080p"]) as writer:
+        for _ in range(VIDEO_FRAMES):
+            writer.write(cv2.resize(picture, SIZES["1080p"]))
+    rows = {}
+    for runtime in installed():
+        call = [sys.executable, "-c", _MEMORY, str(path), str(folder / "memory"), runtime]
+        before = time.perf_counter()
+        done = subprocess.run(call, check=True, capture_output=True, text=True)
+        rows[runtime] = {
+            "ms": round(1e3 * (time.perf_counter() - before) / VIDEO_FRAMES, 1),
+            "peak_mb": round(int(done.stdout.split()[-1]) * 1024 / 1e6),
+        }
+    return rows
+
+
+def clips(source: Path, counts: list[int]) -> dict[str, Any]:
+    """Seconds of ``train-actions`` by the number of clips, from videos to the report.
+
+    Args:
+        source: A folder of clips for each action; the first three actions with the most clips are
+            taken, and others where these do not have enough.
+        counts: Numbers of clips.
+    """
+    actions = sorted(
+        ([path for path in sorted(one.iterdir()) if path.suffix.lower() in VIDEO_SUFFIXES])
+        for one in source.iterdir()
+        if one.is_dir()
+    )
+    actions.sort(key=len, reverse=True)
+    seconds = {}
+    for count in counts:
+        taken, number = [], ACTIONS
+        while len(taken) < count and number <= len(actions):
+            each = -(-count // number)
+            taken = [path for action in actions[:number] for path in action[:each]][:count]
+            number += 1
+        with tempfile.TemporaryDirectory() as name:
+            for path in taken:
+                target = Path(name) / "clips" / path.parent.name
+                target.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, target)
+            command = ["train-actions", f"{name}/clips", "--out", f"{name}/out"]
+            seconds[str(len(taken))] = _seconds([sys.executable, "-m", "poseact", *command])
+    return seconds
+
+
+def _seconds(command: list[str]) -> float:
+    before = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return round(time.perf_counter() - before, 1)

@@ -1,0 +1,141 @@
+"""Single networks, for benchmarks/speed.py: runtimes and competitors, presets, an earlier commit.
+
+Every competitor is a process of its own (benchmarks/speed_worker.py), and all of a group run in
+turn, so that a busy moment hits all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import track
+from torch.utils.flop_counter import FlopCounterMode
+
+import poseact
+from poseact.inference.predictor import DEFAULT_WEIGHTS
+from poseact.models.presets import PRESETS, num_parameters
+from poseact.runtime.interface import computes_in, has_bf16, installed
+
+WORKER = Path(__file__).with_name("speed_worker.py")
+
+
+class Competitor:
+    """A worker process under way."""
+
+    def __init__(self, arguments: list[str], python: str, sources: Path | None) -> None:
+        environment = dict(os.environ)
+        if sources is not None:
+            environment["PYTHONPATH"] = str(sources / "src")
+        self.process = subprocess.Popen(
+            [python, str(WORKER), *arguments],
+            env=environment,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self.facts: dict[str, Any] = json.loads(self._line())
+
+    def run(self) -> float:
+        """Seconds of one run."""
+        assert self.process.stdin
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return float(self._line())
+
+    def close(self) -> None:
+        """End the process."""
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait()
+
+    def _line(self) -> str:
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.process.args} ended early")
+        return line
+
+
+def interleaved(
+    wanted: dict[str, tuple[list[str], str, Path | None]], runs: int
+) -> dict[str, dict[str, Any]]:
+    """Median milliseconds of competitors that run in turn, with their facts."""
+    competitors = {name: Competitor(*arguments) for name, arguments in wanted.items()}
+    times: dict[str, list[float]] = {name: [] for name in wanted}
+    load = os.getloadavg()[0]
+    for _ in track(range(runs), ", ".join(wanted), console=Console(stderr=True)):
+        for name, competitor in competitors.items():
+            times[name].append(competitor.run())
+    for competitor in competitors.values():
+        competitor.close()
+    return {
+        name: {
+            "ms": round(1e3 * statistics.median(own), 2),
+            "load": round(load, 2),
+            **competitors[name].facts,
+        }
+        for name, own in times.items()
+    }
+
+
+def runtimes(
+    runs: int, picture: Path, mediapipe: str | None, movenet: Path | None
+) -> dict[str, dict[str, Any]]:
+    """The default weights in every runtime and precision, MediaPipe and MoveNet.
+
+    Args:
+        runs: Of each.
+        picture: Photo for MediaPipe.
+        mediapipe: Python of an environment that has it.
+        movenet: File of a converted MoveNet.
+    """
+    wanted: dict[str, tuple[list[str], str, Path | None]] = {}
+    for name in installed():
+        for precision in ("fp32", "bf16", "int8"):
+            if computes_in(name, precision) and (precision != "bf16" or has_bf16()):
+                arguments = [name, precision, DEFAULT_WEIGHTS]
+                wanted[f"{name} {precision}"] = (arguments, sys.executable, None)
+    if movenet is not None:
+        wanted["MoveNet's graph in onnx fp32"] = (
+            ["movenet", "fp32", str(movenet)],
+            sys.executable,
+            None,
+        )
+    if mediapipe:
+        wanted["MediaPipe full"] = (["mediapipe", "-", str(picture)], mediapipe, None)
+    return interleaved(wanted, runs)
+
+
+def presets(names: list[str], runs: int, earlier: Path | None) -> dict[str, Any]:
+    """Size of presets, and their forward pass in PyTorch, now and as an earlier commit runs it."""
+    result = {}
+    for name in names:
+        wanted = {"torch fp32": (["network", "fp32", name], sys.executable, None)}
+        if earlier is not None and name not in ("small", "base"):  # it has not got them
+            wanted["earlier"] = (["network", "fp32", name], sys.executable, earlier)
+        network = poseact.create_model(name)
+        result[name] = {
+            "parameters": num_parameters(network),
+            "frames": network.config.frames,
+            "gflop": round(gflop(name), 3),
+            **interleaved(wanted, runs),
+        }
+    return result
+
+
+def gflop(preset: str) -> float:
+    """Arithmetic of a picture or clip, 2 for each multiplication with its addition."""
+    config = PRESETS[preset]()
+    frames = torch.zeros(1, config.frames, 3, config.image_size, config.image_size)
+    network = poseact.create_model(preset).eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(frames)
+    return counter.get_total_flops() / 1e9
