@@ -43,9 +43,9 @@ def make_input(root: Path) -> None:
 
     for name in ("a.mp4", "deep/b.mp4"):
         with VideoWriter(root / "media" / name, 10, 64, 48) as video:
-            for _ in range(40):
+            for _ in range(6):
                 video.write(noise(48, 64))
-    for number in range(4):
+    for number in range(2):
         write_image(root / "media" / f"{number}.png", noise(48, 64))
     clips = ["file,start,end,label,recording"]
     for number in range(8):
@@ -71,11 +71,11 @@ def arguments_of(command: str, root: Path, out: Path) -> list[str]:
         "predict": ("predict", root / "media", "--out", out),
         "train-actions": (
             *("train-actions", root / "clips", "--out", out, "--epochs", "1", "--frames", "4"),
-            *("--no-curve", "--workers", "2"),
+            "--no-curve",
         ),
         "pack": ("data", "pack", "coco", root / "coco", out, "--shard-size", "4"),
         "make-synthetic": (
-            *("make-synthetic", out, "--count", "40", "--size", "64", "--shard-size", "4"),
+            *("make-synthetic", out, "--count", "24", "--size", "64", "--shard-size", "4"),
             *("--workers", "2"),
         ),
     }

@@ -65,6 +65,7 @@ def run(folder, *arguments):
 
 
 @pytest.mark.parametrize("to", ["pt2", "onnx", "openvino"])
+@pytest.mark.slow
 def test_the_folder_runs_alone(folder, tmp_path, to):
     if to != "pt2":
         pytest.importorskip("onnxscript")
@@ -89,6 +90,7 @@ def test_the_folder_runs_alone(folder, tmp_path, to):
     assert 0.5 <= answer["probability"] <= 1
 
 
+@pytest.mark.slow
 def test_the_card_is_in_the_metadata(folder, tmp_path):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")

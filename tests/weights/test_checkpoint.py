@@ -267,7 +267,7 @@ def test_half_the_size_costs_half_the_digits(tmp_path):
 
 
 def test_names_of_retired_weights_lead_to_their_successor(tmp_path):
-    with pytest.raises(poseact.PoseActError, match=r"tiny-open left .* give small-open"):
+    with pytest.raises(poseact.PoseActError, match=r"tiny-open are no longer .* small-open"):
         poseact.load("tiny-open")
 
 

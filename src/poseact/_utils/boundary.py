@@ -102,20 +102,30 @@ def require_bounded(
     Raises:
         ValueError: There are more, or they are nested in more than 100 levels.
     """
-    left, waiting = limit, [(content, 0)]
-    held: Collection[Any]
-    while waiting:
-        value, level = waiting.pop()
-        if isinstance(value, dict):
-            held = [*value, *value.values()]
-        elif isinstance(value, list | tuple | set | frozenset):
-            held = cast("Collection[Any]", value)
-        else:
-            held = () if (one := held_by(value)) is None else (one,)
-        left -= value.size + 1 if isinstance(value, np.ndarray) else 1
-        if left < len(waiting) + len(held) or level > _LEVELS:
+    known: dict[int, tuple[int, int]] = {}  # count and depth of values that hold others
+
+    def measured(value: Any, level: int) -> tuple[int, int]:
+        found = known.get(id(value))
+        if found is None:
+            if isinstance(value, dict):
+                held: Collection[Any] = [*value, *value.values()]
+            elif isinstance(value, list | tuple | set | frozenset):
+                held = cast("Collection[Any]", value)
+            else:
+                held = () if (one := held_by(value)) is None else (one,)
+            count, depth = 1 + (value.size if isinstance(value, np.ndarray) else 0), 0
+            if level <= _LEVELS:
+                for inner in held:
+                    inner_count, inner_depth = measured(inner, level + 1)
+                    count, depth = count + inner_count, max(depth, inner_depth + 1)
+            found = count, depth
+            if held:
+                known[id(value)] = found
+        if found[0] > limit or level + found[1] > _LEVELS:
             raise ValueError(f"it is nested too deeply or stands for more than {limit:,} values")
-        waiting += [(inner, level + 1) for inner in held]
+        return found
+
+    measured(content, 0)
 
 
 def within(places: np.ndarray) -> np.ndarray:
