@@ -21,7 +21,7 @@ from poseact.clips.train_plan import TrainPlan
 from poseact.data.split import split_by_recording
 from poseact.evaluation.calibration import KEPT
 from poseact.models.sequence import ActionNetwork
-from poseact.runtime.base import DEFAULT_PRECISION
+from poseact.runtime.interface import DEFAULT_PRECISION
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def eval_unknown(
         cache: Folder for the features of videos; by default ``cache`` in ``out``.
         workers: Number of processes that read videos.
         device: Device for feature extraction; by default CUDA if available.
-        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose.open_pose`.
+        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose_reader.open_pose`.
         precision: Number format of the pose network, see there.
         on_stage: Called with the progress of every stage.
         on_row: Called with the name of a training of heads and what each of its epochs measured.
