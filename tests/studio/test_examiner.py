@@ -60,12 +60,24 @@ def test_the_instant_recogniser_is_renewed_when_the_clips_have_changed(studio, m
         return action_network(("sit", "stand"))
 
     monkeypatch.setattr(core, "train_instant", train_instant)
-    clips = [sequence("a", "squat"), sequence("b", "jump")]
-    for known in (clips[:1], clips, clips, [clips[0], sequence("b", "hop")]):
-        studio._learn(known, action_network(()))
+    reads = []
+
+    def learn(*clips):
+        def read():
+            reads.append(clips)
+            return [sequence(name, label) for name, label, _ in clips], action_network(())
+
+        studio._learn([list(clip) for clip in clips], read)
+
+    squat, jump = ("a", "squat", "1"), ("b", "jump", "1")
+    for known in ((squat,), (squat, jump), (squat, jump), (squat, ("b", "hop", "1"))):
+        learn(*known)
     assert learned == [["squat", "jump"], ["squat", "hop"]]
+    learn(squat, ("b", "hop", "2"))  # another video of the same name
+    assert learned[2:] == [["squat", "hop"]]
+    assert len(reads) == 4  # not where nothing has changed
     assert list(studio.recognisers.available()) == ["instant"]
-    studio._learn(clips[:1], action_network(()))
+    learn(squat)
     assert list(studio.recognisers.available()) == []
 
 

@@ -9,6 +9,8 @@ import signal
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -154,6 +156,21 @@ def test_record_trim_train_watch_and_take_away(page, studio, folder, tmp_path):
     download.value.save_as(tmp_path / "actions.safetensors")
     reader = ActionReader(tmp_path / "actions.safetensors", "trained")
     assert {"squat", "jump"} <= set(reader.labels)
+    assert page.faults == []
+
+
+def test_the_bundle_for_other_programs_is_made_and_downloaded(page, studio, tmp_path):
+    pytest.importorskip("onnxscript")
+    show(page, studio, "use")
+    make = page.get_by_role("button", name="Make and download").first
+    with page.expect_download(timeout=10_000 * PATIENCE_S) as download:
+        make.click()
+    download.value.save_as(tmp_path / "recogniser.zip")
+    with ZipFile(tmp_path / "recogniser.zip") as archive:
+        card = json.loads(archive.read("recogniser/card.json"))
+        names = {Path(name).name for name in archive.namelist()}
+    assert {"squat", "jump"} <= set(card["actions"]["labels"])
+    assert {"pose.onnx", "actions.onnx", "actions_stream.onnx", "run.py", "README.md"} <= names
     assert page.faults == []
 
 

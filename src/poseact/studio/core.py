@@ -13,15 +13,13 @@ from poseact._utils.boundary import parse_json
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import open_folder, write_json
 from poseact.actions.action_names import BACKGROUND
-from poseact.actions.pose_sequence import PoseSequence
 from poseact.clips.check_clips import FEW_RECORDINGS
 from poseact.clips.folder import Clip
-from poseact.models.base import Network
 from poseact.models.multitask import MultitaskNetwork
 from poseact.studio.action_list import ActionList
 from poseact.studio.clip_edits import ClipEdits, checked_label, relative
 from poseact.studio.events import Events
-from poseact.studio.examiner import Examiner
+from poseact.studio.examiner import Examiner, ReadClips
 from poseact.studio.intake import keep_recording, keep_upload
 from poseact.studio.live_socket import LiveHub
 from poseact.studio.places import Places
@@ -115,17 +113,19 @@ class Studio:
         self.changed()
         return clip
 
-    def _learn(self, sequences: Sequence[PoseSequence], pose_network: Network) -> None:
+    def _learn(self, clips: list[list[str]], read: ReadClips) -> None:
         """Renew the instant recogniser, if the clips have changed since it was made."""
         weights = self.places.instant
-        clips = [[sequence.name, sequence.label] for sequence in sequences]
         made_of = weights.with_name("clips.json")
-        if len({label for _, label in clips}) < 2:
-            weights.unlink(missing_ok=True)
-            return
         if weights.is_file() and made_of.is_file() and parse_json(made_of.read_bytes()) == clips:
             return
-        if isinstance(pose_network, MultitaskNetwork):
+        found = read()
+        if found is None:
+            return
+        sequences, pose_network = found
+        if len({sequence.label for sequence in sequences}) < 2:
+            weights.unlink(missing_ok=True)
+        elif isinstance(pose_network, MultitaskNetwork):
             save(train_instant(sequences, pose_network=pose_network), weights)
             write_json(made_of, clips)
 

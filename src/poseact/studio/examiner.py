@@ -39,6 +39,9 @@ _ROOM_S = 0.25
 
 _END_S = 20.0
 
+ReadClips = Callable[[], tuple[list[PoseSequence], Network] | None]
+"""Reads the features of all clips, with the network that gave them; None where it was stopped."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -50,7 +53,8 @@ class Examiner(Thread):
         places: Where results are kept; later starts find them there.
         on_change: Called from this thread when there is something new to show.
         pictures: Whether thumbnails show pictures; else the skeleton alone.
-        learn: Called when all clips are examined, for the instant training.
+        learn: Called when all clips are examined, for the instant training: with name, label and
+            what stands for the content of every clip, and with what reads their features.
     """
 
     def __init__(
@@ -60,7 +64,7 @@ class Examiner(Thread):
         on_change: Callable[[], None],
         *,
         pictures: bool = True,
-        learn: Callable[[Sequence[PoseSequence], Network], None] | None = None,
+        learn: Callable[[list[list[str]], ReadClips], None] | None = None,
     ) -> None:
         super().__init__(name="examiner", daemon=True)
         self._edits, self._places, self._on_change = edits, places, on_change
@@ -124,11 +128,14 @@ class Examiner(Thread):
             self._known = {name: kept for name, kept in self._known.items() if name in current}
             self.notes = judge_clips(self._edits.folder, clips, self._all_looks(clips)).findings
             if self._learn is not None and clips:
-                network = self._pose_network
-                read = extract(clips, network, self._places.cache, stop=self._end_request)
-                if not read.interrupted:
-                    self._learn(read.sequences, network)
+                contents = [[clip.name, clip.label, _key(clip)] for clip in clips]
+                self._learn(contents, lambda: self._features(clips))
         self._on_change()
+
+    def _features(self, clips: Sequence[Clip]) -> tuple[list[PoseSequence], Network] | None:
+        network = self._pose_network
+        read = extract(clips, network, self._places.cache, stop=self._end_request)
+        return None if read.interrupted else (read.sequences, network)
 
     @cached_property
     def _pose_network(self) -> Network:
