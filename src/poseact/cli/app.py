@@ -24,8 +24,24 @@ from rich.progress import (
 )
 from rich.table import Table
 from rich.text import Text
+from typer.core import TyperGroup
+
+_ORDER = (
+    *("predict", "demo", "live", "studio", "check", "train-actions", "eval-actions"),
+    *("eval-unknown", "train", "train-pose", "eval-pose", "eval-people", "eval-tracking"),
+    *("reproduce", "inspect", "make-synthetic", "data", "weights", "import-keras", "export"),
+)
+
+
+class _InOrder(TyperGroup):
+    """Lists the commands in the order of their use, not of their imports."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(super().list_commands(ctx), key=(*_ORDER, *self.commands).index)
+
 
 app = typer.Typer(
+    cls=_InOrder,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
