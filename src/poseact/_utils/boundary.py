@@ -105,7 +105,8 @@ def require_bounded(
     known: dict[int, tuple[int, int]] = {}  # count and depth of values that hold others
 
     def measured(value: Any, level: int) -> tuple[int, int]:
-        found = known.get(id(value))
+        key = id(value)
+        found = known.get(key)
         if found is None:
             if isinstance(value, dict):
                 held: Collection[Any] = [*value, *value.values()]
@@ -120,7 +121,7 @@ def require_bounded(
                     count, depth = count + inner_count, max(depth, inner_depth + 1)
             found = count, depth
             if held:
-                known[id(value)] = found
+                known[key] = found
         if found[0] > limit or level + found[1] > _LEVELS:
             raise ValueError(f"it is nested too deeply or stands for more than {limit:,} values")
         return found
