@@ -16,7 +16,7 @@ from poseact.models.outputs import Action, Pose, Prediction
 from poseact.models.pose import PoseModel
 from poseact.skeleton import Skeleton
 
-# Far below any probability that matters, far above where float32 loses precision.
+# Far below relevant probabilities, far above the precision of float32.
 MIN_PROBABILITY = 1e-12
 
 
@@ -241,7 +241,7 @@ class MultitaskCriterion(nn.Module):
 
     def action_term(self, prediction: Prediction, actions: Tensor, has_action: Tensor) -> Tensor:
         if self.action is None or not has_action.any():
-            # Of the prediction, so that a batch without actions has a gradient too.
+            # From the prediction, so that a batch without actions has a gradient too.
             return 0 * prediction.pose.joints.sum()
         chosen = {
             stream: [Action(*(part[has_action] for part in block)) for block in blocks]

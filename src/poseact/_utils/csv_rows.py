@@ -27,7 +27,7 @@ def rows_of(file: TextIO) -> tuple[list[str], Iterator[tuple[int, dict[str, str]
     passed = int(first.startswith("sep="))
     first = file.readline() if passed else first
     separator = max(_SEPARATORS, key=first.count)
-    # Strict: a quote that is not closed would make one cell of all that follows.
+    # Strict: otherwise an unclosed quote would turn the rest of the file into one cell.
     lines = csv.reader(
         chain([first], file), delimiter=separator, skipinitialspace=True, strict=True
     )

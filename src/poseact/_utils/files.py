@@ -32,7 +32,7 @@ def walk_files(folder: Path, leave_out: Path | None = None) -> list[Path]:
         leave_out: A folder that is not read, such as that of the results.
     """
     found: list[Path] = []
-    # Where the folder itself is to be left out, all of it would be.
+    # If the folder itself is to be left out, its content is still listed.
     seen = {leave_out.resolve()} - {folder.resolve()} if leave_out else set[Path]()
     waiting = [folder]
     while waiting:
@@ -48,7 +48,7 @@ def walk_files(folder: Path, leave_out: Path | None = None) -> list[Path]:
                 links += [here / name for name in names if (here / name).is_symlink()]
                 found += [here / name for name in files if not name.startswith(".")]
         waiting = sorted(links)
-    # A link that leads nowhere is kept: whoever reads it says so.
+    # A broken link is kept: whoever reads the file reports it.
     return sorted(path for path in found if path.is_file() or path.is_symlink())
 
 

@@ -129,6 +129,6 @@ def _probe(path: Path) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise ValueError("reading it takes too long") from error
-    # What raises an exception there does so here, too; only signals have a negative code.
+    # Exceptions are raised again in this process; only signals give a negative code.
     if ended.returncode < 0:
         raise ValueError("reading it takes too long or crashes the reader")

@@ -10,7 +10,7 @@ from poseact._utils.errors import PoseActError
 from poseact.media.crop import DEPTH_RANGE_MM
 from poseact.skeleton import Skeleton
 
-# Beyond any clock; farther away, float64 cannot tell frames apart.
+# Later than any clock; at larger times float64 cannot distinguish frames.
 _LATEST_S = 1e12
 
 

@@ -17,7 +17,7 @@ _TEXT_COLOUR: Colour = (235, 238, 242)
 _FAINT_COLOUR: Colour = (60, 65, 74)
 _BAR_COLOUR: Colour = (38, 42, 50)
 
-# From about this many hues on they look alike, so that lightness varies too.
+# More hues than this look alike, so lightness is varied too.
 _MAX_PLAIN_HUES = 6
 
 # Candidates for the seconds between two ticks.

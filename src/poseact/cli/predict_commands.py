@@ -185,6 +185,6 @@ def finish_distributed(report: DistributedReport) -> None:
     if report.interrupted:
         console.print("Interrupted: the finished files are kept; run the same command to resume.")
         raise typer.Exit(INTERRUPTED)
-    # Where the folder was removed meanwhile, files that did not fail are not done either.
+    # If the folder was removed meanwhile, files that did not fail are not done either.
     if report.done < report.files:
         raise typer.Exit(2)

@@ -54,7 +54,7 @@ def weights_list_command() -> None:
         published.add_row(file.preset, file.file_name, where, file.md5 or "–", file.licence)
     console.print(published)
     for file in PUBLISHED:
-        # Not in the table, whose columns would break an address.
+        # Not in the table, which would break the address into lines.
         console.print(f"{file.preset}: {file.url}")
 
 

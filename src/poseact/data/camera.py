@@ -12,8 +12,8 @@ Row = tuple[float, float, float]
 
 _IDENTITY: tuple[Row, Row, Row] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
-# Each step of undoing the distortion leaves less than a third of the error at the edge of a usual
-# lens' picture, so that this many reach the precision of float64.
+# Each iteration reduces the error to less than a third at the edge of usual lenses, so this many
+# reach the precision of float64.
 _STEPS = 30
 
 

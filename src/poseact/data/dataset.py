@@ -234,7 +234,7 @@ def collate(rows: Sequence[Row]) -> PoseBatch:
 
     targets = PoseTargets(*(stacked(field) for field in PoseTargets._fields))
     unreadable = [fault for row in rows for fault in row.unreadable]
-    # Stills side by side are no clip, whatever they are labelled with.
+    # Stills in one row are not a clip, whatever their labels are.
     actions = [row.actions[0] if len(row.actions) == 1 else None for row in rows]
     return PoseBatch(
         stacked("image"),

@@ -94,7 +94,7 @@ class MixedBatches(Sampler[list[RowKey]]):
     world_size: int = 1
 
     def __iter__(self) -> Iterator[list[RowKey]]:
-        # One shuffle of every data set is kept, and the one before it for rows across the seam.
+        # The current shuffle of every data set is cached, and the last one for rows across epochs.
         shuffle = lru_cache(maxsize=2 * len(self.sources))(self._shuffle)
         for batch in itertools.count(self.first_batch):
             yield [

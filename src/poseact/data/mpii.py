@@ -21,7 +21,7 @@ from poseact.skeleton import MPII16, PA16, Skeleton
 # PCKh's unit is this share of the diagonal of the head's rectangle, as in the official evaluation.
 HEAD_SHARE = 0.6
 
-# A person of the lists is the same as one of the MATLAB file where no joint is farther away.
+# Largest distance of joints at which people of the list and the MATLAB file are the same.
 _SAME_PX = 2.0
 
 # The usual crop of a person of scale 1, who is 200 px high, has a margin of 1.25, its centre this
@@ -211,7 +211,7 @@ def _person(image: str, person: Any, points: list[Any]) -> _Person:
         joint = int(_items(point.id)[0])
         joints[joint] = _items(point.x)[0], _items(point.y)[0]
         valid[joint] = within(joints[joint])
-        # Some points, the head's among them, do not say; such a point is taken for seen.
+        # Points without this flag, such as those of the head, count as visible.
         said = _items(getattr(point, "is_visible", ()))
         visible[joint] = not said or float(said[0]) > 0
     corners = [_items(getattr(person, name, ())) for name in ("x1", "y1", "x2", "y2")]

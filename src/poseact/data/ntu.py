@@ -56,7 +56,7 @@ _FARTHEST_M = 100.0
 # C libraries also write NaN as -nan(ind) or 1.#QNAN.
 _NOT_A_NUMBER = re.compile(r"nan|#", re.IGNORECASE)
 _JOINT_NUMBERS = 12
-# Numbers that a file has of the joints of a body in a frame.
+# Numbers in a file for the joints of one body in one frame.
 _NUMBERS_OF_BODY = len(NTU25) * _JOINT_NUMBERS
 
 _WHAT = "a skeleton file of NTU RGB+D, such as S001C001P001R001A001.skeleton"
@@ -327,7 +327,7 @@ def _frame_count(file: Path) -> int:
     with file.open(encoding="ascii", errors="replace") as lines:
         first = lines.readline(_LONGEST_NUMBER).strip()
     frames = int(first) if first.isdecimal() else 0
-    # Labels of a video have every frame, so that they are to be fewer than the file has place for.
+    # Labels are allocated for every frame, so the number must be plausible for the file size.
     if not 0 < frames * _NUMBERS_OF_BODY <= values_allowed(file.stat().st_size):
         raise PoseActError(
             f"{file} begins with {first[:20]!r}, but its number of frames was expected; "

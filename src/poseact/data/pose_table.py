@@ -81,7 +81,7 @@ _TYPES: dict[str, pa.DataType] = {
     **dict.fromkeys(_BOX, pa.float32()),
 }
 
-# Poses that are turned into columns at a time, which bounds the memory that writing takes.
+# Poses converted to columns at a time, which limits the memory needed for writing.
 POSES_PER_BATCH = 8192
 
 _MOST_FACTS = 10**5
@@ -272,7 +272,7 @@ class PoseTable:
                 f"The file {path} could not be read as a table of poses ({{error}}); "
                 "give a Parquet file that PoseAct wrote."
             ),
-            # Texts stay dictionaries, for written out they may be a million times as many.
+            # Strings stay dictionary-encoded: expanded, they may be a million times larger.
             pq.ParquetFile(path, read_dictionary=["source", "joint"]) as file,
         ):
             return cls._read(file, path)

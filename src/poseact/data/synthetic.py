@@ -123,7 +123,7 @@ def _samples(shard: Path, source: Skeleton, skeleton: Skeleton) -> list[PoseSamp
             valid=valid[i],
             visible=valid[i] & (converted[i, :, 3] > 0.5),
             depth_valid=valid[i],
-            # Of all labels, for the face belongs in the crop whatever the skeleton.
+            # Of all labels: the face belongs in the crop even if the skeleton lacks it.
             box=labelled_box(pixels[i], labelled[i]),
             camera=Camera(labels.focal_px, labels.centre_px),
             root_depth_mm=labels.root_depth_mm,

@@ -97,7 +97,7 @@ def calibrate(
     looks = [reading.looks for reading in per_clip if reading.looks is not None]
     threshold = 0.0
     if known.any() and looks and isinstance(network.action_model, WindowHeads):
-        # Improbable are few, for what is unknown is above all unlike what was learned.
+        # Few are rejected as improbable: unknown motion is mainly recognised as unfamiliar.
         threshold = reject_threshold(certainty[known], weights[known], (1 + 3 * kept) / 4)
         right = known & (raw.argmax(1) == targets)
         scores = fit_familiarity(

@@ -25,7 +25,7 @@ from poseact.skeleton import COCO17, COCO_PIXEL_ORIGIN
 
 _WHAT = "a COCO file with images and annotations of people"
 _SAME_BOX = 0.5
-# People found less surely cost a pose each and move the average precision by less than 0.001.
+# Less confident people cost a pose each and change the average precision by less than 0.001.
 _LEAST_SCORE = 0.03
 
 

@@ -180,7 +180,7 @@ def _confidence(labels: _Labels, scored: np.ndarray, scale: np.ndarray) -> dict[
             ("auroc", metrics.auroc, "area under the ROC curve"),
         )
     }
-    # Where all joints are right, or none, there is nothing to tell apart.
+    # Undefined if all joints are correct, or none.
     return {key: metric for key, metric in found.items() if np.isfinite(metric.mean)}
 
 

@@ -36,7 +36,7 @@ class Conv2d(nn.Conv2d):
     ) -> None:
         super().__init__(in_channels, out_channels, kernel, stride, groups=groups, bias=bias)
         if stride == 1:
-            # PyTorch means the same by "same" here; as a number it is found faster.
+            # Here PyTorch's "same" padding is equal; a number is faster.
             odd = all(size % 2 for size in self.kernel_size)
             self.padding = tuple(size // 2 for size in self.kernel_size) if odd else "same"
         nn.init.xavier_uniform_(self.weight)

@@ -163,9 +163,9 @@ def draw_side_view(
     low, high = side[shown].min(0), side[shown].max(0)
     scale = size / extent if extent else 0.8 * size / (max(high - low) or 1.0)
     points = (side - (low + high) / 2) * scale + size / 2
-    # Points far outside are of no use, and more than OpenCV can count.
+    # Points far outside are not needed, and overflow OpenCV's integers.
     shown &= (np.abs(points - size / 2) <= 2 * size).all(1)
-    # With depth to the right, the onlooker stands at the end of the x axis.
+    # With depth to the right, the viewer stands at the end of the x axis.
     stroke = _stroke(1.2 * size)
     _draw_body(canvas, points, shown, skeleton, stroke=stroke, nearness=joints3d[:, 0])
     return canvas

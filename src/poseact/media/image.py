@@ -14,7 +14,7 @@ from poseact._utils.errors import PoseActError
 from poseact._utils.files import atomic_write
 from poseact.media.quiet import quiet_opencv
 
-# How each picture format that `write_image` knows is asked of OpenCV.
+# Flags of OpenCV for each picture format that `write_image` supports.
 _ENCODER_FLAGS = {
     ".jpeg": (cv2.IMWRITE_JPEG_QUALITY, 95),
     ".jpg": (cv2.IMWRITE_JPEG_QUALITY, 95),
@@ -26,7 +26,7 @@ _AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
 
 _TWELVE_BITS = 2**12
 
-# What OpenCV decodes, by Pillow's names.
+# Formats that OpenCV decodes, by Pillow's names.
 _FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "SUN", "TIFF", "WEBP")
 
 MAX_PIXELS = 2**25
@@ -54,7 +54,7 @@ def read_image(path: Path) -> np.ndarray:
         PoseActError: The file cannot be read or holds no intact picture.
     """
     path = Path(path)
-    # Not cv2.imread: on Windows it cannot open every name.
+    # Not cv2.imread, which cannot open every name on Windows.
     return decode_image(picture_content(path), f"file {path}")
 
 
@@ -131,7 +131,7 @@ def _pixels_of(content: bytes) -> int:
     """Pixels by the header alone; of a giant, some of them."""
     file = io.BytesIO(content)
     if content[:2] in (b"II", b"MM"):
-        # Pillow does not open TIFFs of every number of bits, which OpenCV decodes.
+        # Pillow cannot open TIFFs of some bit depths that OpenCV decodes.
         tags = ImageFileDirectory_v2(content[: 16 if 43 in content[2:4] else 8])
         file.seek(tags.next)
         tags.load(file)

@@ -236,7 +236,7 @@ PENN13 = Skeleton(
     ("head", *(mirrored(joint) for joint in _sided(*_ARM, *_LEG))),
     (*_from_centre(("head", "shoulder")), *_SIDED_TRUNK, *_ARMS_AND_LEGS),
 )
-# The published network takes each pair's first for the right one, as most of the videos show it.
+# The published network takes the first of each pair as the right one, as in most videos.
 PENN13_PAPER = PENN13.renamed("penn13-paper", {joint: mirrored(joint) for joint in PENN13.joints})
 
 # Jhuang et al., 2013. Its face, the middle of the head, is taken for the head as Penn's is; its

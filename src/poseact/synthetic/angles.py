@@ -23,7 +23,7 @@ _SIDE_LIMITS = {
     "arm_elevation": (0.0, 180.0),
     # … in the plane that points to the side at 0 and forward at 90.
     "arm_plane": (-50.0, 130.0),
-    # Outward turn of the upper arm about its length, from the shortest way to its direction.
+    # Outward rotation of the upper arm about its axis, relative to the shortest rotation.
     "arm_twist": (-90.0, 100.0),
     "elbow_flexion": (0.0, 150.0),
     "pronation": (-85.0, 85.0),

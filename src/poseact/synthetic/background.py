@@ -165,7 +165,7 @@ def _wood(
 ) -> np.ndarray:
     """``(H, W)`` in 0 … 1 where a trunk and its branches are."""
     wood = np.zeros((height, width), np.uint8)
-    # A pile of limbs still to be drawn: where each begins, its direction, length, thickness.
+    # Stack of branches to draw: start, direction, length, thickness.
     limbs = [(foot, rng.normal(-90, 7), rng.uniform(0.35, 1.0) * height, thick)]
     while limbs:
         start, angle, length, thick = limbs.pop()

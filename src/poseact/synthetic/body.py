@@ -14,7 +14,7 @@ MM = 100.0
 _X = np.array([1.0, 0.0, 0.0])
 _DOWN = np.array([0.0, -1.0, 0.0])
 
-# How much of the whole bending each bone of the trunk and the neck has done, from below.
+# Share of the total bending at each bone of the trunk and the neck, from below.
 _TRUNK = {"spine05": 0.15, "spine04": 0.35, "spine03": 0.55, "spine02": 0.8, "spine01": 1.0}
 _NECK = {"neck01": 0.3, "neck02": 0.5, "neck03": 0.75, "head": 1.0}
 

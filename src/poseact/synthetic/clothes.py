@@ -95,7 +95,7 @@ class Outfit:
             own = base.groups == base.group_names.index(group)
             out[own] = lowest[own] > cut if cut is not None else False
         strands = base.groups == base.group_names.index("helper-hair")
-        # Those before the face would hide it.
+        # Vertices in front of the face would hide it.
         out &= ~(strands & (corners[..., 2].mean(1) > 0.9) & (lowest < 7.9))
         return out
 

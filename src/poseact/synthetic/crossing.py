@@ -252,7 +252,7 @@ def _places(
     side = rng.choice([-1, 1])
     while len(places) < frames:
         side = -side
-        # A little out of the picture, or a turn within it.
+        # Slightly outside the picture, or a turning point within it.
         beyond = (
             rng.uniform(0.55, 0.9) * wide if rng.random() < 0.5 else -rng.uniform(0.5, 2) * wide
         )

@@ -84,7 +84,7 @@ def _recorded(rng: np.random.Generator, part: Part, frames: int) -> Motion:
     angles, roots = recordings()[name]
     start = rng.integers(len(angles))
     steps = start + np.round(np.arange(frames) * _RECORDED_FPS / CLIP_FPS).astype(int)
-    # Beyond its end a recording runs backwards.
+    # After its end a recording is played backwards.
     period = max(2 * len(angles) - 2, 1)
     steps = steps % period
     steps = np.where(steps < len(angles), steps, period - steps)
@@ -164,7 +164,7 @@ def _tangled(body: Body, angles: np.ndarray) -> bool:
         )
     )
     trunk, head = line("spine05", "spine02", "neck01"), line("head", "neck03")
-    # Lines, and how far apart they must be at least, in mm.
+    # Pairs of lines with their least distance in mm.
     pairs = [(*arms, 70.0), (*shins, 100.0), (thighs[0][3:], thighs[1][3:], 110.0)]
     for arm in arms:
         pairs += [(arm, trunk, 130.0), (arm, head, 110.0)]

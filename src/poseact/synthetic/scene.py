@@ -69,7 +69,7 @@ def draw_view(rng: np.random.Generator, part: Part, points: np.ndarray, size: in
     aspect = np.clip((box[2] - box[0]) / (box[3] - box[1]) * np.exp(rng.normal(0, 0.25)), 0.45, 2.2)
     width, height = (size, round(size / aspect)) if aspect > 1 else (round(size * aspect), size)
     fill = rng.uniform(0.55, 0.95) if rng.random() < 0.85 else rng.uniform(0.4, 1.35)
-    # Aim beside the person, so far that they stay in the picture or are cut by its edge.
+    # Aim beside the person, who stays in the picture or is cut by its edge.
     centre = np.array([box[0] + box[2], box[1] + box[3]]) / 2
     focal = _focal(box, width, height, fill)
     play = abs(1 - fill) / 2 * np.array([width, height]) / focal
@@ -202,7 +202,7 @@ def tube(
 def ball(centre: np.ndarray, radius: float, colour: np.ndarray) -> Solid:
     """A sphere."""
     angles = np.linspace(0.05, np.pi - 0.05, 9)
-    # The rings of a sphere lie at uneven steps, so it is a tube of even ones, moved.
+    # The rings of a sphere are unevenly spaced, so those of an even tube are moved.
     top = np.array([0, radius, 0])
     out = tube(centre - top, centre + top, (1.0,) * 9, colour, 14)
     rings = out.vertices[:-2].reshape(9, 14, 3)

@@ -158,7 +158,7 @@ def fit_prototypes(prototypes: Prototypes, values: Tensor, targets: Tensor) -> N
         kept: Tensor = getattr(prototypes, name)
         kept.zero_()
         kept[tuple(slice(size) for size in found.shape)] = found.float()
-    # An action without clips is nobody's nearest.
+    # An action without clips is never the nearest.
     prototypes.places[per_action == 0] = 1e3
 
 

@@ -90,7 +90,7 @@ def load(path_or_name: str | Path) -> Network:
         return import_keras(published, str(path_or_name))
     path = find_weights(path_or_name)
     header = _header(path)
-    # Without memory for its numbers, until the file is known to hold them.
+    # Without memory for its numbers until the file has been checked.
     with torch.device("meta"):
         shape = _network(path, header)
     state = _state(path, shape, half=header.get("stored") == HALF)

@@ -19,7 +19,7 @@ from poseact.models.pyramid import SPNet
 from poseact.weights.catalogue import published_file
 from poseact.weights.keras_layout import KerasArray, depth_grid, keras_arrays
 
-# Soft-argmax grids were stored in float32 by another library.
+# Soft-argmax grids were computed in float32 by another library.
 FIXED_TOLERANCE = 1e-6
 
 

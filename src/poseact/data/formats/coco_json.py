@@ -31,7 +31,7 @@ def _or_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
         return None
 
 
-# For fields that the rest of an entry can do without.
+# For fields that are not essential.
 _OR_NONE = WrapValidator(_or_none)
 
 

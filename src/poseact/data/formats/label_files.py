@@ -15,7 +15,7 @@ from poseact.data.formats.npz_file import load_arrays
 MATLAB_PIXEL_ORIGIN = 0.5
 """Labels that count pixels as MATLAB does have the first one's centre at 1; here it is at 0.5."""
 
-# Number of a file's arrays that messages name.
+# Number of arrays that messages list.
 _LISTED = 10
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"

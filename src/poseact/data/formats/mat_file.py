@@ -28,7 +28,7 @@ _MAX_DIMENSIONS, _MAX_DEPTH = 32, 32
 # Bytes of the header of a matrix of two dimensions without a name.
 _USUAL_HEADER = 40
 
-# What a small array weighs in memory, in numbers of 8 bytes.
+# Memory of a small array, in numbers of 8 bytes.
 _ARRAY_VALUES = 16
 
 _Header = tuple[int, bool, tuple[int, ...]]
@@ -77,7 +77,7 @@ def load_variables(content: bytes, variables: Sequence[str]) -> dict[str, np.nda
 def _inflated(content: bytes, order: str, limit: int) -> bytes:
     """The one matrix of a compressed element, without its tag."""
     stream = zlib.decompressobj()
-    # MATLAB leaves the end of some streams out, so only what is in them counts.
+    # MATLAB omits the end of some streams, so only their content counts.
     plain = stream.decompress(content, limit)
     if stream.unconsumed_tail:
         raise ValueError(f"a compressed element has more than {limit:,} bytes")

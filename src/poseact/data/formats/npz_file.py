@@ -66,10 +66,10 @@ def _read(member: IO[bytes], size: int) -> np.ndarray:
     if not count and max(shape) > _LONGEST_EMPTY:
         raise ValueError(f"an array of shape {shape} holds nothing")
     values = np.frombuffer(member.read(count * kind.itemsize), kind, count)
-    # The archive checks its sum at the end alone.
+    # The checksum is only verified at the end of the archive.
     if member.read(1):
         raise ValueError("an array has more bytes than its shape asks for")
     if kind.kind == "U":
-        # Numbers that are no characters fail only once they are looked at.
+        # Invalid characters only fail on access.
         values.tolist()
     return values.reshape(shape, order="F" if by_columns else "C").copy(order="K")

@@ -106,7 +106,7 @@ def _take(stack: list[_Held | None], kinds: Sequence[pickletools.StackObject]) -
     taken = []
     while (held := stack.pop()) is not None:
         taken.append(held)
-    # What lies below the mark, such as the list that is added to.
+    # Items below the mark, such as the list that is extended.
     for _ in range(kinds.index(pickletools.markobject)):
         stack.pop()
     return taken[::-1]

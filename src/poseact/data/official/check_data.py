@@ -28,9 +28,9 @@ _LOOKED_FOR = 1000
 _SHOWN = 9
 _COLUMNS = 3
 _TILE = 320
-# More of the surroundings than a network sees.
+# A wider margin than the network's.
 _MARGIN = 1.6
-# The data sets differ in which joints they have; all of the spine is worth a look.
+# A skeleton with the whole spine, which data sets define differently.
 _SKELETON = PA17
 
 

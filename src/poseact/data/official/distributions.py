@@ -27,7 +27,7 @@ from poseact.skeleton import Skeleton
 
 Labelled = Sequence[PoseSample] | Sequence[LabelledVideo]
 
-# Of the data sets with millions of frames, one of so many is read to look at.
+# Of data sets with millions of frames, every n-th frame is read.
 _SPARSE = 200
 
 

@@ -15,7 +15,7 @@ VIEWS = ("54138969", "55011271", "58860488", "60457274")
 
 _SUBJECTS = tuple(f"S{number}" for number in range(1, 12))
 
-# For each camera and subject three angles and a place, then for each camera its lens.
+# Three angles and a position for each camera and subject, then the lens of each camera.
 _PLACING, _LENS = 6, 9
 _COUNT = len(VIEWS) * (len(_SUBJECTS) * _PLACING + _LENS)
 

@@ -81,7 +81,7 @@ def _stored(image: ImageSource) -> _Picture:
     if not isinstance(image, ImageFile):
         return _jpeg(image.read())
     content = picture_content(image.path)
-    # What is no picture would be found by those alone who train on it, and may be any file.
+    # Otherwise a file that is not a picture would only be noticed in training.
     decode_image(content, f"file {image}")
     return _Picture(image.path.suffix[1:].lower(), content)
 

@@ -160,7 +160,7 @@ def _writer(
             with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
                 for number, members in make_items(shard):
                     for kind, content in members.items():
-                        # Of time 0 and no owner, so that equal runs give equal bytes.
+                        # Time 0 and no owner, so that equal runs give equal bytes.
                         info = tarfile.TarInfo(f"{number:07d}.{kind}")
                         info.size = len(content)
                         archive.addfile(info, io.BytesIO(content))

@@ -23,7 +23,7 @@ _MOST_JOINTS = 2000
 _LEAST_PLACES = 10_000
 _WHAT = "a BVH file"
 
-# What rigs call the joints, without the side, in lower case; the first that a rig has is taken.
+# Names of joints in rigs, without the side, in lower case; the first one found is used.
 # Most call the shoulder joint an arm, and "shoulder" is then the collar bone.
 _NAMES = {
     "shoulder": ("arm", "uparm", "upperarm", "shoulder"),
@@ -234,7 +234,7 @@ def _upwards(rest: np.ndarray, named: dict[str, int]) -> str:
 def _unit_mm(places: np.ndarray, named: dict[str, int]) -> float:
     if not named:
         return _CENTIMETRE
-    # In the motion, since some files have the lengths of bones there and none at rest.
+    # Measured in the motion, since some files only contain the lengths of bones there.
     legs = np.stack(
         [
             places[:, [named[f"{side}_{joint}"] for joint in ("hip", "knee", "ankle")]]
