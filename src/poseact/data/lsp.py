@@ -55,19 +55,8 @@ def read_lsp_extended(
     """Read ``joints.mat`` and ``images/im00001.jpg`` … of the 10,000-image extension.
 
     In the extension the third row is 1 for a labelled joint. Where it is 0 the coordinates are
-    scattered around negative places that mean nothing, so such a joint is unknown, not absent.
-
-    Args:
-        root: Folder of ``joints.mat`` and ``images/``.
-        skeleton: The skeleton to convert to.
-        images: First and last image number, counted from 1, both included. None for all.
-
-    Returns:
-        One sample per image in the order of the file; images without any label are left out.
-
-    Raises:
-        PoseActError: ``joints.mat`` is missing, damaged or of another shape, or it has no such
-            images.
+    meaningless, so such a joint is unknown, not absent. Images without any label are left out;
+    arguments and errors are as for :func:`read_lsp`.
     """
     file = root / "joints.mat"
     labels = read_mat_numbers(file, "joints", "the joints.mat of LSP extended")

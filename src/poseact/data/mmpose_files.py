@@ -76,7 +76,7 @@ def read_human36m(
         root: Folder of the data set.
         skeleton: The skeleton to convert to.
         labels: The archive of labels, in the root.
-        cameras: The pickle of cameras, in the root; it is read without running what it may hold.
+        cameras: The pickle of cameras, in the root; it is read without executing code.
         images: Folder of the images, in the root.
         subjects: Such as ``("S9", "S11")``, the usual test set. None for all.
         every: Frames ``every``, ``2 * every`` … of each sequence, counted from 1.
@@ -108,20 +108,8 @@ def read_mpi_inf_3dhp(
 ) -> list[PoseSample]:
     """Read MPI-INF-3DHP (Mehta et al., 2017), whose pinhole cameras meet the pixels within 2 px.
 
-    Args:
-        root: Folder of the data set.
-        skeleton: The skeleton to convert to.
-        labels: The archive of labels, in the root.
-        cameras: The pickle of cameras, in the root; it is read without running what it may hold.
-        images: Folder of the images, in the root.
-        every: Frames ``every``, ``2 * every`` … of each sequence, counted from 1.
-
-    Returns:
-        Samples with ``(J, 3)`` joints, depth in mm behind the pelvis, and the camera.
-
-    Raises:
-        PoseActError: A file is missing, damaged or of another shape, or a name is not of the form
-            ``S4_Seq2_Cam0_001033.jpg`` or ``TS1_002001.jpg``.
+    Arguments, result and errors are as for :func:`read_human36m`; images have names such as
+    ``S4_Seq2_Cam0_001033.jpg`` or ``TS1_002001.jpg``.
     """
     files = (root / labels, root / cameras, root / images)
     return _read(*files, _MPI_INF_3DHP, skeleton, lambda _: True, every)

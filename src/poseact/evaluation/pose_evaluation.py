@@ -140,17 +140,8 @@ def evaluate(
 ) -> PoseScores:
     """Predict and score labelled people.
 
-    Args:
-        network: As in `predict_samples`, like the further arguments.
-        samples: N people in the network's skeleton.
-        image_size: Side of the crops in px.
-        data: Description of the samples for the protocol string; see `describe_source`.
-        weights: Description of the weights for the protocol string, such as ``EMA weights``.
-        flip: See `predict_samples`.
-        crops: See `predict_samples`.
-        num_blocks: See `predict_samples`.
-        batch: See `predict_samples`.
-        on_step: See `predict_samples`.
+    ``data`` and ``weights`` describe the samples (see `describe_source`) and the weights for the
+    protocol string; the other arguments are those of `predict_samples`.
 
     Returns:
         All metrics that the labels allow.

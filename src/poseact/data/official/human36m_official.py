@@ -103,22 +103,9 @@ def read_human36m_videopose3d(
 ) -> list[PoseSample]:
     """Read VideoPose3D's ``data_3d_h36m.npz``; the cameras project it to pixels.
 
-    Args:
-        root: Folder of the data set.
-        skeleton: The skeleton to convert to.
-        labels: The archive, in the root; its pickle is read without running what it may hold.
-        cameras: See :func:`read_human36m_official`, as all that follow.
-        images: Of the same names as there, whether the actions' names are short or long.
-        subjects: As there.
-        views: As there.
-        every: As there.
-        paper_names: As there.
-
-    Returns:
-        See :func:`read_human36m_official`.
-
-    Raises:
-        PoseActError: A file is missing, damaged or of another shape.
+    ``labels`` is the archive, in the root; its pickle is read without executing code. Everything
+    else is as for :func:`read_human36m_official`; the images may have short or long names of
+    actions.
     """
     found = read_positions(root / labels, len(H36M32))
     takes = (
