@@ -21,8 +21,8 @@ class TrainPlan:
     Attributes:
         streams: ``both`` pose and appearance, or ``pose`` alone; by default both
             where there are videos.
-        weights: Of the pose network: name of shipped weights or a checkpoint file. For sequences
-            without video: the weights that gave them, if any, which then predict videos.
+        weights: Pose network: name of shipped weights or a checkpoint file. For sequences without
+            video: the weights that produced them, if any, which are then used for new videos.
         kind: Format of sequences without video; guessed by default.
         frames: T of the windows; None for the default of
             :func:`~poseact.training.heads.train_heads`, as for the next two.
@@ -31,8 +31,8 @@ class TrainPlan:
         seed: Random seed for the split and training.
         test: Share of the recordings held out for the test.
         curve: Also train on fewer clips, for the learning curve.
-        instant: Train nothing: actions are told by prototypes, from one clip of each on. All clips
-            are learned, unless the data name test clips, and scored by prototypes of the others.
+        instant: Recognise actions by prototypes, without training; one clip per action is enough.
+            All clips are used, unless the data name test clips, and scored by prototypes of others.
         recipe: Further settings of the head trainings.
         finetune: Recipe of pose data; if given, the whole network is finally trained end to end,
             see :func:`~poseact.training.finetune.finetune`.

@@ -122,12 +122,12 @@ def eval_people(
     weights' skeleton lacks do not count; people without labelled joints do not count for poses.
 
     Args:
-        folder: Of the labels and images.
-        labels: COCO's JSON, in the folder.
-        images: Folder of the images, in the folder.
-        weights: Read the poses.
-        looks: Longest side of the photo in px in each look of the detector.
-        close_looks: Sizes of the crops in which doubtful people are looked at again.
+        folder: Folder with the labels and images.
+        labels: COCO file in the folder.
+        images: Folder of the images in the folder.
+        weights: Weights of the pose network.
+        looks: Picture sizes of the detector, as the longest side in px.
+        close_looks: Relative sizes of the crops in which uncertain people are detected again.
         device: Where to run; by default CUDA if available.
         runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose_reader.open_pose`.
         precision: Number format of the pose network, see there.

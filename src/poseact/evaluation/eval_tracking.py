@@ -33,11 +33,11 @@ def eval_tracking(
     """Score the ids of people in videos.
 
     Args:
-        folder: Of the videos and ``people.csv`` with the columns source, frame, person, x0, y0, x1,
-            y1 in px and, if wanted, visible, the share of the person that is seen, as ``poseact
-            make-synthetic --scenes`` writes them.
-        weights: Read the poses by which people are followed.
-        people: How many people to look for.
+        folder: Folder with videos and ``people.csv``, as written by ``poseact make-synthetic
+            --scenes``: columns source, frame, person, x0, y0, x1, y1 in px, and optionally
+            visible, the visible share of the person.
+        weights: Weights of the pose network.
+        people: How many people to track.
         device: Where to run; by default CUDA if available.
         on_video: Called with the videos done and their total.
 

@@ -239,8 +239,9 @@ def live_source(
     Args:
         spec: The number of a camera or its device such as ``/dev/video0``, an address such as
             ``rtsp://…`` or ``http://…``, or a video file, also as ``file://…``.
-        policy: What to do with pictures that come faster than they are taken; by default ``all``
-            for a file that is not played in real time, else ``latest``.
+        policy: What to do with pictures that arrive faster than they are processed: ``latest``
+            drops them, ``all`` keeps them; by default ``all`` for a file that is not played in
+            real time, else ``latest``.
         realtime: Play a file at its own pace, as a camera would.
         back_off: How a lost camera or address is tried again. An address that ends counts as lost.
 

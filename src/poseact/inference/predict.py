@@ -115,11 +115,10 @@ def predict(
         num_blocks: Stop after this many prediction blocks.
         device: Device of the network, such as ``cpu``; CUDA by default if available.
         people: ``all`` for everyone in view; a number for that many, the largest; or ``one`` to
-            take it for granted that there is one person, and search for it.
+            assume exactly one person, who is located without the detector.
         draw: Write the drawn pictures and videos.
         side_view: Add the skeleton as seen from the side; 3D weights only.
-        smooth: Smooth the drawn poses of people who are followed; the tables hold them as they are
-            read.
+        smooth: Smooth the drawn poses over time; the tables contain the unsmoothed poses.
         coco: Write ``results.coco.json`` too, which pycocotools reads.
         runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose_reader.open_pose`.
         precision: Number format of the pose network, see there.

@@ -37,7 +37,7 @@ DEFAULT_WEIGHTS = "small-open"
 
 People = int | Literal["all", "one"]
 """``all`` for everyone whom the detector finds, or a number for that many, the largest. ``one``, or
-1, takes it for granted that one person is in view, whom the network itself searches for."""
+1, assumes exactly one person, who is located without the person detector."""
 
 # A person who is small in the whole picture fills every further crop better.
 _SEARCH_STEPS = 3

@@ -87,7 +87,7 @@ class Stream:
         num_blocks: Pose blocks to run (default all), to trade accuracy for speed.
         device: Where to run, such as ``"cpu"`` or ``"cuda"``; by default CUDA if available.
         people: ``all`` for everyone in view, at most 10; a number for that many, the largest; or
-            ``one`` to take it for granted that there is one person.
+            ``one`` to assume exactly one person.
         smooth: Smooth the poses over time; actions are recognised from the unsmoothed poses.
         runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose_reader.open_pose`.
         precision: Number format of the pose network, see there.

@@ -99,7 +99,7 @@ def export_bundle(
         weights: Name of weights or a checkpoint file.
         out: Folder for the files.
         to: ``onnx``, ``openvino`` or ``pt2`` (``torch.export``).
-        precision: ``bf16`` and ``int8`` with ``openvino`` alone; the latter for the pose network.
+        precision: ``bf16`` and ``int8`` only with ``openvino``; ``int8`` for the pose network only.
         people: Add the person detector.
         force: Keep a pose network that loses more than a point of PCK by 8-bit numbers.
         on_step: Called with what comes next.

@@ -53,11 +53,11 @@ def run_studio(
 
     Args:
         folder: Folder of clips, as ``train-actions`` understands it; made if it is missing.
-        port: Where to listen; 0 for any that is free.
-        host: Address to listen at. Any other than the loopback's opens the studio to the network;
+        port: Port to listen on; 0 picks a free one.
+        host: Address to listen on. Addresses other than 127.0.0.1 open the studio to the network;
             every request then needs a random token, which is part of the link.
         browser: Open the page in a browser.
-        skeleton_only: Show and store no pictures, skeletons alone.
+        skeleton_only: Show and store skeletons only, no pictures.
         on_start: Called with the link.
 
     Raises:
