@@ -288,6 +288,17 @@ def test_an_interrupted_run_goes_on(tmp_path, person, read):
     assert (len(second.sequences), second.frames, second.interrupted) == (3, 8, False)
 
 
+@pytest.mark.parametrize("left", [True, False])
+def test_of_two_who_are_as_large_the_one_who_moves_is_followed(tmp_path, person, read, left):
+    moving, still = person[:30:3], [person[0]] * 10
+    sides = (moving, still) if left else (still, moving)
+    pictures = [np.hstack(pair) for pair in zip(*sides, strict=True)]
+    extraction = read(clip_of(write_video(tmp_path / "two.mp4", pictures)))
+    (sequence,) = extraction.sequences
+    assert kinds(extraction) == [("two.mp4 0", "several people", "warning")]
+    assert (np.median(sequence.joints[..., 0]) < person[0].shape[1]) == left
+
+
 def test_the_table_says_who_of_two_is_followed(tmp_path, person, read):
     """By a box in the first picture, or by the id of ``predict``."""
     width = person[0].shape[1]

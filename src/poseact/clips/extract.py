@@ -292,8 +292,8 @@ def _add(extraction: Extraction, clip: Clip, features: ClipFeatures, skeleton: S
         extraction.findings.append(Finding(clip.name, "unsure", "warning", message))
     if features.people > 1 and clip.person is None:
         message = (
-            f"{features.people} people are in view in {clip.name}; the largest and most central "
-            "one is followed, unless clips.csv names another in its column person."
+            f"{features.people} people are in view in {clip.name}; of the largest, the one who "
+            "moves most is followed, unless clips.csv names another in its column person."
         )
         extraction.findings.append(Finding(clip.name, "several people", "warning", message))
     extraction.sequences.append(

@@ -19,7 +19,7 @@ from poseact._utils.files import atomic_write
 from poseact.actions.frame_pose import PersonReading
 from poseact.clips.blanking import Background, read_blanked
 from poseact.clips.folder import Stretch
-from poseact.clips.people import find_people
+from poseact.clips.people import find_people, rivals_among
 from poseact.inference.boxes import square_of
 from poseact.inference.detect import PersonDetector
 from poseact.inference.everyone import EveryoneFollower
@@ -30,8 +30,11 @@ from poseact.media.crop import Box
 from poseact.models.base import Network
 from poseact.runtime.interface import DEFAULT_PRECISION
 
-VERSION = 3
+VERSION = 4
 """Version of the extraction; a change invalidates all cached files."""
+
+# A rival is followed rather than the most prominent person from this many times her motion on.
+_CLEARLY_MORE = 1.5
 
 # Seconds between the first and the second search for further people.
 _SECOND_LOOK = 2.0
@@ -53,8 +56,7 @@ class ClipFeatures:
         appearance: ``(N, J, C)`` float16, visual features gathered at the joints.
         sharpness: Median over the frames of the joints' mean share of a heat map in its densest
             2 x 2 cells; small where there is nobody.
-        people: How many the detector finds in the middling one of a few pictures; the most
-            prominent of the first picture is followed.
+        people: Median of how many the detector finds in a few pictures.
     """
 
     times: np.ndarray
@@ -109,39 +111,20 @@ def read_features(
 
 
 @dataclass
-class _Recorder:
-    """Follows one person and collects the features."""
+class _Track:
+    """One person, and the features of her frames."""
 
     predictor: Predictor
-    detector: PersonDetector
     background: Background
-    person: int | Box | None = None
     follower: PersonFollower = field(default_factory=PersonFollower)
     times: list[float] = field(default_factory=list[float])
     readings: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = field(
         default_factory=list[tuple[np.ndarray, np.ndarray, np.ndarray]]
     )
     sharpness: list[float] = field(default_factory=list[float])
-    people: list[int] = field(default_factory=list[int])
-    next_look: float = 0.0
 
     def add(self, frame: Frame) -> None:
-        if isinstance(self.person, tuple) and not self.times:
-            self.follower.begin(square_of(self.person), *frame.image.shape[1::-1])
-        reading = self.predictor.follow_frame(frame, self.follower)
-        square = self.follower.square
-        begun = self.times[0] if self.times else frame.time
-        if square is not None and frame.time - begun >= self.next_look:
-            people = find_people(self.detector, frame.image)
-            if people and not self.times and self.person is None:
-                x0, y0, x1, y1 = people[0].box
-                if not (x0 <= square[0] <= x1 and y0 <= square[1] <= y1):
-                    self.follower.square = square_of(people[0].box)
-                    reading = self.predictor.follow_frame(frame, self.follower)
-            self.people.append(len(people))
-            # At doubling distances, so that long videos need only a few searches.
-            self.next_look = 2 * self.next_look + _SECOND_LOOK
-        self.keep(frame, reading)
+        self.keep(frame, self.predictor.follow_frame(frame, self.follower))
 
     def keep(self, frame: Frame, reading: PersonReading) -> None:
         self.times.append(frame.time)
@@ -151,16 +134,94 @@ class _Recorder:
         appearance = reading.appearance.astype(np.float16)
         self.readings.append((reading.pose.joints, reading.pose.confidence, appearance))
 
-    def features(self) -> ClipFeatures | None:
-        if not self.times:
-            return None
+    def motion(self) -> float:
+        joints, confidence, _ = map(np.stack, zip(*self.readings, strict=True))
+        return motion_of(np.asarray(self.times), joints, confidence)
+
+    def features(self, people: int) -> ClipFeatures:
         joints, confidence, appearance = map(np.stack, zip(*self.readings, strict=True))
         sharpness = float(np.median(self.sharpness))
-        # Whoever is named by an id was found by the detector.
-        people = int(np.median(self.people)) if self.people else int(isinstance(self.person, int))
         return ClipFeatures(
             np.asarray(self.times), joints, confidence, appearance, sharpness, people
         )
+
+
+@dataclass
+class _Recorder:
+    """Follows the person of a stretch, or all who may be meant until it is seen who moves."""
+
+    predictor: Predictor
+    detector: PersonDetector
+    background: Background
+    person: int | Box | None = None
+    tracks: list[_Track] = field(default_factory=list[_Track])
+    people: list[int] = field(default_factory=list[int])
+    next_look: float = 0.0
+
+    def add(self, frame: Frame) -> None:
+        begins = not self.tracks
+        if begins:
+            self._follow(frame, self.person if isinstance(self.person, tuple) else None)
+        else:
+            for track in self.tracks:
+                track.add(frame)
+        first = self.tracks[0]
+        square = first.follower.square
+        if square is not None and frame.time - first.times[0] >= self.next_look:
+            people = find_people(self.detector, frame.image)
+            if people and begins and self.person is None:
+                x0, y0, x1, y1 = people[0].box
+                if not (x0 <= square[0] <= x1 and y0 <= square[1] <= y1):
+                    self.tracks = []
+                    self._follow(frame, people[0].box)
+                for rival in rivals_among(people):
+                    self._follow(frame, rival.box)
+            self.people.append(len(people))
+            # At doubling distances, so that long videos need only a few searches.
+            self.next_look = 2 * self.next_look + _SECOND_LOOK
+
+    def keep(self, frame: Frame, reading: PersonReading) -> None:
+        if not self.tracks:
+            self.tracks = [_Track(self.predictor, self.background)]
+        self.tracks[0].keep(frame, reading)
+
+    def features(self) -> ClipFeatures | None:
+        if not self.tracks:
+            return None
+        # Whoever is named by an id was found by the detector.
+        people = int(np.median(self.people)) if self.people else int(isinstance(self.person, int))
+        first, *rivals = self.tracks
+        chosen = max(self.tracks, key=_Track.motion) if rivals else first
+        if rivals and chosen.motion() < _CLEARLY_MORE * first.motion():
+            chosen = first
+        return chosen.features(people)
+
+    def _follow(self, frame: Frame, box: Box | None) -> None:
+        track = _Track(self.predictor, self.background)
+        if box is not None:
+            track.follower.begin(square_of(box), *frame.image.shape[1::-1])
+        track.add(frame)
+        self.tracks.append(track)
+
+
+def motion_of(times: np.ndarray, joints: np.ndarray, confidence: np.ndarray) -> float:
+    """How far a body's joints are moved within half a second, in sizes of the body.
+
+    It is the median over time, so that a follower's leap to another person hardly counts.
+
+    Args:
+        times: ``(N,)`` rising seconds.
+        joints: ``(N, J, 2)`` or ``(N, J, 3)``, x and y in px.
+        confidence: ``(N, J)``.
+    """
+    if len(times) < 2:
+        return 0.0
+    plane = joints[..., :2]
+    lag = int(np.clip(round(0.5 / np.median(np.diff(times))), 1, len(times) - 1))
+    moved = np.linalg.norm(plane[lag:] - plane[:-lag], axis=-1)
+    weight = np.minimum(confidence[lag:], confidence[:-lag]) + 1e-6
+    size = np.median(np.ptp(plane, axis=1).max(-1))
+    return float(np.median((weight * moved).sum(1) / weight.sum(1)) / max(size, 1.0))
 
 
 class FeatureCache:

@@ -39,7 +39,7 @@ class Stretch(NamedTuple):
         start: Start in seconds since the first frame.
         end: Exclusive end in seconds since the first frame.
         person: The id that ``poseact predict`` gives, or the box in px when the stretch begins;
-            None for the most prominent person.
+            None for the one of the largest who moves most.
     """
 
     start: float
