@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import logging
+from pathlib import Path
 
 import pytest
 from rich.table import Table
 
-from poseact.cli.app import PlainFormatter, make_console
+import poseact.cli
+from poseact import PoseActError
+from poseact.cli.app import PlainFormatter, make_console, make_progress, without_commands
 from poseact.inference.live_source import live_source
 from poseact.weights.catalogue import cache_folder
 
@@ -34,10 +37,44 @@ def test_nothing_in_a_name_commands_the_terminal():
         ("http://192.0.2.1:80/s", "http://192.0.2.1:80/s"),
         ("http://192.0.2.1:80/s?token=secret", "http://192.0.2.1:80/s?***"),
         ("rtsp://me@192.0.2.1/s", "rtsp://me@192.0.2.1/s"),
+        ("rtsp://m/e:secret@192.0.2.1/s", "rtsp://***@192.0.2.1/s"),
+        ("rtsp://me:sec\nret@192.0.2.1/s", "rtsp://me:***@192.0.2.1/s"),
+        ("http://192.0.2.1/s;token=secret", "http://192.0.2.1/s;***"),
     ],
 )
 def test_passwords_are_not_told(address, told):
     assert live_source(address).name == told
+
+
+@pytest.mark.parametrize("address", ["rtsp:/me:secret@a/s", "rtsp//me:secret@a/s", "me:secret@a/s"])
+def test_passwords_in_mistyped_addresses(address):
+    with pytest.raises(PoseActError, match="There is no file") as told:
+        live_source(address)
+    assert "secret" not in str(told.value)
+    without = without_commands(f"There is no file {Path('rtsp://me:secret@a/s')}; check it.")
+    assert without == "There is no file rtsp:/me:***@a/s; check it."
+
+
+def test_the_name_of_a_task_commands_nothing():
+    console = make_console()
+    console.file = io.StringIO()
+    progress = make_progress()
+    progress.add_task("a\x1b[31m\nb", total=1)
+    console.print(progress.get_renderable())
+    assert "a?[31m?b" in console.file.getvalue()
+
+
+def test_a_name_that_the_system_refuses_is_one_sentence(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["poseact", "predict", "a"])
+
+    def refuse():
+        raise OSError(36, "File name too long", "a\x1b")
+
+    monkeypatch.setattr(poseact.cli, "app", refuse)
+    with pytest.raises(SystemExit) as ended:
+        poseact.cli.main()
+    assert ended.value.code == 2
+    assert "error: a? cannot be used (File name too long)" in capsys.readouterr().err
 
 
 def test_a_user_without_a_home(monkeypatch):

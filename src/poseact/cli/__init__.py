@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from typing import NoReturn
 
 from rich.logging import RichHandler
 
@@ -56,17 +57,25 @@ def main() -> None:
     try:
         app()
     except PoseActError as error:
-        make_console(stderr=True).print(f"error: {error}", style="red")
-        sys.exit(2)
+        _refuse(str(error))
+    except OSError as error:
+        # Such as names that are too long, or folders that may not be looked into.
+        _refuse(
+            f"{error.filename or 'A file'} cannot be used ({error.strerror or error}); check the "
+            "path, your rights to it and the space left."
+        )
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in _EXTRAS:
             raise
-        make_console(stderr=True).print(
-            f"error: This command needs {missing}, which is not installed; "
-            f"install poseact with its extra: pip install 'poseact[{_EXTRAS[missing]}]'.",
-            style="red",
+        _refuse(
+            f"This command needs {missing}, which is not installed; "
+            f"install poseact with its extra: pip install 'poseact[{_EXTRAS[missing]}]'."
         )
-        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def _refuse(sentence: str) -> NoReturn:
+    make_console(stderr=True).print(f"error: {sentence}", style="red")
+    sys.exit(2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import unicodedata
 from contextlib import suppress
@@ -47,6 +48,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
+_PASSWORD = re.compile(r"(\b\w+:/{1,2}[^\s:/@]*:)\S*@")
 _DIRECTIONS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 
 INTERRUPTED = 130
@@ -110,6 +112,13 @@ def make_output_safe() -> None:
             setattr(sys, name, _SafeStream(getattr(sys, name)))
 
 
+class _Description(ProgressColumn):
+    """The name of a task, which may be that of a file."""
+
+    def render(self, task: Task) -> Text:
+        return Text(without_commands(task.description).replace("\n", "?"))
+
+
 class _PlainConsole(Console):
     """Prints file names unchanged except for terminal control characters."""
 
@@ -123,8 +132,12 @@ def make_console(stderr: bool = False) -> Console:
 
 
 def without_commands(text: str) -> str:
-    """Text in which ``?`` replaces control characters and changes of the writing direction."""
-    return "".join("?" if c not in "\n\t" and _is_control(c) else c for c in text)
+    """Text in which ``?`` replaces control characters and changes of the writing direction.
+
+    Passwords in addresses are left out, too.
+    """
+    plain = "".join("?" if c not in "\n\t" and _is_control(c) else c for c in text)
+    return _PASSWORD.sub(r"\1***@", plain)
 
 
 def _is_control(character: str) -> bool:
@@ -142,7 +155,7 @@ class PlainFormatter(logging.Formatter):
 def make_progress(*columns: ProgressColumn) -> Progress:
     """A bar with description, count and remaining time, and further columns between them."""
     return Progress(
-        TextColumn("{task.description}", markup=False),
+        _Description(),
         BarColumn(),
         MofNCompleteColumn(),
         *columns,

@@ -46,8 +46,10 @@ _ARRIVALS = 100
 
 # What of an address is never printed: passwords, and queries, which may hold tokens.
 _SECRETS = (
-    (re.compile(r"(?<=://)([^:/?#]*):.*@"), r"\1:***@"),
-    (re.compile(r"([?#]).+"), r"\1***"),
+    (re.compile(r"(?s)^(\w+[:/\\]+[^:/?#@]*:).*@"), r"\1***@"),
+    (re.compile(r"(?s)^(\w+[:/\\]+)(?![:/\\])[^:@]*[/?#].*:.*@"), r"\1***@"),
+    (re.compile(r"(?s)^([^:/\\@]+:)[^/\\].*@"), r"\1***@"),
+    (re.compile(r"(?s)([?#;]).+"), r"\1***"),
 )
 
 _log = logging.getLogger(__name__)
@@ -261,6 +263,10 @@ def live_source(
         raise PoseActError(
             f"The photo {text} was given; give the number of a camera, the address of a stream or "
             "a video file."
+        )
+    if "@" in text and not Path(text).exists():
+        raise PoseActError(
+            f"There is no file {_printable(text)}; an address begins like rtsp:// or http://."
         )
     reader = VideoReader(Path(text))
     return LiveSource(
