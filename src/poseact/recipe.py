@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from poseact._utils.boundary import one_sentence
+from poseact._utils.boundary import one_sentence, refuse_device
 from poseact._utils.errors import PoseActError
 from poseact._utils.yaml_text import parse_yaml
 from poseact.data.augment import AugmentRanges
@@ -265,6 +265,7 @@ def load_stages(path: str | Path, changes: Mapping[str, Any] | None = None) -> l
     """
     path = Path(path)
     with one_sentence(f"The recipe {path} cannot be read ({{error}}); give a YAML file."):
+        refuse_device(path)
         content = parse_yaml(path.read_text("utf-8"))
     if not isinstance(content, dict):
         raise PoseActError(f"The recipe {path} has no fields; see the recipes that are shipped.")

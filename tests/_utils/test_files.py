@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from poseact._utils.errors import PoseActError
-from poseact._utils.files import atomic_write, open_folder, replacing
+from poseact._utils.files import atomic_write, open_folder, replacing, walk_files
 
 WRITE_FOR_EVER = """
 import sys, time
@@ -87,3 +87,9 @@ def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "out").touch()
     with pytest.raises(PoseActError, match="is a file; give a folder"):
         open_folder(tmp_path / "out")
+
+
+def test_results_in_a_link_to_itself_are_left_out_of_a_walk(tmp_path):
+    (tmp_path / "a.txt").touch()
+    (tmp_path / "out").symlink_to("out")
+    assert walk_files(tmp_path, tmp_path / "out" / "in") == [tmp_path / "a.txt", tmp_path / "out"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import yaml
@@ -13,6 +15,7 @@ from poseact.actions.action_names import clean_label
 from poseact.clips.folder import find_clips
 from poseact.data.sequences.registry import read_sequences
 from poseact.inference.boxes import read_boxes
+from poseact.inference.inputs import Input, boxes_of
 from poseact.recipe import load_recipe
 
 CLIPS = "file,start,end,label,person\n"
@@ -59,6 +62,23 @@ class TestTables:
         (tmp_path / "boxes.csv").write_text(rows)
         with pytest.raises(PoseActError, match=reason):
             read_boxes(tmp_path / "boxes.csv")
+
+    def test_boxes_of_files_that_are_not_read(self, tmp_path, caplog):
+        (tmp_path / "boxes.csv").write_text(BOXES + "a.mp4,0,1,2,3,4\nb\x1b.mp4,0,1,2,3,4\n")
+        assert set(boxes_of([Input(tmp_path, "a.mp4", None, None)], tmp_path / "boxes.csv")) == {
+            "a.mp4"
+        }
+        assert "1 of 2 files with boxes" in caplog.text
+        assert r"'b\x1b.mp4'" in caplog.text
+        with pytest.raises(PoseActError, match="None of the 2 files with boxes"):
+            boxes_of([Input(tmp_path, "c.mp4", None, None)], tmp_path / "boxes.csv")
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such pipes.")
+    def test_a_pipe_is_no_table_and_no_recipe(self, tmp_path):
+        os.mkfifo(tmp_path / "pipe")
+        for read in (read_boxes, load_recipe):
+            with pytest.raises(PoseActError, match="it is a device or a pipe"):
+                read(tmp_path / "pipe")
 
     def test_a_label_of_200_characters_is_one(self):
         assert len(clean_label("x" * 200)) == 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from fractions import Fraction
 
 import av
 import cv2
@@ -89,3 +90,23 @@ def test_a_video_names_no_other_files(tmp_path, text):
     (tmp_path / "b.mp4").write_text(text)
     with pytest.raises(PoseActError, match=r"cannot be|can be opened"):
         VideoReader(tmp_path / "b.mp4")
+
+
+@pytest.mark.parametrize("times", [[0, 100, 200, 10**9, 10**9 + 100], [10**9, 10**9 + 40]])
+def test_frames_at_uneven_times_are_all_there(times, tmp_path, caplog):
+    """Their number by the length of the video and its rate is far too large."""
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for time in times:
+            frame = av.VideoFrame(64, 48, "yuv420p")
+            frame.pts, frame.time_base = time, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with VideoReader(path) as video:
+        found = [round(1000 * frame.time) for frame in video]
+        assert video.frame_count > 10**6
+    assert found == [time - times[0] for time in times]
+    assert "could be read" not in caplog.text

@@ -129,6 +129,16 @@ def require_bounded(
     measured(content, 0)
 
 
+def refuse_device(path: Path) -> None:
+    """Refuse a device or a pipe, which may have no end.
+
+    Raises:
+        ValueError: It is one.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ValueError("it is a device or a pipe")
+
+
 def within(places: np.ndarray) -> np.ndarray:
     """Which places ``(..., D)`` are numbers and not beyond ``FARTHEST``: ``(...)`` boolean."""
     return np.asarray((abs(places) <= FARTHEST).all(-1))  # False for NaN

@@ -33,13 +33,15 @@ def walk_files(folder: Path, leave_out: Path | None = None) -> list[Path]:
     """
     found: list[Path] = []
     # If the folder itself is to be left out, its content is still listed.
-    seen = {leave_out.resolve()} - {folder.resolve()} if leave_out else set[Path]()
+    # Path.resolve raises an error for links that lead round in a circle.
+    real_path = os.path.realpath
+    seen = {real_path(leave_out)} - {real_path(folder)} if leave_out else set[str]()
     waiting = [folder]
     while waiting:
         links: list[Path] = []
         for start in waiting:
             for place, names, files in os.walk(start, onerror=_warn_unreadable):
-                here, real = Path(place), Path(place).resolve()
+                here, real = Path(place), real_path(place)
                 if real in seen:
                     names.clear()
                     continue

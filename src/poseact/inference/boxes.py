@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from poseact._utils.boundary import FARTHEST, one_sentence
+from poseact._utils.boundary import FARTHEST, one_sentence, refuse_device
 from poseact._utils.csv_rows import number_of, rows_of
 from poseact._utils.errors import PoseActError
 from poseact._utils.left_out import LeftOut
@@ -36,6 +36,7 @@ def read_boxes(path: str | Path) -> dict[str, BoxesByFrame]:
     """
     left, found = LeftOut(path, "rows"), []
     try:
+        refuse_device(Path(path))
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             columns, rows = rows_of(file)
             missing = [name for name in _BOX_COLUMNS if name not in columns]

@@ -10,6 +10,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from poseact._utils.errors import PoseActError
+from poseact._utils.left_out import LeftOut
 from poseact.inference.boxes import BoxesByFrame, read_boxes
 from poseact.media import VIDEO_SUFFIXES, Frame, VideoReader, find_media, read_image
 
@@ -68,15 +69,21 @@ def boxes_of(inputs: list[Input], path: str | Path) -> dict[str, BoxesByFrame]:
     """The boxes in a file, by input and frame.
 
     Raises:
-        PoseActError: The file cannot be read, or has boxes for another input.
+        PoseActError: The file cannot be read, or has boxes for other inputs alone.
     """
-    boxes = read_boxes(path)
-    for unknown in boxes.keys() - {item.name for item in inputs}:
-        raise PoseActError(
-            f"The boxes in {path} are for {unknown!r}, which is not among the {len(inputs)} files "
-            "that are to be read; name them relative to the folder given."
-        )
-    return boxes
+    names = {item.name for item in inputs}
+    left = LeftOut(path, "files with boxes")
+    found: dict[str, BoxesByFrame] = {}
+    for name, boxes in read_boxes(path).items():
+        with left.entry():
+            if name not in names:
+                raise PoseActError(
+                    f"The boxes in {path} are for {name!r}, which is not among the {len(inputs)} "
+                    "files that are to be read; name them relative to the folder given."
+                )
+            found[name] = boxes
+    left.finish(found)
+    return found
 
 
 class Photo:

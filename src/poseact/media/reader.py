@@ -101,6 +101,7 @@ class VideoReader:
             stream = self._stream(container)
             self.fps = _rate(stream)
             self.frame_count = _estimate_count(container, stream, self.fps)
+            self._counted = stream.frames > 0
             aspect = stream.sample_aspect_ratio
         with closing(self._decode()) as frames:
             first = next(frames, None)
@@ -201,7 +202,7 @@ class VideoReader:
         What is decoded ahead on several cores when a packet turns out to be damaged is lost, the
         more the more cores there are.
         """
-        done = discarded = 0
+        done, discarded, frame = 0, 0, None
         with suppress(FFmpegError), self._open() as container:
             for packet in container.demux(self._stream(container)):
                 if packet.is_corrupt:
@@ -212,7 +213,7 @@ class VideoReader:
                     yield frame
                     done += 1
             else:
-                self._warn_incomplete(done + discarded, 0)
+                self._warn_incomplete(done + discarded, 0, frame)
                 return
         with self._open() as container:
             stream = self._stream(container)
@@ -222,7 +223,7 @@ class VideoReader:
     def _decode_damaged(
         self, container: InputContainer, stream: VideoStream
     ) -> Iterator[av.VideoFrame]:
-        done = damaged = 0
+        done, damaged, frame = 0, 0, None
         packets = container.demux(stream)
         while True:
             try:
@@ -241,9 +242,9 @@ class VideoReader:
             for frame in frames:
                 yield frame
                 done += 1
-        self._warn_incomplete(done, damaged)
+        self._warn_incomplete(done, damaged, frame)
 
-    def _warn_incomplete(self, done: int, damaged: int) -> None:
+    def _warn_incomplete(self, done: int, damaged: int, last: av.VideoFrame | None) -> None:
         """Warn once of missing or damaged frames in a file read to its end."""
         if self._warned:
             return
@@ -251,7 +252,10 @@ class VideoReader:
         if damaged:
             _log.warning("%s: %d damaged packets were skipped", self.path, damaged)
         stated = self.frame_count or 0
-        if done < stated * (1 if damaged else _WHOLE):
+        # Frames at uneven times may be fewer than an estimate of their number, and yet be all.
+        seconds = 0 if self._counted or last is None else last.time or 0
+        at_end = not damaged and seconds >= _WHOLE * stated / self.fps
+        if done < stated * (1 if damaged else _WHOLE) and not at_end:
             _log.warning(
                 "%d of %d frames of %s could be read; it is cut short or damaged",
                 *(done, stated, self.path),
