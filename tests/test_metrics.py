@@ -348,7 +348,7 @@ def test_a_swap_of_ids_is_two_switches_and_half_wrong():
     assert score.idf1 == 0.5
 
 
-def test_who_is_lost_and_found_anew_counts_once_by_the_longer_part():
+def test_who_is_lost_and_found_again_counts_once_by_the_longer_part():
     truth = [tracked((0, 0))] * 10
     found = [tracked((1, 0))] * 6 + [tracked()] * 1 + [tracked((2, 0))] * 3
     assert track_score(truth, found) == (10, 9, 6, 1)

@@ -305,7 +305,7 @@ def test_a_closed_pipe_changes_no_exit_code(tmp_path, weights, closed):
     assert (tmp_path / "poseact-out" / "poses.parquet").is_file()
 
 
-def test_weights_of_actions_that_are_not_told_say_why(tmp_path, caplog):
+def test_weights_of_actions_that_are_not_reported_say_why(tmp_path, caplog):
     write_video(tmp_path / "v.mp4", frames=2)
     network = poseact.create_model("cvpr18-penn", num_blocks=1).eval()
     report = predict_one(tmp_path / "v.mp4", tmp_path / "o", weights=network)
@@ -313,7 +313,7 @@ def test_weights_of_actions_that_are_not_told_say_why(tmp_path, caplog):
     assert "cvpr18-penn know 15 actions, but only in clips" in caplog.text
 
 
-def test_boxes_of_frames_that_do_not_exist_are_told(tmp_path, weights, caplog):
+def test_boxes_of_frames_that_do_not_exist_are_reported(tmp_path, weights, caplog):
     write_video(tmp_path / "v.mp4", frames=3)
     (tmp_path / "boxes.csv").write_text("source,frame,x0,y0,x1,y1\nv.mp4,9,1,2,30,40\n")
     predict_one(tmp_path / "v.mp4", tmp_path / "o", weights=weights, boxes=tmp_path / "boxes.csv")

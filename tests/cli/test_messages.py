@@ -30,7 +30,7 @@ def test_nothing_in_a_name_commands_the_terminal():
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "printed"),
     [
         ("rtsp://me:secret@192.0.2.1/s", "rtsp://me:***@192.0.2.1/s"),
         ("rtsp://me:sec@ret@192.0.2.1/s", "rtsp://me:***@192.0.2.1/s"),
@@ -42,8 +42,8 @@ def test_nothing_in_a_name_commands_the_terminal():
         ("http://192.0.2.1/s;token=secret", "http://192.0.2.1/s;***"),
     ],
 )
-def test_passwords_are_not_told(address, told):
-    assert live_source(address).name == told
+def test_passwords_are_not_printed(address, printed):
+    assert live_source(address).name == printed
 
 
 @pytest.mark.parametrize("address", ["rtsp:/me:secret@a/s", "rtsp//me:secret@a/s", "me:secret@a/s"])

@@ -213,7 +213,7 @@ class TestCommand:
         report = json.loads(out.read_text("utf-8"))
         assert [clip["label"] for clip in report["clips"]] == ["jump", "jump", "squat", "squat"]
 
-    def test_errors_are_told_by_the_exit_code(self, folder, tmp_path, monkeypatch, capsys):
+    def test_errors_are_reported_by_the_exit_code(self, folder, tmp_path, monkeypatch, capsys):
         (folder / "squat" / "zero.mp4").touch()
         out = tmp_path / "report.json"
         assert self.run(monkeypatch, folder, "--no-people", "--out", out) == 2
@@ -222,7 +222,7 @@ class TestCommand:
         assert "There is no folder" in capsys.readouterr().err
 
 
-def test_filmed_exercises_are_told_apart(shared):
+def test_filmed_exercises_are_distinguished(shared):
     """Takes of one scene are told, other recordings are not."""
     names = ("squat_18", "squat_19", "squat_7", "squat_11", "squat_24")
     clips = [c for c in find_clips(shared / "data" / "clips") if c.path.stem in names]

@@ -219,7 +219,7 @@ class TestCache:
         assert same(first.sequences[0], second.sequences[0])
         assert second.sequences[0].label == "other"
 
-    def test_other_weights_or_pictures_are_read_anew(self, tmp_path, person, read):
+    def test_other_weights_or_pictures_are_read_again(self, tmp_path, person, read):
         video = write_video(tmp_path / "a.mp4", person[:3])
         read(clip_of(video))
         other = poseact.load("small-open")
@@ -273,7 +273,7 @@ class TestCache:
 
 
 @pytest.mark.slow
-def test_an_interrupted_run_goes_on(tmp_path, person, read):
+def test_an_interrupted_run_resumes(tmp_path, person, read):
     clips = [clip_of(write_video(tmp_path / f"{i}.mp4", person[i : i + 4])) for i in range(3)]
 
     def interrupt(step):

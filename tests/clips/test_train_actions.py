@@ -140,7 +140,7 @@ class TestTraining:
         assert [point["clips"] for point in curve] == [6, 9]
 
     @pytest.mark.slow
-    def test_a_stopped_run_goes_on_and_ends_the_same(self, folder, tmp_path):
+    def test_a_stopped_run_resumes_and_ends_the_same(self, folder, tmp_path):
         def interrupt(stage, done, total):
             if (stage, done) == ("training, heads", 2):
                 os.kill(os.getpid(), signal.SIGINT)
@@ -252,7 +252,7 @@ class TestFilmed:
         for name, value in source.state_dict().items():
             assert (ours[name] == value).all(), name
 
-    def test_a_clip_without_frames_is_left_out_and_told(self, filmed):
+    def test_a_clip_without_frames_is_left_out_and_reported(self, filmed):
         _, report = filmed
         assert sum("no frame from 500 s" in note for note in report.notes) == 1
         assert "demo.mp4 [500-501 s]" not in report.split.read_text("utf-8")
@@ -273,7 +273,7 @@ class TestFilmed:
         )
         assert not [s for s in stages if s[0].startswith("training")]
 
-    def test_the_whole_network_is_trained_at_last(self, filmed, tmp_path):
+    def test_the_whole_network_is_trained_finally(self, filmed, tmp_path):
         root, report = filmed
         write_lsp_people(tmp_path / "people", 6)
         source = {"adapter": "lsp-extended", "root": str(tmp_path / "people")}
@@ -400,7 +400,7 @@ class TestCommands:
         for name in ("actions.safetensors", "report.html", "report.md", "split.csv"):
             assert str(tmp_path / name) in result.output.replace("\n", "")
 
-    def test_an_interrupted_training_says_how_to_go_on(self, folder, trained, monkeypatch):
+    def test_an_interrupted_training_says_how_to_resume(self, folder, trained, monkeypatch):
         stopped = replace(trained, files=None, interrupted=True)
         monkeypatch.setattr("poseact.clips.train_actions.train_actions", lambda *_, **__: stopped)
         monkeypatch.setattr("sys.argv", ["poseact", "train-actions", "my clips"])

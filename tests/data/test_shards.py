@@ -164,7 +164,7 @@ class TestVideos:
 
 
 class TestPacking:
-    def test_goes_on_where_it_stopped(self, penn, packed, tmp_path):
+    def test_resumes_where_it_stopped(self, penn, packed, tmp_path):
         root, out = tmp_path / "penn", tmp_path / "out"
         shutil.copytree(penn, root)
         # The eighth picture is a pipe, from which nothing comes until the job is told to stop.
@@ -203,7 +203,7 @@ class TestPacking:
         assert report.made == 5
         assert len(read_packed(tmp_path)) == 12
 
-    def test_what_cannot_be_read_is_told_and_left_out(self, penn, tmp_path):
+    def test_what_cannot_be_read_is_reported_and_left_out(self, penn, tmp_path):
         root = tmp_path / "penn"
         shutil.copytree(penn, root)
         (root / "frames" / "0002" / "000003.jpg").unlink()
@@ -248,7 +248,7 @@ class TestReading:
             read_index(tmp_path)
 
     @pytest.mark.parametrize("size", [0, 700, 1500])
-    def test_damage_is_told(self, packed, tmp_path, size):
+    def test_damage_is_reported(self, packed, tmp_path, size):
         shutil.copytree(packed, tmp_path, dirs_exist_ok=True)
         file = tmp_path / "000001.tar"
         file.write_bytes(file.read_bytes()[:size])

@@ -209,7 +209,7 @@ class TestCalibration:
         raw, targets, weights = self.drawn(temperature=temperature)
         assert fit_temperature(raw, targets, weights) == pytest.approx(temperature, rel=0.06)
 
-    def test_a_few_clips_all_told_right_make_nothing_certain(self):
+    def test_a_few_clips_all_classified_correctly_make_nothing_certain(self):
         raw = np.log(np.eye(3) * 0.97 + 0.01)
         temperature = fit_temperature(raw, np.arange(3), np.ones(3))
         # Three right answers of three stand for a probability of 4 / 5.

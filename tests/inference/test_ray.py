@@ -142,7 +142,7 @@ def test_a_killed_worker_loses_no_file_and_repeats_none(weights, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_stopped_command_goes_on_and_ends_doing_nothing(weights, tmp_path, request):
+def test_a_stopped_command_resumes_and_ends_doing_nothing(weights, tmp_path, request):
     source, folder = write_collection(tmp_path / "videos"), JobFolder(tmp_path / "out")
     command = [sys.executable, "-m", "poseact", "predict", str(source), "--out", str(folder.root)]
     command += ["--engine", "ray", "--workers", "1", "--weights", str(weights), "--people", "one"]
@@ -273,7 +273,7 @@ def test_a_name_that_is_no_text(weights, tmp_path):
     assert folder.waiting(tmp_path / "videos", [name]) == []
 
 
-def test_what_keeps_every_file_from_being_predicted_is_told(weights, tmp_path):
+def test_what_keeps_every_file_from_being_predicted_is_reported(weights, tmp_path):
     write_video(tmp_path / "videos" / "clip.mp4", 4)
     files, folder = make_worker(tmp_path, tmp_path / "missing.safetensors")
     assert "missing.safetensors" in files(worker.packed_item("clip.mp4", None))["error"]

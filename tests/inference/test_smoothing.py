@@ -33,7 +33,7 @@ def test_a_quick_motion_is_not_left_behind():
     assert 0 < lag < 10  # a frame is 10 px
 
 
-def test_people_do_not_blend_and_who_comes_back_begins_anew():
+def test_people_do_not_blend_and_who_comes_back_starts_again():
     smoother = PoseSmoother()
     sure = np.ones(17, np.float32)
 

@@ -163,7 +163,7 @@ def test_the_number_of_threads_stays(network):
         torch.set_num_threads(threads)
 
 
-def test_reset_begins_anew(network):
+def test_reset_starts_again(network):
     stream = one_person(network)
     first = [stream.push(picture(k), k / 10)[0].probabilities for k in range(5)]
     stream.reset()

@@ -83,7 +83,7 @@ def test_who_is_away_for_longer_is_another_person():
     assert ids(follower.found([sighting(100)], MAX_GAP_S + 0.1)) == [1]
 
 
-def test_doubtful_people_go_on_and_do_not_begin():
+def test_doubtful_people_continue_and_do_not_begin():
     follower = tracker()
     assert follower.found([sighting(100, score=0.2)], 0.0) == []
     assert ids(follower.found([sighting(100)], 0.1)) == [0]
@@ -105,7 +105,7 @@ def test_no_more_people_than_asked_for_the_largest_first():
     assert ids(follower.found([sighting(100), sighting(400, scale=1.5)], 0.1)) == [0]
 
 
-def test_thirty_people_are_told_apart():
+def test_thirty_people_are_distinguished():
     people = [sighting(70 * (k % 10), 130 * (k // 10)) for k in range(30)]
     follower = tracker()
     first = follower.found(people, 0.0)
@@ -198,7 +198,7 @@ def test_being_followed_and_detected_in_one_frame_makes_nobody_fast():
     assert ids(follower.found([sighting(106)], 4 / FPS)) == [0]
 
 
-def test_ids_start_anew_in_another_scene():
+def test_ids_start_again_in_another_scene():
     follower = EveryoneFollower(Detector(), read, 0.5)
     assert ids(follower.readings(frame(0))) == [0]
     assert ids(follower.readings(frame(1))) == [0]

@@ -275,7 +275,7 @@ class TestImages:
         with pytest.raises(PoseActError, match="could not be read"):
             read_image(tmp_path / "none.png")
 
-    def test_a_damaged_picture_is_told_in_our_words_alone(self, tmp_path, capfd):
+    def test_a_damaged_picture_is_reported_in_our_words_only(self, tmp_path, capfd):
         path = tmp_path / "damaged.tif"
         path.write_bytes(b"II*\0" + b"x" * 50)
         with pytest.raises(PoseActError, match="not a picture"):
@@ -415,7 +415,7 @@ class TestReader:
 
     @pytest.mark.parametrize("fps", [240, 500, 1000])
     @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.mov", "a.ts"])
-    def test_high_speed_rates_are_told_as_such(self, tmp_path, name, fps):
+    def test_high_speed_rates_are_reported_as_such(self, tmp_path, name, fps):
         encode(tmp_path / name, rate=fps)
         reader = VideoReader(tmp_path / name)
         assert reader.fps == fps

@@ -194,7 +194,7 @@ def test_a_file_that_was_being_received_when_the_studio_was_killed_is_removed(st
     assert list(again.places.incoming.iterdir()) == []
 
 
-def test_a_table_with_a_mistake_is_told_and_not_changed(client, studio):
+def test_a_table_with_a_mistake_is_reported_and_not_changed(client, studio):
     studio.edits.table.write_text("file,start,end,label\nsquat/a.mp4,5,1,squat\n")
     content = studio.edits.table.read_bytes()
     assert "Line 2" in state(client)["problem"]

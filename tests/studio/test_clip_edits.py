@@ -56,7 +56,7 @@ def test_changes_made_in_the_table_elsewhere_are_kept(edits):
     assert {row["file"]: row["part"] for row in after}["squat/b.mp4"] == "test"
 
 
-def test_files_put_into_the_folder_or_taken_away_are_told(edits):
+def test_files_put_into_the_folder_or_taken_away_are_reported(edits):
     edits.change("squat/a.mp4", part="test")
     write_video(edits.folder / "squat" / "new.mp4", pictures())
     write_video(edits.folder / "loose.mp4", pictures())

@@ -102,7 +102,7 @@ def test_the_time_of_a_picture_counts_and_rises(client, reader):
 @pytest.mark.parametrize(
     "message", [b"", b"x", b"<script>", jpeg()[:100], b"\xff\xd8\xff" + bytes(5_000_000)]
 )
-def test_what_is_no_picture_is_told_and_the_next_one_answered(client, reader, message):
+def test_what_is_no_picture_is_reported_and_the_next_one_answered(client, reader, message):
     with client.websocket_connect(STREAM) as socket:
         socket.send_bytes(message)
         said = [socket.receive_json(), socket.receive_json()]

@@ -56,7 +56,7 @@ def test_a_training_tells_its_progress(places):
     assert job_of(places, DONE).progress.state == "done"
 
 
-def test_a_training_is_cancelled_and_goes_on(places):
+def test_a_training_is_cancelled_and_resumes(places):
     job = job_of(places, WAITS)
     job.start({"epochs": 2})
     with pytest.raises(PoseActError, match="is running"):
@@ -83,7 +83,7 @@ def test_what_cannot_be_trained_is_refused_before(places):
     assert job.progress.state == "none"
 
 
-def test_the_next_studio_goes_on_with_a_training(places):
+def test_the_next_studio_resumes_a_training(places):
     job = job_of(places, WAITS)
     job.start({"epochs": 2})
     job.end()

@@ -110,7 +110,7 @@ def test_the_command_needs_little_more_than_torch_and_leaves_weights(packs, tmp_
 
 
 @pytest.mark.slow
-def test_an_interrupted_training_goes_on_exactly(packs, tmp_path, monkeypatch):
+def test_an_interrupted_training_resumes_exactly(packs, tmp_path, monkeypatch):
     whole, parted = tmp_path / "whole", tmp_path / "parted"
     assert gpu_train.gpu_train(packs, whole, limits(4), device="cpu") == 4
     learn = gpu_train.Training.learn

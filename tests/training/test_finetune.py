@@ -125,7 +125,7 @@ def test_a_video_that_has_changed_is_named(clips):
 
 
 @pytest.mark.slow
-def test_an_interrupted_training_goes_on_as_if_nothing_were(clips, network, recipe, tmp_path):
+def test_an_interrupted_training_resumes_as_if_undisturbed(clips, network, recipe, tmp_path):
     (tmp_path / "whole").mkdir()
     (tmp_path / "part").mkdir()
     plan = replace(PLAN, max_pck_drop=1.0)

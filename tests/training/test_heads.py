@@ -251,7 +251,7 @@ class TestTraining:
         defaults = {"streams": "pose", "frames": 8, "fps": 10.0, "epochs": 3, "recipe": SMALL}
         return train_heads(clips(numbers, dims=3), **{**defaults, **options})
 
-    def test_a_stopped_run_goes_on_to_the_same_weights(self, tmp_path):
+    def test_a_stopped_run_resumes_to_the_same_weights(self, tmp_path):
         whole = self.run(validation=clips(range(9, 10), dims=3))
         stop = []
         stopped = self.run(
@@ -270,7 +270,7 @@ class TestTraining:
         assert not calls
         assert not same(self.run(seed=1).network, whole.network)
 
-    def test_a_run_that_was_stopped_within_an_epoch_goes_on_to_the_same_weights(self, tmp_path):
+    def test_a_run_that_was_stopped_within_an_epoch_resumes_to_the_same_weights(self, tmp_path):
         class AtFifthStep:
             asked = 0
 

@@ -74,7 +74,7 @@ def test_processes_that_share_the_work_agree_with_one_alone(tmp_path):
         torch.testing.assert_close(first[name], tensor, rtol=1e-4, atol=1e-5)
 
 
-def test_a_loaded_state_goes_on_exactly():
+def test_a_loaded_state_resumes_exactly():
     frames = torch.rand(4, 1, 3, 32, 32)
     whole, part = small(), small()
     whole_optimiser, part_optimiser = Muon(whole, lr=1e-3), Muon(part, lr=1e-3)

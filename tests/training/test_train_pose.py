@@ -100,7 +100,7 @@ def test_a_run_learns_and_leaves_weights_record_and_picture(recipe, tmp_path):
 
 
 @pytest.mark.slow
-def test_an_interrupted_run_goes_on_exactly(recipe, tmp_path):
+def test_an_interrupted_run_resumes_exactly(recipe, tmp_path):
     path = recipe()
     whole = train_pose(path, tmp_path / "whole", machine=QUIET)
     part = train_pose(path, tmp_path / "part", machine=QUIET, on_progress=at_step(3, interrupt))
@@ -125,7 +125,7 @@ def same_weights(first: Path, second: Path) -> bool:
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.slow
-def test_a_killed_run_goes_on_exactly_from_a_checkpoint_on_the_way(recipe, tmp_path, accumulate):
+def test_a_killed_run_resumes_exactly_from_a_checkpoint_on_the_way(recipe, tmp_path, accumulate):
     path = recipe(checkpoint_minutes=1e-9, accumulate=accumulate, sizes=[[0, 32], [0.5, 64]])
     out, killed = tmp_path / "whole", tmp_path / "killed"
 
@@ -152,7 +152,7 @@ def test_a_finished_run_that_is_resumed_stays_as_it_is(recipe, tmp_path):
 
 
 @pytest.mark.slow
-def test_an_interrupted_accumulation_goes_on_exactly(recipe, tmp_path):
+def test_an_interrupted_accumulation_resumes_exactly(recipe, tmp_path):
     path = recipe(accumulate=2)
     whole = train_pose(path, tmp_path / "whole", machine=QUIET)
     part = train_pose(path, tmp_path / "part", machine=QUIET, on_progress=at_step(3, interrupt))
