@@ -461,6 +461,23 @@ def test_what_a_lost_source_gave_is_kept(network, tmp_path, sizes):
     assert [answer.pose.frame for answer in seen] == list(range(4 * len(sizes)))
 
 
+@pytest.mark.parametrize("name", ["live.txt", "file/live.mp4"])
+def test_what_could_not_be_recorded_is_not_claimed(network, tmp_path, name):
+    (tmp_path / "file").touch()
+    with pytest.raises(poseact.PoseActError, match=r"could not be written|cannot be") as told:
+        run_live(one_person(network), coming_back([(64, 48)]), out=tmp_path / name)
+    assert "pictures that came" not in str(told.value)
+
+
+def test_a_recording_never_replaces_its_source(network, video):
+    content = video.read_bytes()
+    with pytest.raises(poseact.PoseActError, match="would replace its own source"):
+        run_live(one_person(network), live_source(video), out=video)
+    assert video.read_bytes() == content
+    source = LiveSource(lambda: iter(()), "http://a/" + "x" * 5000, lasting=False)
+    assert run_live(one_person(network), source, out=video).frames == 0
+
+
 def test_what_came_before_an_error_is_kept(network, tmp_path):
     def pictures():
         yield 0.0, picture(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from os.path import isfile
 from pathlib import Path
 from time import perf_counter
 
@@ -102,9 +103,12 @@ def run_live(
 
     Raises:
         PoseActError: The source cannot be opened or was lost for good, or the video or a window
-            cannot be made.
+            cannot be made, or the video would replace the source.
     """
     out = None if out is None else Path(out)
+    before = _inode(out)
+    if before is not None and before == _inode(Path(source.name)):
+        raise PoseActError(f"The recording {out} would replace its own source; give another --out.")
     frames, begun, interrupted = 0, None, False
     failure: Exception | None = None
     with StopRequest() as stop, ExitStack() as stack:
@@ -130,7 +134,7 @@ def run_live(
             failure = error
         interrupted = bool(stop)
         seconds = perf_counter() - begun if begun else 0.0
-    if isinstance(failure, PoseActError) and out is not None and frames:
+    if isinstance(failure, PoseActError) and _inode(out) not in (None, before):
         raise PoseActError(f"{failure} The {frames} pictures that came are in {out}.") from failure
     if failure is not None:
         raise failure
@@ -144,6 +148,15 @@ def run_live(
         out if frames else None,
         interrupted,
     )
+
+
+def _inode(path: Path | None) -> tuple[int, int] | None:
+    """What a file is known by, whatever its name; None if there is none."""
+    # Unlike Path.is_file, it takes addresses that are too long for a name.
+    if path is None or not isfile(path):
+        return None
+    facts = path.stat()
+    return facts.st_dev, facts.st_ino
 
 
 class _Drawing:
