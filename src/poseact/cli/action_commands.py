@@ -174,7 +174,7 @@ def eval_unknown_command(
     if report.interrupted:
         console.print(f"Interrupted: finished steps are kept; resume with:\n{command_line()}")
         raise typer.Exit(INTERRUPTED)
-    titles = ("left out", "AUROC", "passing", "named, known", "named, left out")
+    titles = ("left out", "AUROC", "passing, %", "named, known, %", "named, left out, %")
     rows = [
         (
             one.action,
