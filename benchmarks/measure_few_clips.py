@@ -1,6 +1,6 @@
 """Accuracy of trained and of instant heads after few clips of each action, over several seeds.
 
-    python benchmarks/few_clips.py ../shared/data/clips --cache poseact-actions/cache
+    python benchmarks/measure_few_clips.py ../shared/data/clips --cache poseact-actions/cache
 
 The clips are checked and split as ``poseact train-actions`` does; the test clips of a seed are the
 same for all rows.
