@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import tarfile
 
 import numpy as np
 import pytest
@@ -17,10 +18,14 @@ from poseact.data.blazepose import read_blazepose
 from poseact.data.camera import Camera
 from poseact.data.coco import read_coco
 from poseact.data.formats.mat_file import load_variables
+from poseact.data.images import ShardMember
 from poseact.data.mpii import read_mpii
-from poseact.data.packed.shards import StillLabels
+from poseact.data.packed.pack import pack
+from poseact.data.packed.shards import PackedPoses, StillLabels, read_packed
 from poseact.data.pose_table import PoseTable
 from poseact.data.sequences.registry import read_sequences
+from poseact.data.sources import SourceSpec
+from poseact.media import write_image
 from poseact.skeleton import PA16
 
 POINTS = [float(value) for joint in range(17) for value in (joint + 1, joint + 2, 2)]
@@ -123,6 +128,8 @@ class TestPlaces:
         [
             {"joints": {"nose": [1e39, 1]}},
             {"box": [0, 0, 1e300, 1]},
+            {"box": [5, 0, 1, 1]},
+            {"joints": {}},
             {"root_depth_mm": float("inf")},
             {"camera": {"focal": [float("nan"), 1], "centre": [1, 1]}},
         ],
@@ -132,8 +139,20 @@ class TestPlaces:
         labels |= {"box": [0, 0, 1, 1], "sequence": None, "frame": None}
         labels |= dict.fromkeys(("camera", "window", "root_depth_mm", "head_px", "area_px"))
         assert StillLabels.model_validate_json(json.dumps(labels))
-        with pytest.raises(ValueError, match=r"Input should be|of a camera"):
+        with pytest.raises(ValueError, match=r"should|of a camera|is reversed"):
             StillLabels.model_validate_json(json.dumps(labels | change))
+
+
+def test_a_shard_without_samples(content, tmp_path):
+    (tmp_path / "coco" / "images").mkdir(parents=True)
+    for number in range(3):
+        write_image(tmp_path / "coco" / "images" / f"{number}.png", np.zeros((9, 9, 3), np.uint8))
+    pack(SourceSpec(adapter="coco", root=str(write(tmp_path / "coco", content))), tmp_path / "pack")
+    assert len(read_packed(tmp_path / "pack")) == 3
+    with tarfile.open(tmp_path / "pack" / "000000.tar", "w"):
+        pass
+    with pytest.raises(PoseActError, match="it is empty"):
+        read_packed(tmp_path / "pack")
 
 
 def test_messages_name_a_few_of_many_joints(content, tmp_path):
@@ -180,6 +199,14 @@ class TestSequences:
         table.write_parquet(tmp_path / "a.parquet")
         assert len(read_sequences(tmp_path / "a.parquet")) == 1
         assert "person 1 of a.mp4 cannot be used" in caplog.text
+
+    def test_a_place_beyond_any_picture_is_not_known(self, tmp_path):
+        joints = np.ones((5, 16, 2))
+        joints[:, :3] = [[np.nan, 1], [1e38, 1], [1e7, 1]]
+        np.savez(tmp_path / "a.npz", joints=joints, fps=30.0)
+        (sequence,) = read_sequences(tmp_path / "a.npz")
+        assert sequence.confidence[0].tolist() == [0, 0, 0, *[1] * 13]
+        assert np.isin(sequence.joints, (0, 1)).all()
 
     def test_sequences_of_one_name_are_numbered(self, tmp_path):
         points = np.random.default_rng(0).random((1, 4, 17, 2))
@@ -230,3 +257,29 @@ def test_landmarks_that_are_no_numbers_are_unlabelled(tmp_path):
     assert [sample.name for sample in found] == ["a_0.jpg", "b_0.jpg"]
     assert np.isfinite(found[0].joints).all()
     assert found[0].valid.sum() < found[1].valid.sum()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"boxes": np.full((3, 4), np.nan, np.float32)},
+        {"boxes": np.full((3, 4), np.inf, np.float32)},
+        {"visible": np.ones((1, 1), bool)},
+        {"valid": np.ones((3, 2))},
+    ],
+)
+def test_packed_labels_of_a_video(change, tmp_path):
+    marks = dict.fromkeys(("valid", "visible", "depth_valid"), np.ones((3, 2), bool))
+    given = {"joints": np.ones((3, 2, 2)), "boxes": np.ones((3, 4)), **marks}
+    poses = PackedPoses(write_member(tmp_path, given), ("pelvis", "head"), PA16, 3)
+    assert poses.load().valid.sum() == 6
+    changed = PackedPoses(write_member(tmp_path, given | change), ("pelvis", "head"), PA16, 3)
+    with pytest.raises(PoseActError, match=r"a box is beyond|truth values"):
+        changed.load()
+
+
+def write_member(folder, arrays):
+    """An archive as a member of a shard that holds nothing else."""
+    path = folder / "labels.npz"
+    np.savez(path, **arrays)
+    return ShardMember(path, "0.npz", 0, path.stat().st_size)

@@ -26,7 +26,7 @@ from pydantic import (
     model_validator,
 )
 
-from poseact._utils.boundary import one_sentence
+from poseact._utils.boundary import one_sentence, within
 from poseact._utils.errors import PoseActError
 from poseact._utils.left_out import LeftOut
 from poseact.data.camera import Camera
@@ -54,6 +54,8 @@ _DAMAGED = (
     "{shard} is damaged or no shard of poseact data pack ({error}); "
     "remove it and pack the data set again."
 )
+
+_MOST_FPS = 10_000
 
 Kind = Literal["stills", "videos"]
 
@@ -198,11 +200,16 @@ class PackedPoses:
             flags, count = (self.frames, len(self.joints)), poses.joints.shape[2:]
             if count not in ((2,), (3,)) or poses.joints.shape[:2] != flags:
                 raise ValueError(f"joints of shape {poses.joints.shape}, not {flags}")
+            marks = (poses.valid, poses.visible, poses.depth_valid)
+            if any(mark.shape != flags or mark.dtype != bool for mark in marks):
+                raise ValueError(f"truth values of other shapes or types than {flags}")
             source = Skeleton("packed", self.joints)
             joints, valid = source.convert(poses.joints, poses.valid, self.skeleton)
             _, visible = source.convert(poses.joints, poses.visible, self.skeleton)
             _, depth_valid = source.convert(poses.joints, poses.depth_valid, self.skeleton)
             boxes = poses.boxes.reshape(self.frames, 4)
+            if not within(boxes).all():
+                raise ValueError("a box is beyond any picture")
         return VideoPoses(joints, valid, visible, depth_valid, boxes)
 
 
@@ -211,7 +218,7 @@ class StillLabels(BaseModel):
 
     name: str
     dims: Literal[2, 3]
-    joints: dict[str, list[Coordinate]]
+    joints: dict[str, list[Coordinate]] = Field(min_length=1)
     hidden: list[str]
     no_depth: list[str]
     box: tuple[Coordinate, Coordinate, Coordinate, Coordinate]
@@ -230,6 +237,8 @@ class StillLabels(BaseModel):
             raise ValueError(f"a joint has other than {self.dims} numbers")
         if unknown := {*self.joints, *self.hidden, *self.no_depth} - _PLACES.keys():
             raise ValueError(f"there is no joint {min(unknown)}")
+        if self.box[0] > self.box[2] or self.box[1] > self.box[3]:
+            raise ValueError(f"the box {self.box} is reversed")
         return self
 
 
@@ -238,8 +247,8 @@ class VideoLabels(BaseModel):
 
     name: str
     action: str | None
-    fps: float = Field(gt=0, allow_inf_nan=False)
-    part: str | None
+    fps: float = Field(gt=0, le=_MOST_FPS)
+    part: Part | None
     recording: str | None
     joints: tuple[str, ...]
     sizes: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(min_length=1)
@@ -282,6 +291,8 @@ def _items(shard: Path, labels: type[Labels], left: LeftOut) -> list[_Item[Label
         for name, member in members_of(shard).items():
             number, _, kind = name.partition(".")
             members.setdefault(number, {})[kind] = member
+        if not members:
+            raise ValueError("it is empty")
     items: list[_Item[Labels]] = []
     for number, found in members.items():
         message = f"The sample {number} of {shard} has damaged labels ({{error}}); pack it again."

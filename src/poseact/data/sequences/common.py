@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from poseact._utils.boundary import one_sentence
+from poseact._utils.boundary import one_sentence, within
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import walk_files
 from poseact._utils.left_out import LeftOut
@@ -98,7 +98,7 @@ def zero_unknown(
         ValueError: No joint is known in any frame.
     """
     scores = np.clip(np.nan_to_num(confidence, nan=0.0), 0, 1)
-    known = np.isfinite(joints).all(-1) & (scores > 0)
+    known = within(joints) & (scores > 0)
     if not (or_nobody or known.any()):
         raise ValueError("no joint is known in any frame")
     return (
