@@ -27,7 +27,8 @@ def photo(number, boxes, found, poses=None):
     if poses is None:
         poses = [annotation(one.box, number, 0)["keypoints"][:, :2] + 0.5 for one in found]
     poses = np.array(poses).reshape(-1, len(COCO17), 2)
-    return LabelledPhoto(number, None, people, found, poses, height=240)
+    shown = [one for one in found if one.score >= THRESHOLD]
+    return LabelledPhoto(number, None, people, found, poses, shown, height=240)
 
 
 def test_what_is_as_labelled_scores_one():
@@ -48,6 +49,7 @@ def test_a_missed_person_and_false_people():
     assert scores.false_people == 1
     assert scores.tall4 == scores.ar10 == pytest.approx(0.5)
     assert 0.4 < scores.ap < 0.6
+    assert scores.precision == pytest.approx(0.5)
 
 
 def test_two_boxes_on_one_person_find_one():

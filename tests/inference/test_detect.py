@@ -8,8 +8,9 @@ from poseact._utils.errors import PoseActError
 from poseact.data.pose_table import PoseTable
 from poseact.inference.detect import PersonDetector, merged
 from poseact.inference.predict import predict
-from poseact.media import VideoWriter, write_image
+from poseact.media import Frame, VideoWriter, write_image
 from poseact.metrics import overlaps
+from poseact.skeleton import COCO17
 
 
 @pytest.fixture(scope="module")
@@ -151,3 +152,46 @@ def test_ids_stay_through_a_video(person, tmp_path):
 def test_a_number_of_people_that_is_none_is_refused(people):
     with pytest.raises(PoseActError, match="give 'all', 'one' or a number from 1"):
         Predictor(people=people)
+
+
+@pytest.fixture(scope="module")
+def fast():
+    return Predictor(device="cpu", fast=True)
+
+
+def test_a_fast_predictor_takes_the_poses_of_the_detector(fast, person):
+    picture = np.concatenate((person, person), 1)
+    poses = fast.image(picture)
+    assert [pose.joints.shape for pose in poses] == [(len(COCO17), 2)] * 2
+    own = Predictor(device="cpu")
+    into = own.skeleton.convert
+    for coarse in poses:
+        (fine,) = own.image(picture, [coarse.person_box])
+        places, known = into(fine.joints[:, :2], fine.confidence > 0.5, COCO17)
+        off = np.linalg.norm(places - coarse.joints, axis=1)[known & coarse.visible]
+        x0, y0, x1, y1 = coarse.person_box
+        assert len(off) > 8
+        assert np.median(off) < 0.05 * max(x1 - x0, y1 - y0)
+
+
+def test_a_fast_predictor_keeps_ids_and_finds_nobody_where_nobody_is(fast, person):
+    video = [Frame(k, k / 10, person) for k in range(3)]
+    seen = [[pose.person for pose in poses] for _, poses in fast.video(video)]
+    assert seen == [[0]] * 3
+    assert fast.image(np.zeros((100, 100, 3), np.uint8)) == []
+
+
+def test_predict_writes_the_fast_poses_and_says_whose_they_are(person, tmp_path):
+    write_image(tmp_path / "one.png", person)
+    report = predict(tmp_path / "one.png", tmp_path / "out", device="cpu", fast=True)
+    table = PoseTable.read_parquet(report.parquet)
+    assert (table.skeleton.name, table.model["licence"]) == (COCO17.name, "Apache-2.0")
+
+
+def test_fast_and_boxes_exclude_one_another(fast, person, tmp_path):
+    with pytest.raises(PoseActError, match="leave out"):
+        fast.image(person, [(0, 0, 50, 50)])
+    write_image(tmp_path / "one.png", person)
+    (tmp_path / "boxes.csv").write_text("source,frame,x0,y0,x1,y1\none.png,0,0,0,50,50\n")
+    with pytest.raises(PoseActError, match="leave out"):
+        predict(tmp_path / "one.png", tmp_path, boxes=tmp_path / "boxes.csv", fast=True)

@@ -203,3 +203,46 @@ def test_ids_start_again_in_another_scene():
     assert ids(follower.readings(frame(0))) == [0]
     assert ids(follower.readings(frame(1))) == [0]
     assert ids(follower.readings(frame(2, grey=200))) == [1]
+
+
+def dressed(one, lightness, size=4.0):
+    return one._replace(looks=np.tile([lightness, 0, 0, size], (8, 1)))
+
+
+def test_who_comes_back_is_told_by_clothes_and_size_more_than_by_the_place():
+    follower = tracker()
+    first = [dressed(sighting(200), 20), dressed(sighting(300), 70)]
+    assert ids(follower.found(first, 0.0)) == [0, 1]
+    assert follower.found([], 0.3) == []
+    swapped = [dressed(sighting(220), 70), dressed(sighting(280), 20)]
+    places = {one.pose.person: one.pose.person_box[0] for one in follower.found(swapped, 1.0)}
+    assert places[0] > places[1]
+
+
+def test_a_stranger_in_the_place_of_somebody_hidden_is_somebody_else():
+    follower = tracker()
+    follower.found([dressed(sighting(200), 20)], 0.0)
+    follower.found([], 0.3)
+    assert ids(follower.found([dressed(sighting(200), 80, size=4.6)], 0.6)) == [1]
+
+
+def test_a_doubtful_newcomer_counts_when_detected_again():
+    follower = tracker()
+    assert ids(follower.found([sighting(100)], 0.0)) == [0]
+    assert ids(follower.found([sighting(100), sighting(400, score=0.35)], 0.2)) == [0]
+    assert follower.awaited
+    assert ids(follower.found([sighting(100), sighting(400, score=0.35)], 0.4)) == [0, 1]
+    assert ids(follower.found([sighting(100), sighting(400), sighting(600)], 0.6)) == [0, 1, 2]
+    assert ids(follower.found([sighting(100), sighting(420, score=0.35)], 0.8)) == [0, 1]
+
+
+def test_between_detections_the_box_grows_with_the_stride_but_never_collapses():
+    follower = tracker()
+    follower.found([sighting(300)], 0.0)
+    wider = reading_of(300, 200, 1.2)
+    (reading,) = follower.followed([wider], 1 / FPS)
+    x0, _, x1, _ = reading.pose.person_box
+    assert SIZE[0] < x1 - x0 < 1.3 * SIZE[0]
+    (reading,) = follower.followed([reading_of(302, 200, 0.2)], 2 / FPS)
+    x0, _, x1, _ = reading.pose.person_box
+    assert x1 - x0 > 0.9 * SIZE[0]

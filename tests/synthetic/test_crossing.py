@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from poseact._utils.errors import PoseActError
+from poseact.cli import app
 from poseact.evaluation.eval_tracking import counted_people, eval_tracking, read_labels
 from poseact.media import VideoReader
 from poseact.synthetic.crossing import SCENE_SIZE, TRUTH_TABLE, draw_scene, make_scenes
@@ -49,6 +50,14 @@ def test_the_ids_of_a_scene_are_scored(tmp_path):
     (score,) = eval_tracking(tmp_path, device="cpu").values()
     assert score.switches == 0
     assert score.right <= min(score.labelled, score.found)
+
+
+def test_the_command_scores_each_video_and_all(tmp_path, capsys):
+    make_scenes(tmp_path, 2, seed=1, seconds=0.2)
+    app(["eval-tracking", str(tmp_path), "--device", "cpu"], standalone_mode=False)
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    found = {row[1]: row for row in rows if row[1:2] and row[1].startswith(("scene-", "all"))}
+    assert set(found) == {"scene-00.mp4", "scene-01.mp4", "all"}
 
 
 def test_who_is_hidden_does_not_count():

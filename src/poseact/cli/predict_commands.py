@@ -46,6 +46,7 @@ def predict_command(
     draw: bool | None = None,
     side_view: bool = False,
     smooth: bool = True,
+    fast: bool = False,
     extra: Annotated[
         Literal["coco"] | None,
         typer.Option("--format", help="coco: write results.coco.json too, for pycocotools."),
@@ -65,10 +66,10 @@ def predict_command(
         workers=workers, cpus_per_worker=cpus_per_worker, gpus_per_worker=gpus_per_worker
     )
     if engine == "ray":
-        if draw or side_view or extra:
+        if draw or side_view or extra or fast:
             raise PoseActError(
-                "The engine ray writes tables only, no drawings and no COCO file; "
-                "leave out --draw, --side-view and --format."
+                "The engine ray writes tables only, no drawings, no COCO file and no fast poses; "
+                "leave out --draw, --side-view, --format and --fast."
             )
         finish_distributed(predict_on_ray(source, out, **shared, **on_ray))
         return
@@ -86,6 +87,7 @@ def predict_command(
             side_view=side_view,
             smooth=smooth,
             coco=extra == "coco",
+            fast=fast,
             on_step=job.on_step,
         )
     finish(report)

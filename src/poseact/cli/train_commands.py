@@ -183,6 +183,9 @@ def eval_tracking_command(
     weights: str | None = None,
     people: PeopleOption = "all",
     device: DeviceOption = None,
+    runtime: RuntimeOption = None,
+    precision: PrecisionOption = None,
+    fast: bool = False,
 ) -> None:
     """Score whether people in videos keep their ids."""
     from poseact.evaluation.eval_tracking import eval_tracking
@@ -192,7 +195,8 @@ def eval_tracking_command(
         scores = eval_tracking(
             folder,
             people=people_of(people),
-            **given(weights=weights, device=device),
+            **given(weights=weights, device=device, runtime=runtime, precision=precision),
+            fast=fast,
             on_video=lambda done, total: bars.update("videos", done, total),
         )
     scores["all"] = TrackScore(*map(sum, zip(*scores.values(), strict=True)))

@@ -91,7 +91,8 @@ def read_features(
     }
     by_id = any(isinstance(stretch.person, int) for stretch in stretches)
     # Ids count from the first frame of the video.
-    everyone = EveryoneFollower(detector, predictor.read, predictor.sure) if by_id else None
+    options = (predictor.sure, None, predictor.skeleton.limb_indices, predictor.calibrated)
+    everyone = EveryoneFollower(detector, predictor.read, *options) if by_id else None
     for frame in frames:
         for stretch in [stretch for stretch in waiting if stretch.end <= frame.time]:
             yield stretch, waiting.pop(stretch).features()

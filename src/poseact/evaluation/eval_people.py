@@ -16,7 +16,8 @@ from poseact._utils.boundary import inside, one_sentence
 from poseact._utils.errors import PoseActError
 from poseact.data.formats.label_files import read_json
 from poseact.evaluation.oks import coco_evaluation, oks_sigmas
-from poseact.inference.detect import CLOSE_LOOKS, LOOKS_PX, THRESHOLD, Person, PersonDetector
+from poseact.inference.boxes import square_of
+from poseact.inference.detect import CLOSE_LOOKS, LOOKS_PX, Person, PersonDetector
 from poseact.inference.predictor import DEFAULT_WEIGHTS, Predictor
 from poseact.media import read_image
 from poseact.metrics import overlaps
@@ -42,10 +43,11 @@ class PeopleScores(NamedTuple):
         large: Of the others.
         ar10: Average recall with at most 10 people a photo.
         empty: Number of photos without people.
-        false_people: People found in these at the shipped threshold.
-        tall4: Recall at this threshold, at an overlap of 0.5, of people taller than a quarter of
-            the photo.
+        false_people: People whom a prediction shows in these.
+        tall4: Share, at an overlap of 0.5, of the people taller than a quarter of the photo whom a
+            prediction shows.
         tall8: Of those taller than an eighth.
+        precision: Share of the people shown who are labelled, each once.
         oks_ap: Average precision of the poses over the keypoint similarity.
     """
 
@@ -61,6 +63,7 @@ class PeopleScores(NamedTuple):
     false_people: int
     tall4: float
     tall8: float
+    precision: float
     oks_ap: float
 
 
@@ -74,6 +77,7 @@ class LabelledPhoto:
         people: Annotations in the form of COCO's JSON.
         found: People found, of any score.
         poses: ``(N, 17, 2)`` px of them.
+        shown: Those whom a prediction shows.
         height: Of the picture in px.
     """
 
@@ -82,6 +86,7 @@ class LabelledPhoto:
     people: list[dict[str, Any]]
     found: list[Person] = field(default_factory=list)
     poses: np.ndarray = field(default_factory=lambda: np.zeros((0, len(COCO17), 2)))
+    shown: list[Person] = field(default_factory=list)
     height: int = 0
 
     @property
@@ -148,9 +153,12 @@ def eval_people(
         began = process_time()
         photo.found = detector.find(picture, _LEAST_SCORE, looks, close_looks)
         taken += process_time() - began
-        poses = predictor.image(picture, [person.box for person in photo.found])
+        readings = predictor.read(picture, [square_of(person.box) for person in photo.found])
+        photo.shown = [one for one, _ in predictor.shown(photo.found, readings)]
         every = np.ones(len(skeleton), bool)
-        joints = [skeleton.convert(pose.joints[:, :2], every, COCO17)[0] for pose in poses]
+        joints = [
+            skeleton.convert(reading.pose.joints[:, :2], every, COCO17)[0] for reading in readings
+        ]
         photo.poses = np.array(joints).reshape(-1, len(COCO17), 2)
         if on_photo is not None:
             on_photo(done, len(photos))
@@ -203,9 +211,10 @@ def score_people(photos: Sequence[LabelledPhoto], shared: np.ndarray) -> PeopleS
             joints = person["keypoints"][shared]
             labelled = int((joints[:, 2] > 0).sum())
             truth.append(person | {"keypoints": joints.ravel().tolist(), "num_keypoints": labelled})
-        for (box, score), pose in zip(photo.found, photo.poses, strict=True):
+        for person, pose in zip(photo.found, photo.poses, strict=True):
             joints = np.column_stack((pose[shared] - COCO_PIXEL_ORIGIN, np.ones(shared.sum())))
-            row = {"image_id": photo.number, "category_id": 1, "score": score}
+            box = person.box
+            row = {"image_id": photo.number, "category_id": 1, "score": person.score}
             size = [box[0], box[1], box[2] - box[0], box[3] - box[1]]
             found.append(row | {"bbox": size, "keypoints": joints.ravel().tolist()})
     rows = [_without(row, "keypoints") for row in found]
@@ -213,32 +222,29 @@ def score_people(photos: Sequence[LabelledPhoto], shared: np.ndarray) -> PeopleS
     poses = [_without(row, "bbox") for row in found]
     stats = coco_evaluation(truth, poses, numbers, oks_sigmas(COCO17)[shared])
     empty = [photo for photo in photos if not photo.people]
-    false_people = sum(len(_sure(photo)) for photo in empty)
-    tall = [recall_of_tall(photos, share) for share in (1 / 4, 1 / 8)]
-    values = (len(photos), len(truth), *boxes, len(empty), false_people, *tall, float(stats[0]))
-    return PeopleScores._make(values)
+    false_people = sum(len(photo.shown) for photo in empty)
+    tall = [share_shown(photos, share)[0] for share in (1 / 4, 1 / 8)]
+    values = (len(photos), len(truth), *boxes, len(empty), false_people, *tall)
+    return PeopleScores(*values, share_shown(photos, 0)[1], float(stats[0]))
 
 
-def recall_of_tall(photos: Sequence[LabelledPhoto], share: float) -> float:
-    """Recall of people taller than a share of their photo, at the shipped threshold.
+def share_shown(photos: Sequence[LabelledPhoto], share: float) -> tuple[float, float]:
+    """Share shown of the people taller than a share of their photo, and how many shown are these.
 
     NaN where there are none.
     """
-    people = hits = 0
+    people = shown = hits = 0
     for photo in photos:
-        tall = [p["bbox"] for p in photo.people if p["bbox"][3] > share * photo.height]
-        sure = _sure(photo)
-        people += len(tall)
-        if tall and sure:
-            boxes = np.array(tall)
+        boxes = np.array([p["bbox"] for p in photo.people if p["bbox"][3] > share * photo.height])
+        people, shown = people + len(boxes), shown + len(photo.shown)
+        if len(boxes) and photo.shown:
             boxes[:, 2:] += boxes[:, :2]
-            same = overlaps(np.array([person.box for person in sure]), boxes) >= _SAME_BOX
+            same = overlaps(np.array([person.box for person in photo.shown]), boxes) >= _SAME_BOX
             hits += int(same[linear_sum_assignment(same, maximize=True)].sum())
-    return hits / people if people else float("nan")
-
-
-def _sure(photo: LabelledPhoto) -> list[Person]:
-    return [person for person in photo.found if person.score >= THRESHOLD]
+    return (
+        hits / people if people else float("nan"),
+        hits / shown if shown else float("nan"),
+    )
 
 
 def _without(row: dict[str, Any], key: str) -> dict[str, Any]:

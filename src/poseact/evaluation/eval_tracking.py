@@ -13,6 +13,7 @@ from poseact._utils.errors import PoseActError
 from poseact.inference.predictor import DEFAULT_WEIGHTS, People, Predictor
 from poseact.media import VideoReader
 from poseact.metrics import Tracked, TrackScore, overlaps, track_score
+from poseact.runtime.base import DEFAULT_PRECISION
 from poseact.synthetic.crossing import TRUTH_COLUMNS, TRUTH_TABLE
 
 SEEN = 0.25
@@ -28,6 +29,9 @@ def eval_tracking(
     weights: str | Path = DEFAULT_WEIGHTS,
     people: People = "all",
     device: str | None = None,
+    runtime: str | None = None,
+    precision: str = DEFAULT_PRECISION,
+    fast: bool = False,
     on_video: Callable[[int, int], None] | None = None,
 ) -> dict[str, TrackScore]:
     """Score the ids of people in videos.
@@ -39,6 +43,9 @@ def eval_tracking(
         weights: Weights of the pose network.
         people: How many people to track.
         device: Where to run; by default CUDA if available.
+        runtime: What runs the pose network, see :class:`~poseact.inference.predictor.Predictor`.
+        precision: In which it computes, see there.
+        fast: Take the poses of the person detector, see there.
         on_video: Called with the videos done and their total.
 
     Returns:
@@ -48,7 +55,9 @@ def eval_tracking(
         PoseActError: Weights, labels or a video cannot be read.
     """
     labels = read_labels(Path(folder) / TRUTH_TABLE)
-    predictor = Predictor(weights, device=device, people=people)
+    predictor = Predictor(
+        weights, device=device, people=people, runtime=runtime, precision=precision, fast=fast
+    )
     scores = {}
     for done, (name, frames) in enumerate(labels.items(), 1):
         truth, found = [], []

@@ -19,6 +19,7 @@ from poseact.media.crop import (
 from poseact.metrics import overlaps
 from poseact.runtime.choose import TORCH, Choice
 from poseact.runtime.source import PERSON_STRIDE, PersonSource
+from poseact.skeleton import COCO17
 
 if TYPE_CHECKING:
     import torch
@@ -28,6 +29,9 @@ LOOKS_PX = (256, 320, 480, 640)
 
 VIDEO_LOOKS_PX = (256, 480)
 """The same for frames of a video, where time counts."""
+
+FAST_LOOKS_PX = (320,)
+"""The same where the detector's own poses are taken."""
 
 CLOSE_LOOKS = (1.3, 1.6, 2.2)
 """Sizes of the squares, relative to the person, in which doubtful people are looked at again."""
@@ -46,6 +50,9 @@ _CELL_PX = 4
 _BEST_PX = 110.0
 _OCTAVES = 0.8
 _LEAST_SCORE = 0.02
+# How far about the expected cell a joint is looked for.
+_JOINT_SEARCH = np.arange(-3, 4)
+_COORDINATES = 2 * len(COCO17)
 # Boxes that overlap so much are one person; people who embrace still are two.
 _SAME_PERSON = 0.7
 # The surest joints, which a picture of a part of a person has too.
@@ -62,10 +69,15 @@ class Person(NamedTuple):
     Attributes:
         box: x0, y0, x1, y1 in px, inside the picture.
         score: In (0, 1]; how surely it is a person.
+        joints: ``(17, 3)`` x, y in px and probability of COCO's joints, coarse; none where boxes
+            alone are known.
+        agreement: Mean score in the looks at the whole picture, all counting the same.
     """
 
     box: Box
     score: float
+    joints: np.ndarray = np.zeros((0, 3))
+    agreement: float = 1.0
 
     @property
     def area(self) -> float:
@@ -118,10 +130,10 @@ class PersonDetector:
         found = merged([self._look(image, scale) for scale in sides], sides)
         self._look_closer(image, found, close_looks)
         found = found[np.argsort(-found[:, 4], kind="stable")]
-        return [Person(tuple(row[:4]), row[4]) for row in found.tolist() if row[4] >= threshold]
+        return [_person(row) for row in found if row[4] >= threshold]
 
     def _look(self, image: np.ndarray, scale: float) -> np.ndarray:
-        """Candidates in the picture at a scale, ``(N, 5)`` box in px and score."""
+        """Candidates in the picture at a scale, see :func:`candidates`."""
         height, width = image.shape[:2]
         size = max(round(width * scale), 1), max(round(height * scale), 1)
         smoothly = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -130,7 +142,9 @@ class PersonDetector:
         )
         padded[: size[1], : size[0]] = cv2.resize(image, size, interpolation=smoothly)
         (rows,) = candidates(self._run(padded[None]))
-        rows[:, :4] /= np.tile((size[0] / width, size[1] / height), 2)
+        scales = size[0] / width, size[1] / height
+        rows[:, :4] /= np.tile(scales, 2)
+        rows[:, 5:][:, :_COORDINATES] /= np.tile(scales, len(COCO17))
         rows[:, :4] = rows[:, :4].clip(0, np.tile((width, height), 2))
         return rows[(rows[:, 0] < rows[:, 2]) & (rows[:, 1] < rows[:, 3])]
 
@@ -139,7 +153,7 @@ class PersonDetector:
 
         Args:
             image: ``(H, W, 3)`` uint8 RGB.
-            found: ``(N, 5)`` box in px and score, which is changed.
+            found: ``(N, 5)`` or more, box in px and score, which is changed.
             margins: Sizes of the squares, relative to the person.
         """
         low, high = _DOUBTFUL
@@ -170,9 +184,9 @@ class PersonDetector:
 
 
 def _support(person: int, seen: np.ndarray, found: np.ndarray) -> float:
-    """How surely what is seen from near is a person of all those found, ``(N, 5)``.
+    """How surely what is seen from near is a person of all those found.
 
-    The score of the best one seen, ``(M, 5)``, times the overlap, of those who lie on no other
+    The score of the best one seen times the overlap, of those who lie on no other
     person more: so parts of a person are not vouched for by the whole.
     """
     same = overlaps(found[:, :4], seen[:, :4])
@@ -187,36 +201,54 @@ def candidates(maps: Sequence[np.ndarray]) -> list[np.ndarray]:
         maps: Outputs of the person graph, see :class:`~poseact.runtime.graphs.PersonOutputs`.
 
     Returns:
-        ``(N, 5)`` x0, y0, x1, y1 in px of the network's input and score, in no order.
+        ``(N, 56)`` x0, y0, x1, y1 in px of the network's input, score, x and y of COCO's joints in
+        px and their probabilities, in no order.
     """
     return [_candidates(*parts) for parts in zip(*maps, strict=True)]
 
 
 def _candidates(
-    peaks: np.ndarray, size: np.ndarray, offset: np.ndarray, reach: np.ndarray, near: np.ndarray
+    peaks: np.ndarray, size: np.ndarray, offset: np.ndarray, reach: np.ndarray, joints: np.ndarray
 ) -> np.ndarray:
     """The people of one picture's maps."""
     y, x = (peaks > _LEAST_SCORE).nonzero()
     cell = np.stack((y, x)).astype(np.float32)
     middle, half = cell + offset[:, y, x], np.abs(size[:, y, x]) / 2
     low, high = _CELL_PX * (middle - half), _CELL_PX * (middle + half)
-    places = np.rint(cell + reach[..., y, x]).astype(int)
-    rows, columns = (places[:, axis].clip(0, limit - 1) for axis, limit in enumerate(peaks.shape))
-    joints = near[np.arange(len(near))[:, None], rows, columns]
-    vouching = np.sort(joints, 0)[-_SURE_JOINTS:].mean(0)
-    score = np.cbrt(peaks[y, x] ** 2 * vouching)
-    return np.stack((*low[::-1], *high[::-1], score), 1)
+    expected = np.moveaxis(cell + reach[..., y, x], 1, -1)
+    places = np.rint(expected).astype(int)[..., None] + _JOINT_SEARCH
+    rows, columns = (
+        places[:, :, axis].clip(0, limit - 1) for axis, limit in enumerate(peaks.shape)
+    )
+    near = joints[np.arange(len(joints))[:, None, None, None], rows[..., None], columns[:, :, None]]
+    vouching = near.max((2, 3))
+    score = np.cbrt(peaks[y, x] ** 2 * np.sort(vouching, 0)[-_SURE_JOINTS:].mean(0))
+    weight = near * near
+    weight /= weight.sum((2, 3), keepdims=True) + np.finfo(np.float32).tiny
+    spots = [(weight.sum(3) * rows).sum(-1), (weight.sum(2) * columns).sum(-1)]
+    spots = _CELL_PX * (np.stack(spots[::-1], -1) + 0.5)
+    flat = np.moveaxis(spots, 0, 1).reshape(len(y), _COORDINATES)
+    return np.column_stack((*low[::-1], *high[::-1], score, flat, vouching.T))
+
+
+def _person(row: np.ndarray) -> Person:
+    x0, y0, x1, y1, score = row[:5].tolist()
+    places, probability = np.split(row[5:-1], [_COORDINATES])
+    joints = np.column_stack((places.reshape(-1, 2), probability))
+    return Person((x0, y0, x1, y1), score, joints, float(row[-1]))
 
 
 def merged(looks: list[np.ndarray], scales: list[float]) -> np.ndarray:
     """The people of several looks at one picture.
 
     Args:
-        looks: ``(N, 5)`` box in px of the picture and score, of each look.
+        looks: ``(N, 5)`` or more of each look: box in px of the picture, score, and what else is
+            averaged.
         scales: Of the looks, px per px of the picture.
 
     Returns:
-        ``(M, 5)`` of all looks together, the highest score first, at most ``MAX_PEOPLE``.
+        The same for all looks together and, in a last column, the mean score of the looks; the
+        highest score first, at most ``MAX_PEOPLE``.
     """
     rows = np.concatenate(looks)
     look = np.repeat(np.arange(len(looks)), [len(found) for found in looks])
@@ -232,8 +264,9 @@ def merged(looks: list[np.ndarray], scales: list[float]) -> np.ndarray:
         # The best of each look.
         group = group[np.unique(look[group], return_index=True)[1]]
         weights = rows[group, 4] * trust[group]
-        box = np.average(rows[group, :4], axis=0, weights=weights)
-        people.append((*box, weights.sum()))
+        person = np.average(rows[group], axis=0, weights=weights)
+        person[4] = weights.sum()
+        people.append((*person, rows[group, 4].sum() / len(looks)))
         order = order[~same]
-    found = np.array(people).reshape(-1, 5)
+    found = np.array(people).reshape(-1, rows.shape[1] + 1)
     return found[np.argsort(-found[:, 4], kind="stable")][:MAX_PEOPLE]

@@ -8,17 +8,21 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from poseact.actions.frame_pose import PersonReading
+from poseact.actions.frame_pose import FramePose, PersonReading
 from poseact.inference.boxes import square_of
+from poseact.inference.confirm import CANDIDATE, CONFIRMED, confirmed
 from poseact.inference.detect import (
+    FAST_LOOKS_PX,
     THRESHOLD,
     VIDEO_CLOSE_LOOKS,
     VIDEO_LOOKS_PX,
+    Person,
     PersonDetector,
 )
-from poseact.inference.tracking import PeopleTracker, Sighting
+from poseact.inference.follow import SURE
+from poseact.inference.tracking import NO_LOOKS, PeopleTracker, Sighting
 from poseact.media import Frame
-from poseact.media.crop import Box, Square
+from poseact.media.crop import Square
 from poseact.metrics import overlaps
 
 Read = Callable[[np.ndarray, Sequence[Square], int, float], list[PersonReading]]
@@ -31,12 +35,10 @@ LEAST_S, LONGEST_S = 0.2, 0.8
 _WAY = 0.25
 _CHANGE = 2.0
 _CROSSING = 0.1
-# Height and width of the pictures that tell the colours of people.
-_COLOURED = 4, 2
+# Where along a limb its colour is read.
+_ALONG = np.array([0.3, 0.5, 0.7])
 # Where pictures come faster than they are answered, detections are rarer by this factor.
 _LATE_FACTOR = 2.0
-# Doubtful people may go on with a track.
-_DOUBTFUL = THRESHOLD / 2
 # Mean change of the grey values of a small copy, of 255, at which a frame belongs to another scene.
 _CUT = 40.0
 _SMALL_PX = (32, 24)
@@ -63,13 +65,26 @@ class EveryoneFollower:
         read: Reads the poses.
         sure_joint: Confidence from which a joint says where the body is.
         limit: Largest number of people at a time, None for everyone.
+        limbs: Pairs of joints between which people are coloured.
+        calibrated: Whether the confidence is the probability that a joint is right, so that poses
+            can confirm people.
+        fast: Detect in every frame and take the detector's own poses.
     """
 
     def __init__(
-        self, detector: PersonDetector, read: Read, sure_joint: float, limit: int | None = None
+        self,
+        detector: PersonDetector,
+        read: Read,
+        sure_joint: float,
+        limit: int | None = None,
+        limbs: Sequence[tuple[int, int]] = (),
+        calibrated: bool = False,
+        fast: bool = False,
     ) -> None:
-        self._detector, self._read = detector, read
-        self._tracker = PeopleTracker(THRESHOLD, sure_joint, limit)
+        self._detector, self._read, self._limbs = detector, read, np.array(limbs, int)
+        self._sure_joint = sure_joint
+        self._calibrated, self._fast = calibrated, fast
+        self._tracker = PeopleTracker(CONFIRMED if calibrated else THRESHOLD, sure_joint, limit)
         self._shape: tuple[int, ...] = ()
         self._detected = -np.inf
         self._last = self._at_detection = np.zeros(0, np.float32)
@@ -81,19 +96,41 @@ class EveryoneFollower:
             self._tracker.cut(width, height)
             self._detected = -np.inf
         in_view = self._tracker.in_view
-        if not self._is_time(frame.time, late):
+        if not (self._fast or self._is_time(frame.time, late)):
             squares = [track.square for track in in_view]
             followed = self._read(frame.image, squares, frame.index, frame.time)
             seen = self._tracker.followed(followed, frame.time)
             if len(seen) == len(in_view) or frame.time - self._detected < LEAST_S / 2:
                 return seen
         self._detected, self._at_detection = frame.time, self._last
-        people = self._detector.find(frame.image, _DOUBTFUL, VIDEO_LOOKS_PX, VIDEO_CLOSE_LOOKS)
-        squares = [square_of(person.box) for person in people]
-        poses = self._read(frame.image, squares, frame.index, frame.time)
-        colours = [colours_of(frame.image, person.box) for person in people]
-        sightings = [Sighting(*one) for one in zip(people, poses, squares, colours, strict=True)]
+        looks = (FAST_LOOKS_PX, ()) if self._fast else (VIDEO_LOOKS_PX, VIDEO_CLOSE_LOOKS)
+        people = self._detector.find(frame.image, CANDIDATE, *looks)
+        if self._fast:
+            poses = detected_poses(people, (width, height), frame.index, frame.time)
+        else:
+            squares = [square_of(person.box) for person in people]
+            poses = self._read(frame.image, squares, frame.index, frame.time)
+        pairs = zip(people, poses, strict=True)
+        sightings = [
+            Sighting(person, pose, square_of(person.box), self._looks(frame.image, pose.pose))
+            for person, pose in (confirmed(people, poses) if self._calibrated else pairs)
+        ]
         return self._tracker.found(sightings, frame.time)
+
+    def _looks(self, image: np.ndarray, pose: FramePose) -> np.ndarray:
+        """See :class:`~poseact.inference.tracking.Sighting`."""
+        if not len(self._limbs):
+            return NO_LOOKS
+        ends = pose.joints[self._limbs, :2]
+        spots = ends[:, :1] + (ends[:, 1:] - ends[:, :1]) * _ALONG[:, None]
+        x, y = np.moveaxis(np.rint(spots).astype(int), -1, 0)
+        height, width = image.shape[:2]
+        seen = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+        seen &= (pose.confidence[self._limbs] >= SURE).all(1)[:, None]
+        rgb = image[y.clip(0, height - 1), x.clip(0, width - 1)].astype(np.float32) / 255
+        colours = np.where(seen[..., None], cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB), np.nan)
+        lengths = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)
+        return np.column_stack((colours.mean(1), np.log(np.maximum(lengths, 1))))
 
     def _is_time(self, time: float, late: bool) -> bool:
         """Whether to detect again because people moved far or the picture changed."""
@@ -121,16 +158,24 @@ class EveryoneFollower:
         return resized or float(np.abs(self._last - former).mean()) > _CUT
 
 
-def colours_of(image: np.ndarray, box: Box) -> np.ndarray:
-    """``(P, 3)`` colours of parts of the middle of a box, in 0 … 1.
+def detected_poses(
+    people: Sequence[Person], size: tuple[int, int], frame: int, time: float
+) -> list[PersonReading]:
+    """The detector's own poses, without features.
 
     Args:
-        image: ``(H, W, 3)`` uint8 RGB.
-        box: In it.
+        people: Found by it.
+        size: Width and height of the picture in px.
+        frame: Number of the picture.
+        time: Its time in s.
     """
-    x0, y0, x1, y1 = box
-    left, right = (round(x0 + share * (x1 - x0)) for share in (0.25, 0.75))
-    part = image[round(y0) : max(round(y1), round(y0) + 1), left : max(right, left + 1)]
-    if not part.size:
-        return np.zeros((_COLOURED[0] * _COLOURED[1], 3))
-    return cv2.resize(part, _COLOURED[::-1], interpolation=cv2.INTER_AREA).reshape(-1, 3) / 255
+    readings = []
+    for number, person in enumerate(people):
+        places, confidence = np.split(person.joints.astype(np.float32), [2], axis=1)
+        confidence = confidence[:, 0]
+        inside = ((places >= 0) & (places <= size)).all(1)
+        visible = inside & (confidence >= SURE)
+        pose = FramePose(frame, time, number, places, confidence, visible, person.box)
+        nothing = np.zeros((len(places), 0), np.float32)
+        readings.append(PersonReading(pose, confidence, np.zeros_like(places), nothing))
+    return readings

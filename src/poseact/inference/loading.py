@@ -40,6 +40,7 @@ def load_readers(
     people: People = "all",
     runtime: str | None = None,
     precision: str = DEFAULT_PRECISION,
+    fast: bool = False,
 ) -> Readers:
     """The predictor, and the action network if the weights recognise actions in sequences.
 
@@ -51,11 +52,12 @@ def load_readers(
         people: How many people to look for, see :class:`~poseact.inference.predictor.Predictor`.
         runtime: Runtime of the pose network, see there.
         precision: Number format of the pose network, see there.
+        fast: Take the poses of the person detector, see there.
 
     Raises:
         PoseActError: The weights cannot be read, or poses and actions do not fit one another.
     """
-    options = (num_blocks, device, people, runtime, precision)
+    options = (num_blocks, device, people, runtime, precision, fast)
     if isinstance(weights, str | Path):
         facts = known_facts(weights, num_blocks)
         if facts is not None and not facts.labels:
@@ -66,6 +68,11 @@ def load_readers(
     from poseact.weights.checkpoint import load
 
     network = load(weights) if isinstance(weights, str | Path) else weights
+    if fast and _reads_sequences(network):
+        raise PoseActError(
+            "fast was given with weights that recognise actions, which need the poses and the "
+            "features of the pose network; leave out fast, or give weights of poses alone."
+        )
     if isinstance(network, SequenceNetwork):
         folder = Path(weights).parent if isinstance(weights, str | Path) else Path()
         predictor = Predictor(_pose_weights(network, folder), *options)

@@ -93,6 +93,7 @@ def predict(
     coco: bool = False,
     runtime: str | None = None,
     precision: str = DEFAULT_PRECISION,
+    fast: bool = False,
     on_step: OnStep | None = None,
 ) -> PredictReport:
     """Predict poses in photos and videos, and actions if the weights recognise any.
@@ -122,6 +123,8 @@ def predict(
         coco: Write ``results.coco.json`` too, which pycocotools reads.
         runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose_reader.open_pose`.
         precision: Number format of the pose network, see there.
+        fast: Take the coarse 2D poses of the person detector, in COCO's skeleton, in place of the
+            pose network's: the cost does not grow with the number of people.
         on_step: Called after every frame.
 
     Raises:
@@ -131,7 +134,12 @@ def predict(
     source, out = Path(source), Path(out)
     inputs = find_inputs(source, out, draw)
     boxes_by_name = None if boxes is None else boxes_of(inputs, boxes)
-    readers = load_readers(weights, num_blocks, device, people, runtime, precision)
+    if fast and boxes is not None:
+        raise PoseActError(
+            "Boxes were given with fast, in which the person detector finds the people; leave out "
+            "one of the two."
+        )
+    readers = load_readers(weights, num_blocks, device, people, runtime, precision, fast)
     if side_view and not readers.predictor.has_depth:
         raise PoseActError(
             f"A side view was asked for, but the weights {weights} are 2D; leave it out."

@@ -12,8 +12,9 @@ import numpy as np
 from poseact._utils.errors import PoseActError
 from poseact.actions.frame_pose import FramePose, PersonReading
 from poseact.inference.boxes import require_inside, square_of
-from poseact.inference.detect import PersonDetector
-from poseact.inference.everyone import EveryoneFollower, Follow
+from poseact.inference.confirm import CANDIDATE, CONFIRMED, Pair, confirmed
+from poseact.inference.detect import FAST_LOOKS_PX, THRESHOLD, Person, PersonDetector
+from poseact.inference.everyone import EveryoneFollower, Follow, detected_poses
 from poseact.inference.follow import LIKELY, SURE, PersonFollower, closer_square
 from poseact.media import Frame, require_picture
 from poseact.media.crop import (
@@ -24,9 +25,11 @@ from poseact.media.crop import (
     warp_image,
     whole_square,
 )
+from poseact.models.card import Card
 from poseact.runtime.choose import Choice
 from poseact.runtime.interface import DEFAULT_PRECISION
 from poseact.runtime.pose_reader import CropReading, open_pose
+from poseact.skeleton import COCO17
 
 if TYPE_CHECKING:
     import torch
@@ -38,6 +41,11 @@ DEFAULT_WEIGHTS = "small-open"
 People = int | Literal["all", "one"]
 """``all`` for everyone whom the detector finds, or a number for that many, the largest. ``one``, or
 1, assumes exactly one person, who is located without the person detector."""
+
+DETECTOR_CARD = Card(
+    "movenet-multipose", provenance={"weights": "MoveNet MultiPose, Google"}, licence="Apache-2.0"
+)
+"""Of the poses of a fast predictor."""
 
 # A person who is small in the whole picture fills every further crop better.
 _SEARCH_STEPS = 3
@@ -60,6 +68,8 @@ class Predictor:
         runtime: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
             :func:`~poseact.runtime.pose_reader.open_pose`.
         precision: ``fp32``, ``bf16``, ``int8`` or ``auto``, see there.
+        fast: Take the coarse 2D poses of the person detector, in COCO's skeleton, in place of the
+            network's: the cost does not grow with the number of people.
 
     Attributes:
         calibrated: Whether the confidence is the probability that a joint is right.
@@ -77,16 +87,19 @@ class Predictor:
         people: People = "all",
         runtime: str | None = None,
         precision: str = DEFAULT_PRECISION,
+        fast: bool = False,
     ) -> None:
         self.people_limit = _checked_people(people)
         self.reader = open_pose(weights, num_blocks, device, runtime, precision)
         facts = self.reader.facts
-        self.num_blocks, self.card, self.skeleton = facts.num_blocks, facts.card, facts.skeleton
-        self.image_size, self.has_depth = facts.image_size, facts.has_depth
-        self.calibrated = facts.calibrated
+        self.num_blocks, self.image_size = facts.num_blocks, facts.image_size
+        self.fast, self.card = fast, DETECTOR_CARD if fast else facts.card
+        self.skeleton = COCO17 if fast else facts.skeleton
+        self.has_depth = facts.has_depth and not fast
+        self.calibrated = facts.calibrated and not fast
         running = self.reader.runtime
         self.device = getattr(running, "device", "cpu")
-        one = self.people_limit == 1
+        one = self.people_limit == 1 and not fast
         self.detector = (
             None if one else PersonDetector(self.device, Choice(running.name, running.precision))
         )
@@ -121,20 +134,48 @@ class Predictor:
         """
         require_picture(image)
         if boxes is None and self.detector is not None:
-            found = sorted(self.detector.find(image), key=lambda person: -person.area)
-            people = found[: self.people_limit]
-            readings = self.read(image, [square_of(one.box) for one in people], frame, time)
+            found = self._found(self.detector, image, frame, time)
+            found.sort(key=lambda pair: -pair[0].area)
             return [
-                replace(reading.pose, person_box=one.box, score=one.score)
-                for reading, one in zip(readings, people, strict=True)
+                replace(reading.pose, person=number, person_box=one.box, score=one.score)
+                for number, (one, reading) in enumerate(found[: self.people_limit])
             ]
         if boxes is not None:
+            if self.fast:
+                raise PoseActError(
+                    "Boxes were given to a fast predictor, whose detector finds the people; leave "
+                    "out the boxes or fast."
+                )
             for box in boxes:
                 require_inside(box, frame, image.shape[1], image.shape[0])
             squares = [square_of(box) for box in boxes]
             return [reading.pose for reading in self.read(image, squares, frame, time)]
         reading, _ = self._search(image, frame, time)
         return [reading.pose]
+
+    def _found(
+        self, detector: PersonDetector, image: np.ndarray, frame: int, time: float
+    ) -> list[Pair]:
+        """The people in a picture."""
+        if self.fast:
+            people = detector.find(image, THRESHOLD, FAST_LOOKS_PX, ())
+            readings = detected_poses(people, image.shape[1::-1], frame, time)
+        else:
+            people = detector.find(image, CANDIDATE)
+            readings = self.read(image, [square_of(one.box) for one in people], frame, time)
+        return self.shown(people, readings)
+
+    def shown(self, people: Sequence[Person], readings: Sequence[PersonReading]) -> list[Pair]:
+        """Those of the people found by the detector who are taken for people.
+
+        Args:
+            people: From a score of :data:`~poseact.inference.confirm.CANDIDATE` on.
+            readings: Their poses.
+        """
+        if self.calibrated:
+            return [pair for pair in confirmed(people, readings) if pair[0].score >= CONFIRMED]
+        pairs = zip(people, readings, strict=True)
+        return [pair for pair in pairs if pair[0].score >= THRESHOLD]
 
     def video(
         self, frames: Iterable[Frame], boxes: Mapping[int, Sequence[Box]] | None = None
@@ -172,7 +213,11 @@ class Predictor:
         if self.detector is None:
             one = PersonFollower()
             return lambda frame, late=False: [self.follow_frame(frame, one)]  # noqa: ARG005
-        return EveryoneFollower(self.detector, self.read, self.sure, self.people_limit).readings
+        follower = EveryoneFollower(
+            *(self.detector, self.read, self.sure, self.people_limit),
+            *(self.skeleton.limb_indices, self.calibrated, self.fast),
+        )
+        return follower.readings
 
     def follow(
         self, frames: Iterable[Frame], follower: PersonFollower | None = None

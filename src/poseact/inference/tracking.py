@@ -24,7 +24,7 @@ MAX_GAP_S = 2.0
 
 # Share of the overlap in the likeness of two people; the rest is that of their poses.
 _OVERLAP_SHARE = 0.6
-_LEAST_LIKENESS = 0.25
+_LEAST_LIKENESS = 0.12
 # Mean confidence of the joints below which a new person has no pose to follow: it is a part of
 # somebody, or a thing.
 _LEAST_POSE = 0.4
@@ -38,10 +38,27 @@ _STEADINESS = 0.7
 _COASTING_S = 1.0
 # Sizes from the course, after which a pose is taken for that of another person.
 _OFF_COURSE = 0.3
-# Mean difference of colours, of 1, at which clothes are others.
-_OTHER_COLOUR = 0.08
+# Difference of the colours of limbs, in CIE L*a*b*, at which clothes are others, and the number of
+# limbs that must be seen to say so.
+_OTHER_COLOUR = 9.0
+_LEAST_LIMBS = 3
+# Share of the old looks that is kept.
+_KEPT = 0.8
+# Logarithm of the ratio of sizes at which people are others.
+_OTHER_SIZE = 0.2
+# A new person of at least this score, beside all others, counts at once.
+_CLEAR = 0.5
+_BESIDE = 0.3
 # Tracks that overlap so much hold one person twice.
 _DOUBLED = 0.6
+# Poses of people who overlap so much are easily mixed up: the course has a say too.
+_COVERED = 0.2
+# Largest change of a box's sides from one frame to the next.
+_RESIZED = 1.6
+
+
+NO_LOOKS = np.zeros((0, 4))
+"""Of people whose limbs are not known."""
 
 
 class Sighting(NamedTuple):
@@ -51,13 +68,14 @@ class Sighting(NamedTuple):
         person: Box and score.
         reading: Pose in the box.
         square: What the pose was read from.
-        colours: ``(P, 3)`` of parts of the person, from 0 to 1; None if they are not known.
+        looks: ``(L, 4)`` CIE L*a*b* of the limbs and logarithm of their length in px; NaN where one
+            is not seen.
     """
 
     person: Person
     reading: PersonReading
     square: Square
-    colours: np.ndarray | None = None
+    looks: np.ndarray = NO_LOOKS
 
 
 @dataclass
@@ -73,9 +91,11 @@ class Track:
         time: When the person was last seen, in s.
         velocity: ``(2,)`` of the box's centre in px/s.
         score: How surely it was a person when last detected.
-        colours: ``(P, 3)`` of parts of the person; None if they are not known.
+        looks: As of a :class:`Sighting`, over time.
+        height: Of the box in px when detected, over time.
         course: Box, velocity and time when last detected: poses may come to lie on another person.
         in_view: Whether the person was seen in the last frame.
+        certain: Whether the person counts, or has still to be detected once more.
     """
 
     number: int
@@ -86,9 +106,11 @@ class Track:
     time: float
     velocity: np.ndarray
     score: float
-    colours: np.ndarray | None
+    looks: np.ndarray
+    height: float
     course: tuple[np.ndarray, np.ndarray, float]
     in_view: bool = True
+    certain: bool = True
 
     @property
     def square(self) -> Square:
@@ -114,6 +136,20 @@ class Track:
         """How far the box is from there, in sizes."""
         off = self.box - self.on_course(time)
         return float(np.hypot(*(off[:2] + off[2:])) / 2 / self.size)
+
+    def lose(self, time: float) -> None:
+        """The person is out of view, gone on as when last detected."""
+        self.in_view = False
+        self.box, self.velocity = self.on_course(time), self.course[1]
+
+    def see(self, one: Sighting) -> None:
+        """Keep what the person looks like."""
+        y0, y1 = one.person.box[1::2]
+        self.height = _KEPT * self.height + (1 - _KEPT) * max(y1 - y0, 1)
+        both = np.where(
+            np.isfinite(self.looks), _KEPT * self.looks + (1 - _KEPT) * one.looks, one.looks
+        )
+        self.looks = np.where(np.isfinite(both), both, self.looks)
 
     def move(self, box: np.ndarray, reading: PersonReading, time: float) -> None:
         """The person is seen again."""
@@ -156,8 +192,8 @@ class PeopleTracker:
 
     @property
     def awaited(self) -> bool:
-        """Whether somebody is out of view who may still come back."""
-        return any(not track.in_view for track in self._tracks)
+        """Whether somebody may still come back, or has to be detected once more."""
+        return any(not (track.in_view and track.certain) for track in self._tracks)
 
     def cut(self, width: int, height: int) -> None:
         """A scene begins, with pictures of this size in px: nobody goes on."""
@@ -181,22 +217,28 @@ class PeopleTracker:
         taken = {id(track) for track, _ in pairs}
         left = [track for track in self.in_view if id(track) not in taken]
         pairs += self._assign(doubtful, left, time)
-        gone = {id(track) for track in self._tracks} - {id(track) for track, _ in pairs}
-        for track in self._tracks:
-            track.in_view = track.in_view and id(track) not in gone
-        known = {id(one) for _, one in pairs}
+        known = {id(one) for part in pairs for one in part}
+        for track in [track for track in self.in_view if id(track) not in known]:
+            track.lose(time)
+        self._tracks = [track for track in self._tracks if track.in_view or track.certain]
         for track, one in pairs:
             track.move(np.array(one.person.box), one.reading, time)
             track.score = one.person.score
             track.course = track.box, track.velocity, time
-            track.colours = _blended(track.colours, one.colours)
+            track.see(one)
+            self._make_certain(track)
         new = [one for one in sure if id(one) not in known and _has_pose(one)]
         room = len(new) if self._limit is None else max(self._limit - len(self._tracks), 0)
         new.sort(key=lambda one: -one.person.area)
-        pairs += [(self._begin(one, time), one) for one in new[:room]]
+        others = list(self._tracks)
+        begun = [(self._begin(one, time), one) for one in new[:room]]
+        for track, one in begun:
+            if not others or self._is_clear(one, others):
+                self._make_certain(track)
+        pairs += begun
         for track, one in pairs:
             self._keep_square(track, one.reading, one.square)
-        return [_numbered(one.reading, track) for track, one in pairs]
+        return [_numbered(one.reading, track) for track, one in pairs if track.certain]
 
     def followed(self, readings: Sequence[PersonReading], time: float) -> list[PersonReading]:
         """Go on with poses read in the squares of those in view.
@@ -209,28 +251,33 @@ class PeopleTracker:
             The people with their ids, without those who were lost.
         """
         seen = []
-        for track, reading in zip(self.in_view, readings, strict=True):
+        boxes = np.array([track.box for track in self.in_view]).reshape(-1, 4)
+        covered = np.triu(overlaps(boxes, boxes) > _COVERED, 1)
+        crossing = covered.any(0) | covered.any(1)
+        for track, reading, crosses in zip(self.in_view, readings, crossing, strict=True):
             square, unsure = track.square, track.follower.square is None
             joints = reading.pose.joints[:, :2]
             both = np.minimum(track.confidence, reading.pose.confidence) >= self._sure_joint
-            moved = np.median((joints - track.joints)[both], axis=0) if both.any() else np.zeros(2)
-            track.move(track.box + np.tile(moved, 2), reading, time)
+            box = _moved(track.box, track.joints[both], joints[both])
+            track.move((box + track.on_course(time)) / 2 if crosses else box, reading, time)
             self._keep_square(track, reading, square)
             # Who was detected with an unsure pose is not lost by another one.
             track.in_view = unsure or track.follower.square is not None
             if track.in_view:
                 seen.append((track, reading))
+            else:
+                track.lose(time)
         lost = self._doubled([track for track, _ in seen], time)
         lost += [track for track, _ in seen if track.off_course(time) > _OFF_COURSE]
         for track in lost:
-            track.in_view = False
-            track.box, track.velocity = track.on_course(time), track.course[1]
-        return [_numbered(reading, track) for track, reading in seen if track.in_view]
+            track.lose(time)
+        counted = [(track, reading) for track, reading in seen if track.in_view and track.certain]
+        return [_numbered(reading, track) for track, reading in counted]
 
     def _begin(self, one: Sighting, time: float) -> Track:
         pose = one.reading.pose
         track = Track(
-            self._begun,
+            -1,
             PersonFollower(),
             np.array(one.person.box),
             pose.joints[:, :2],
@@ -238,12 +285,24 @@ class PeopleTracker:
             time,
             np.zeros(2),
             one.person.score,
-            one.colours,
+            one.looks,
+            max(one.person.box[3] - one.person.box[1], 1),
             (np.array(one.person.box), np.zeros(2), time),
+            certain=False,
         )
-        self._begun += 1
         self._tracks.append(track)
         return track
+
+    def _make_certain(self, track: Track) -> None:
+        if not track.certain:
+            track.number, track.certain = self._begun, True
+            self._begun += 1
+
+    def _is_clear(self, one: Sighting, others: Sequence[Track]) -> bool:
+        """Whether a new person is no part or double of others at first sight."""
+        boxes = np.array([track.box for track in others if track.in_view]).reshape(-1, 4)
+        apart = overlaps(np.array([one.person.box]), boxes).max(initial=0) < _BESIDE
+        return bool(apart) and one.person.score >= _CLEAR
 
     def _keep_square(self, track: Track, reading: PersonReading, square: Square) -> None:
         pose = reading.pose
@@ -285,8 +344,7 @@ def likeness(track: Track, one: Sighting, time: float, sure_joint: float) -> flo
     """How alike a track and a person found are, from 0 to 1.
 
     Overlap of the boxes and distance of the poses, both after the track has moved on at its
-    velocity. A person who was out of view may have gone elsewhere, so that the box grows with the
-    time since.
+    velocity. A person who was out of view may have gone elsewhere, the farther the longer.
 
     Args:
         track: As it was last seen.
@@ -295,30 +353,48 @@ def likeness(track: Track, one: Sighting, time: float, sure_joint: float) -> flo
         sure_joint: Confidence from which a joint counts.
     """
     shift = track.shift(time)
-    box = track.box + np.tile(shift, 2)
-    found = np.array(one.person.box)
-    room = 0.0 if track.in_view else _DRIFT * (time - track.time) * track.size / 2
-    growth = room * np.array([-1, -1, 1, 1])
-    overlap = float(overlaps((box + growth)[None], (found + growth)[None])[0, 0])
+    box, found = track.box + np.tile(shift, 2), np.array(one.person.box)
+    if not track.in_view:
+        reach = track.size * (_FAR_POSE + _DRIFT * (time - track.time))
+        apart = np.hypot(*(found[:2] + found[2:] - box[:2] - box[2:])) / 2
+        # The place says less of who comes back than the looks.
+        return max(0.0, 1 - apart / reach) ** 0.5 * looks_alike(track, one) ** 1.5
+    # By the pose, which may have slipped to somebody else, and by the course.
+    alike = float(overlaps(np.stack((box, track.on_course(time))), found[None]).mean())
     pose = one.reading.pose
     both = np.minimum(track.confidence, pose.confidence) >= sure_joint
-    if not both.any():
-        return overlap
-    apart = np.linalg.norm((track.joints + shift - pose.joints[:, :2])[both], axis=1).mean()
-    near = max(0.0, 1 - apart / (_FAR_POSE * track.size + 2 * room))
-    alike = _OVERLAP_SHARE * overlap + (1 - _OVERLAP_SHARE) * near
-    return alike * _colour_likeness(track.colours, one.colours)
+    if both.any():
+        off = np.linalg.norm((track.joints + shift - pose.joints[:, :2])[both], axis=1).mean()
+        near = max(0.0, 1 - off / (_FAR_POSE * track.size))
+        alike = _OVERLAP_SHARE * alike + (1 - _OVERLAP_SHARE) * near
+    return alike * looks_alike(track, one)
 
 
-def _colour_likeness(first: np.ndarray | None, second: np.ndarray | None) -> float:
-    """From a half, for other clothes, to 1."""
-    if first is None or second is None:
+def looks_alike(track: Track, one: Sighting) -> float:
+    """From 0, for other clothes or another size, to 1.
+
+    Poses of people who are partly hidden are too small, and so are boxes, but seldom both.
+    """
+    apart = np.abs(track.looks - one.looks)
+    apart = apart[np.isfinite(apart).all(1)]
+    if len(apart) < _LEAST_LIMBS:
         return 1.0
-    return 0.5 + 0.5 * float(np.exp(-np.abs(first - second).mean() / _OTHER_COLOUR))
+    y0, y1 = one.person.box[1::2]
+    colour, size = np.median(apart[:, :3].mean(1)), np.median(apart[:, 3])
+    size = min(size, abs(np.log(max(y1 - y0, 1) / track.height)))
+    return float(np.exp(-((colour / _OTHER_COLOUR) ** 2) - (size / _OTHER_SIZE) ** 2))
 
 
-def _blended(former: np.ndarray | None, new: np.ndarray | None) -> np.ndarray | None:
-    return new if former is None or new is None else 0.8 * former + 0.2 * new
+def _moved(box: np.ndarray, before: np.ndarray, now: np.ndarray) -> np.ndarray:
+    """A box after its joints, ``(N, 2)``, have moved: each side goes with the outermost one."""
+    if len(before) < 2:
+        return box
+    edges = [np.concatenate((joints.min(0), joints.max(0))) for joints in (before, now)]
+    moved = box + edges[1] - edges[0]
+    sizes = moved[2:] - moved[:2], box[2:] - box[:2]
+    # Joints that come and go at the edge of the picture say nothing of the size.
+    same = (sizes[0] > sizes[1] / _RESIZED).all() and (sizes[0] < sizes[1] * _RESIZED).all()
+    return moved if same else box + np.tile(np.median(now - before, axis=0), 2)
 
 
 def _has_pose(one: Sighting) -> bool:

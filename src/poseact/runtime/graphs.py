@@ -32,9 +32,6 @@ from poseact.models.window_heads import WindowHeads
 from poseact.runtime.source import PERSON_STRIDE
 from poseact.weights.movenet import read_stem
 
-JOINT_SEARCH_CELLS = 7
-"""How far about the expected place a joint of a person is looked for."""
-
 _ACTION_FIELDS = (
     "labels",
     "frames",
@@ -157,15 +154,14 @@ class PersonOutputs(NamedTuple):
         size: ``(N, 2, h, w)`` height and width of that box in cells.
         offset: ``(N, 2, h, w)`` from the cell to the box's centre in cells.
         reach: ``(N, 17, 2, h, w)`` from the cell of a centre to the person's joints in cells.
-        near: ``(N, 17, h, w)`` highest probability of a joint within ``JOINT_SEARCH_CELLS`` about a
-            cell.
+        joints: ``(N, 17, h, w)`` probability that a joint is in a cell.
     """
 
     peaks: Tensor
     size: Tensor
     offset: Tensor
     reach: Tensor
-    near: Tensor
+    joints: Tensor
 
 
 class PersonGraph(nn.Module):
@@ -183,8 +179,7 @@ class PersonGraph(nn.Module):
         maps = self.network(to_frames(pictures).squeeze(1))
         highest = F.max_pool2d(maps.centre.unsqueeze(1), 3, 1, 1).squeeze(1)
         peaks = maps.centre * (maps.centre == highest)
-        near = F.max_pool2d(maps.joints, JOINT_SEARCH_CELLS, 1, JOINT_SEARCH_CELLS // 2)
-        return tuple(PersonOutputs(peaks, maps.size, maps.offset, maps.reach, near))
+        return tuple(PersonOutputs(peaks, maps.size, maps.offset, maps.reach, maps.joints))
 
 
 def person_graph(weights: str) -> Graph:
