@@ -13,7 +13,7 @@ from poseact._utils.errors import PoseActError
 from poseact.inference.predictor import DEFAULT_WEIGHTS, People, Predictor
 from poseact.media import VideoReader
 from poseact.metrics import Tracked, TrackScore, overlaps, track_score
-from poseact.runtime.base import DEFAULT_PRECISION
+from poseact.runtime.interface import DEFAULT_PRECISION
 from poseact.synthetic.crossing import TRUTH_COLUMNS, TRUTH_TABLE
 
 SEEN = 0.25

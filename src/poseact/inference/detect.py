@@ -69,7 +69,7 @@ class Person(NamedTuple):
     Attributes:
         box: x0, y0, x1, y1 in px, inside the picture.
         score: In (0, 1]; how surely it is a person.
-        joints: ``(17, 3)`` x, y in px and probability of COCO's joints, coarse; none where boxes
+        joints: ``(17, 3)`` x, y in px and probability of COCO's joints, none where boxes
             alone are known.
         agreement: Mean score in the looks at the whole picture, all counting the same.
     """

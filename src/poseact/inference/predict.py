@@ -123,7 +123,7 @@ def predict(
         coco: Write ``results.coco.json`` too, which pycocotools reads.
         runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose_reader.open_pose`.
         precision: Number format of the pose network, see there.
-        fast: Take the coarse 2D poses of the person detector, in COCO's skeleton, in place of the
+        fast: Take the 2D poses of the person detector, in COCO's skeleton, in place of the
             pose network's: the cost does not grow with the number of people.
         on_step: Called after every frame.
 

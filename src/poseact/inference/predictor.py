@@ -68,7 +68,7 @@ class Predictor:
         runtime: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
             :func:`~poseact.runtime.pose_reader.open_pose`.
         precision: ``fp32``, ``bf16``, ``int8`` or ``auto``, see there.
-        fast: Take the coarse 2D poses of the person detector, in COCO's skeleton, in place of the
+        fast: Take the 2D poses of the person detector, in COCO's skeleton, in place of the
             network's: the cost does not grow with the number of people.
 
     Attributes:

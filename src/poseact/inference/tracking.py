@@ -252,8 +252,7 @@ class PeopleTracker:
         """
         seen = []
         boxes = np.array([track.box for track in self.in_view]).reshape(-1, 4)
-        covered = np.triu(overlaps(boxes, boxes) > _COVERED, 1)
-        crossing = covered.any(0) | covered.any(1)
+        crossing = ((overlaps(boxes, boxes) > _COVERED).sum(1) > 1).tolist()
         for track, reading, crosses in zip(self.in_view, readings, crossing, strict=True):
             square, unsure = track.square, track.follower.square is None
             joints = reading.pose.joints[:, :2]
