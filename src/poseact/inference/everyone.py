@@ -20,7 +20,8 @@ from poseact.inference.detect import (
     PersonDetector,
 )
 from poseact.inference.follow import SURE
-from poseact.inference.tracking import NO_LOOKS, PeopleTracker, Sighting
+from poseact.inference.track import NO_LOOKS, Sighting
+from poseact.inference.tracking import PeopleTracker
 from poseact.media import Frame
 from poseact.media.crop import Square
 from poseact.metrics import overlaps

@@ -7,15 +7,13 @@ tracks; doubtful ones may only go on with a track that is in view.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import replace
 
 import numpy as np
 
 from poseact.actions.frame_pose import PersonReading
-from poseact.inference.boxes import square_of
-from poseact.inference.detect import Person
 from poseact.inference.follow import SURE, PersonFollower
+from poseact.inference.track import Sighting, Track, moved_box
 from poseact.media.crop import Square
 from poseact.metrics import assigned, overlaps
 
@@ -32,18 +30,12 @@ _LEAST_POSE = 0.4
 _FAR_POSE = 0.5
 # People who were out of view may be anywhere near: their size per second of absence.
 _DRIFT = 1.5
-# Share of the old velocity that is kept; hands and crops make people tremble.
-_STEADINESS = 0.7
-# A velocity says little of where a person is after a second behind something.
-_COASTING_S = 1.0
 # Sizes from the course, after which a pose is taken for that of another person.
 _OFF_COURSE = 0.3
 # Difference of the colours of limbs, in CIE L*a*b*, at which clothes are others, and the number of
 # limbs that must be seen to say so.
 _OTHER_COLOUR = 9.0
 _LEAST_LIMBS = 3
-# Share of the old looks that is kept.
-_KEPT = 0.8
 # Logarithm of the ratio of sizes at which people are others.
 _OTHER_SIZE = 0.2
 # A new person of at least this score, beside all others, counts at once.
@@ -53,115 +45,6 @@ _BESIDE = 0.3
 _DOUBLED = 0.6
 # Poses of people who overlap so much are easily mixed up: the course has a say too.
 _COVERED = 0.2
-# Largest change of a box's sides from one frame to the next.
-_RESIZED = 1.6
-
-
-NO_LOOKS = np.zeros((0, 4))
-"""Of people whose limbs are not known."""
-
-
-class Sighting(NamedTuple):
-    """A person found by the detector, with the pose in the box.
-
-    Attributes:
-        person: Box and score.
-        reading: Pose in the box.
-        square: What the pose was read from.
-        looks: ``(L, 4)`` CIE L*a*b* of the limbs and logarithm of their length in px; NaN where one
-            is not seen.
-    """
-
-    person: Person
-    reading: PersonReading
-    square: Square
-    looks: np.ndarray = NO_LOOKS
-
-
-@dataclass
-class Track:
-    """A person over time.
-
-    Attributes:
-        number: Id, from 0, never given twice in a video.
-        follower: Keeps the square of the person.
-        box: ``(4,)`` x0, y0, x1, y1 in px at ``time``.
-        joints: ``(J, 2)`` px at ``time``.
-        confidence: ``(J,)``.
-        time: When the person was last seen, in s.
-        velocity: ``(2,)`` of the box's centre in px/s.
-        score: How surely it was a person when last detected.
-        looks: As of a :class:`Sighting`, over time.
-        height: Of the box in px when detected, over time.
-        course: Box, velocity and time when last detected: poses may come to lie on another person.
-        in_view: Whether the person was seen in the last frame.
-        certain: Whether the person counts, or has still to be detected once more.
-    """
-
-    number: int
-    follower: PersonFollower
-    box: np.ndarray
-    joints: np.ndarray
-    confidence: np.ndarray
-    time: float
-    velocity: np.ndarray
-    score: float
-    looks: np.ndarray
-    height: float
-    course: tuple[np.ndarray, np.ndarray, float]
-    in_view: bool = True
-    certain: bool = True
-
-    @property
-    def square(self) -> Square:
-        """Where to look for the person next: around the box where the pose does not say."""
-        x0, y0, x1, y1 = self.box.tolist()
-        return self.follower.square or square_of((x0, y0, x1, y1))
-
-    @property
-    def size(self) -> float:
-        """Longest side of the box in px, at least 1."""
-        return max(float((self.box[2:] - self.box[:2]).max()), 1.0)
-
-    def shift(self, time: float) -> np.ndarray:
-        """``(2,)`` px that the person has moved by a time, if the velocity stays."""
-        return self.velocity * min(time - self.time, _COASTING_S)
-
-    def on_course(self, time: float) -> np.ndarray:
-        """``(4,)`` box at a time, had the person gone on as when last detected."""
-        box, velocity, then = self.course
-        return box + np.tile(velocity * min(time - then, _COASTING_S), 2)
-
-    def off_course(self, time: float) -> float:
-        """How far the box is from there, in sizes."""
-        off = self.box - self.on_course(time)
-        return float(np.hypot(*(off[:2] + off[2:])) / 2 / self.size)
-
-    def lose(self, time: float) -> None:
-        """The person is out of view, gone on as when last detected."""
-        self.in_view = False
-        self.box, self.velocity = self.on_course(time), self.course[1]
-
-    def see(self, one: Sighting) -> None:
-        """Keep what the person looks like."""
-        y0, y1 = one.person.box[1::2]
-        self.height = _KEPT * self.height + (1 - _KEPT) * max(y1 - y0, 1)
-        both = np.where(
-            np.isfinite(self.looks), _KEPT * self.looks + (1 - _KEPT) * one.looks, one.looks
-        )
-        self.looks = np.where(np.isfinite(both), both, self.looks)
-
-    def move(self, box: np.ndarray, reading: PersonReading, time: float) -> None:
-        """The person is seen again."""
-        passed = time - self.time
-        # A frame in which people were followed and then detected says nothing of the velocity.
-        if passed > 0:
-            moved = (box[:2] + box[2:] - self.box[:2] - self.box[2:]) / 2
-            kept = _STEADINESS if self.in_view and self.velocity.any() else 0.0
-            self.velocity = kept * self.velocity + (1 - kept) * moved / passed
-        self.box, self.time, self.in_view = box, time, True
-        self.joints = reading.pose.joints[:, :2]
-        self.confidence = reading.pose.confidence
 
 
 class PeopleTracker:
@@ -257,7 +140,7 @@ class PeopleTracker:
             square, unsure = track.square, track.follower.square is None
             joints = reading.pose.joints[:, :2]
             both = np.minimum(track.confidence, reading.pose.confidence) >= self._sure_joint
-            box = _moved(track.box, track.joints[both], joints[both])
+            box = moved_box(track.box, track.joints[both], joints[both])
             track.move((box + track.on_course(time)) / 2 if crosses else box, reading, time)
             self._keep_square(track, reading, square)
             # Who was detected with an unsure pose is not lost by another one.
@@ -382,18 +265,6 @@ def looks_alike(track: Track, one: Sighting) -> float:
     colour, size = np.median(apart[:, :3].mean(1)), np.median(apart[:, 3])
     size = min(size, abs(np.log(max(y1 - y0, 1) / track.height)))
     return float(np.exp(-((colour / _OTHER_COLOUR) ** 2) - (size / _OTHER_SIZE) ** 2))
-
-
-def _moved(box: np.ndarray, before: np.ndarray, now: np.ndarray) -> np.ndarray:
-    """A box after its joints, ``(N, 2)``, have moved: each side goes with the outermost one."""
-    if len(before) < 2:
-        return box
-    edges = [np.concatenate((joints.min(0), joints.max(0))) for joints in (before, now)]
-    moved = box + edges[1] - edges[0]
-    sizes = moved[2:] - moved[:2], box[2:] - box[:2]
-    # Joints that come and go at the edge of the picture say nothing of the size.
-    same = (sizes[0] > sizes[1] / _RESIZED).all() and (sizes[0] < sizes[1] * _RESIZED).all()
-    return moved if same else box + np.tile(np.median(now - before, axis=0), 2)
 
 
 def _has_pose(one: Sighting) -> bool:
