@@ -224,8 +224,9 @@ def score_people(photos: Sequence[LabelledPhoto], shared: np.ndarray) -> PeopleS
     empty = [photo for photo in photos if not photo.people]
     false_people = sum(len(photo.shown) for photo in empty)
     tall = [share_shown(photos, share)[0] for share in (1 / 4, 1 / 8)]
-    values = (len(photos), len(truth), *boxes, len(empty), false_people, *tall)
-    return PeopleScores(*values, share_shown(photos, 0)[1], float(stats[0]))
+    precision = share_shown(photos, 0)[1]
+    values = (len(photos), len(truth), *boxes, len(empty), false_people, *tall, precision)
+    return PeopleScores._make((*values, float(stats[0])))
 
 
 def share_shown(photos: Sequence[LabelledPhoto], share: float) -> tuple[float, float]:

@@ -119,7 +119,7 @@ class EveryoneFollower:
         return self._tracker.found(sightings, frame.time)
 
     def _looks(self, image: np.ndarray, pose: FramePose) -> np.ndarray:
-        """See :class:`~poseact.inference.tracking.Sighting`."""
+        """See :class:`~poseact.inference.track.Sighting`."""
         if not len(self._limbs):
             return NO_LOOKS
         ends = pose.joints[self._limbs, :2]
@@ -127,7 +127,7 @@ class EveryoneFollower:
         x, y = np.moveaxis(np.rint(spots).astype(int), -1, 0)
         height, width = image.shape[:2]
         seen = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-        seen &= (pose.confidence[self._limbs] >= SURE).all(1)[:, None]
+        seen &= (pose.confidence[self._limbs].min(1) >= SURE)[:, None]
         rgb = image[y.clip(0, height - 1), x.clip(0, width - 1)].astype(np.float32) / 255
         colours = np.where(seen[..., None], cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB), np.nan)
         lengths = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)
@@ -170,7 +170,7 @@ def detected_poses(
         frame: Number of the picture.
         time: Its time in s.
     """
-    readings = []
+    readings: list[PersonReading] = []
     for number, person in enumerate(people):
         places, confidence = np.split(person.joints.astype(np.float32), [2], axis=1)
         confidence = confidence[:, 0]
