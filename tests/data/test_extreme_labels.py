@@ -143,7 +143,7 @@ class TestPlaces:
             StillLabels.model_validate_json(json.dumps(labels | change))
 
 
-def test_a_shard_without_samples(content, tmp_path):
+def test_shards_without_samples(content, tmp_path):
     (tmp_path / "coco" / "images").mkdir(parents=True)
     for number in range(3):
         write_image(tmp_path / "coco" / "images" / f"{number}.png", np.zeros((9, 9, 3), np.uint8))
@@ -151,7 +151,7 @@ def test_a_shard_without_samples(content, tmp_path):
     assert len(read_packed(tmp_path / "pack")) == 3
     with tarfile.open(tmp_path / "pack" / "000000.tar", "w"):
         pass
-    with pytest.raises(PoseActError, match="it is empty"):
+    with pytest.raises(PoseActError, match="hold no sample; pack"):
         read_packed(tmp_path / "pack")
 
 

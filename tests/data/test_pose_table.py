@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -76,6 +78,24 @@ def test_poses_come_back_as_appended():
     np.testing.assert_array_equal(first.joints, original.joints)
     assert first.box == original.box
     assert first.visible.dtype == bool
+
+
+def test_a_damaged_footer_never_ends_the_process(tmp_path):
+    """Optional columns become required: pyarrow aborts where their statistics do not fit."""
+    path = tmp_path / "p.parquet"
+    make_table().write_parquet(path)
+    code = (
+        "import sys; from pathlib import Path; from poseact import PoseActError\n"
+        "from poseact.data.pose_table import PoseTable\n"
+        "path = Path(sys.argv[1]); whole = path.read_bytes()\n"
+        "footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], 'little')\n"
+        "for place in range(footer, len(whole) - 8):\n"
+        "    if whole[place] == 2:\n"
+        "        path.write_bytes(whole[:place] + bytes(1) + whole[place + 1 :])\n"
+        "        try: PoseTable.read_parquet(path)\n"
+        "        except PoseActError: pass\n"
+    )
+    subprocess.run([sys.executable, "-c", code, path], check=True, timeout=300)
 
 
 def test_parquet_columns_types_and_metadata(tmp_path):

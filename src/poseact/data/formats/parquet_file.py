@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +23,11 @@ _LEAST_POSES = 2**16
 _BYTES_PER_POSE = 4
 
 _LONGEST_NUMBER = 64
+# Of parquet.thrift: PageHeader, FileMetaData, RowGroup, ColumnChunk and ColumnMetaData.
 _UNCOMPRESSED, _COMPRESSED = 2, 3
+_GROUPS, _COLUMNS, _FACTS = 4, 1, 3
+_CHUNK_BYTES, _DATA_PAGE, _DICTIONARY_PAGE = 7, 9, 11
+_TAIL_BYTES = 8
 
 
 def require_sizes(path: Path, stated: pq.FileMetaData, joints: int) -> None:
@@ -32,7 +37,7 @@ def require_sizes(path: Path, stated: pq.FileMetaData, joints: int) -> None:
         Exception: ValueError: it does; or what a damaged page header leads to.
     """
     file_bytes = path.stat().st_size
-    require_values(max(2 * stated.num_rows, _unfolded_bytes(path, stated) // 8), file_bytes)
+    require_values(max(2 * stated.num_rows, _unfolded_bytes(path) // 8), file_bytes)
     poses = stated.num_rows // joints
     if poses > _LEAST_POSES + file_bytes // _BYTES_PER_POSE:
         raise ValueError(f"it claims {poses:,} poses in {file_bytes:,} bytes")
@@ -72,41 +77,50 @@ def dictionary_column(rows: pa.RecordBatch, name: str) -> tuple[list[str], np.nd
     return found.dictionary.to_pylist(), found.indices.to_numpy(zero_copy_only=False)
 
 
-def _unfolded_bytes(path: Path, metadata: pq.FileMetaData) -> int:
-    """Bytes of all pages of a file once they are decompressed, as their headers say."""
+def _unfolded_bytes(path: Path) -> int:
+    """Bytes of all pages of a file once they are decompressed, as their headers say.
+
+    The places of the pages are read here too: pyarrow ends the process where the statistics of a
+    column are damaged.
+    """
     total = 0
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        for number in range(metadata.num_row_groups):
-            group = metadata.row_group(number)
-            for chunk in map(group.column, range(group.num_columns)):
-                start = chunk.dictionary_page_offset or chunk.data_page_offset
-                header = _Header(content, start)
-                while header.place < start + chunk.total_compressed_size:
-                    fields = header.struct()
-                    compressed = fields[_COMPRESSED]
-                    if compressed < 0 or fields[_UNCOMPRESSED] < 0:
-                        raise ValueError("a page has fewer than 0 bytes")
-                    total += fields[_UNCOMPRESSED]
-                    header.place += compressed
+        tail = len(content) - _TAIL_BYTES
+        length = int.from_bytes(content[tail : tail + 4], "little")
+        footer = _Thrift(content, tail - length).struct()
+        for chunk in (chunk for group in footer[_GROUPS] for chunk in group[_COLUMNS]):
+            facts = chunk[_FACTS]
+            start = facts.get(_DICTIONARY_PAGE) or facts[_DATA_PAGE]
+            end = start + facts[_CHUNK_BYTES]
+            header = _Thrift(content, start)
+            while header.place < end:
+                fields = header.struct()
+                compressed = fields[_COMPRESSED]
+                if compressed < 0 or fields[_UNCOMPRESSED] < 0:
+                    raise ValueError("a page has fewer than 0 bytes")
+                total += fields[_UNCOMPRESSED]
+                header.place += compressed
+                if header.place > min(end, tail):
+                    raise ValueError("a page ends behind its column")
     return total
 
 
-class _Header:
-    """Reads page headers, which have no lists."""
+class _Thrift:
+    """Reads structs in Thrift's compact protocol."""
 
     def __init__(self, content: mmap.mmap, place: int) -> None:
         self.content, self.place = content, place
 
-    def struct(self) -> dict[int, int]:
-        """The integers of a struct by field; 0 for values of other types."""
-        fields: dict[int, int] = {}
+    def struct(self) -> dict[int, Any]:
+        """Its integers, lists and structs by field; 0 for values of other types."""
+        fields: dict[int, Any] = {}
         field = 0
         while head := self.byte():
             field = field + (head >> 4) if head >> 4 else self.signed()
             fields[field] = self.value(head & 15)
         return fields
 
-    def value(self, kind: int) -> int:
+    def value(self, kind: int) -> Any:
         match kind:
             case 1 | 2:  # The type of a truth value is the value.
                 pass
@@ -119,10 +133,17 @@ class _Header:
             case 8:
                 length = self.number()
                 self.place += length
+            case 9:
+                head = self.byte()
+                count = head >> 4 if head >> 4 < 15 else self.number()
+                # A value takes a byte at least, a truth value in a list too.
+                if count > len(self.content) - self.place:
+                    raise ValueError(f"a list claims {count:,} values")
+                return [self.value(3 if head & 15 < 3 else head & 15) for _ in range(count)]
             case 12:
-                self.struct()
+                return self.struct()
             case _:
-                raise ValueError(f"a page header has a value of type {kind}")
+                raise ValueError(f"a header has a value of type {kind}")
         return 0
 
     def signed(self) -> int:
@@ -138,7 +159,7 @@ class _Header:
             number |= (byte & 127) << shift
             if byte < 128:
                 return number
-        raise ValueError("a page header has a number of more than 64 bits")
+        raise ValueError("a header has a number of more than 64 bits")
 
     def byte(self) -> int:
         self.place += 1

@@ -112,12 +112,15 @@ def read_packed(root: Path, skeleton: Skeleton = PA16) -> list[PoseSample]:
         a label are left out.
 
     Raises:
-        PoseActError: The folder is of another kind, a shard is missing or damaged.
+        PoseActError: The folder is of another kind, a shard is missing or damaged, or none holds a
+            sample.
     """
     left, samples = LeftOut(root, "samples"), []
     for shard in _shards(Path(root), "stills"):
         samples += _stills(_items(shard, StillLabels, left), skeleton)
     left.finish(samples)
+    if not samples:
+        raise PoseActError(f"The shards in {root} hold no sample; pack the data set again.")
     return samples
 
 
@@ -141,6 +144,8 @@ def read_packed_videos(
             with left.entry():
                 videos.append(_video(item, skeleton))
     left.finish(videos)
+    if not videos:
+        raise PoseActError(f"The shards in {root} hold no video; pack the data set again.")
     return videos_of_part(videos, part, Path(root))
 
 
@@ -291,8 +296,6 @@ def _items(shard: Path, labels: type[Labels], left: LeftOut) -> list[_Item[Label
         for name, member in members_of(shard).items():
             number, _, kind = name.partition(".")
             members.setdefault(number, {})[kind] = member
-        if not members:
-            raise ValueError("it is empty")
     items: list[_Item[Labels]] = []
     for number, found in members.items():
         message = f"The sample {number} of {shard} has damaged labels ({{error}}); pack it again."
