@@ -230,7 +230,7 @@ def test_a_killed_worker_ends_the_run_with_its_state_kept(recipe, tmp_path):
 
     machine = Machine(workers=1, log_every=1)
     path, out = recipe(steps=200), tmp_path / "run"
-    with pytest.raises(PoseActError, match=r"prepares batches died .* resume it") as error:
+    with pytest.raises(PoseActError, match=r"prepares batches died .* Resume it") as error:
         train_pose(path, out, machine=machine, on_progress=at_step(3, kill_workers))
     state = torch.load(out / "last.ckpt", weights_only=True)
     # The step in hand is finished first, and so are those whose batches are there.
@@ -251,7 +251,7 @@ def test_a_worker_that_dies_within_a_step_does_not_spoil_it(recipe, tmp_path, mo
 
     monkeypatch.setattr(MultitaskTraining, "training_step", dying)
     path, out = recipe(steps=200), tmp_path / "run"
-    with pytest.raises(PoseActError, match=r"is kept in .*last.ckpt up to step \d+\. Give fewer"):
+    with pytest.raises(PoseActError, match=r"is kept in .*last.ckpt up to step \d+\. Resume it"):
         train_pose(path, out, machine=Machine(workers=1, log_every=1))
     monkeypatch.undo()
     kept = torch.load(out / "last.ckpt", weights_only=True)["global_step"]
