@@ -246,3 +246,28 @@ def test_between_detections_the_box_grows_with_the_stride_but_never_collapses():
     (reading,) = follower.followed([reading_of(302, 200, 0.2)], 2 / FPS)
     x0, _, x1, _ = reading.pose.person_box
     assert x1 - x0 > 0.9 * SIZE[0]
+
+
+def test_a_part_of_somebody_is_no_newcomer():
+    whole = sighting(300)
+    x0, y0, x1, y1 = whole.person.box
+    half = whole.person._replace(box=(x0, y0, x1, (y0 + y1) / 2), score=0.8)
+    follower = tracker()
+    follower.found([whole], 0.0)
+    for time in (0.2, 0.4):
+        assert ids(follower.found([whole, whole._replace(person=half)], time)) == [0]
+
+
+def test_a_newcomer_on_somebody_makes_way():
+    follower = tracker()
+    follower.found([sighting(300)], 0.0)
+    follower.found([sighting(300), sighting(330, score=0.4)], 0.2)
+    both = [reading_of(302, 200), reading_of(302, 200)]
+    assert ids(follower.followed(both, 0.2 + 1 / FPS)) == [0]
+
+
+def test_who_crouches_in_view_stays_the_same():
+    follower = tracker()
+    follower.found([dressed(sighting(300), 40)], 0.0)
+    crouched = dressed(sighting(300, y=225, scale=0.6), 40, size=3.5)
+    assert ids(follower.found([crouched], 0.3)) == [0]

@@ -40,7 +40,7 @@ def confirmed(people: Sequence[Person], readings: Sequence[PersonReading]) -> li
     kept: list[Pair] = []
     for number in np.argsort(-np.array(scores), kind="stable"):
         person, reading = people[number], readings[number]
-        if person.score >= THRESHOLD or not any(_is_same(reading, surer) for surer in kept):
+        if person.score >= THRESHOLD or not any(is_same_pose(reading, surer) for surer in kept):
             kept.append((person._replace(score=scores[number]), reading))
     return kept
 
@@ -50,10 +50,16 @@ def _score(person: Person, reading: PersonReading) -> float:
     return person.score ** (1 - 2 * _SHARE) * (person.agreement * vouching) ** _SHARE
 
 
-def _is_same(reading: PersonReading, surer: Pair) -> bool:
-    """Whether a pose is that of a surer person."""
+def is_same_pose(reading: PersonReading, surer: Pair, within: float = _SAME_POSE) -> bool:
+    """Whether a pose is that of a surer person.
+
+    Args:
+        reading: The pose.
+        surer: The other person.
+        within: Median distance of the joints, in sizes of that person, below which it is.
+    """
     (x0, y0, x1, y1), other = surer[0].box, surer[1].pose
     both = np.minimum(reading.pose.confidence, other.confidence) >= LIKELY
     apart = np.linalg.norm((reading.pose.joints - other.joints)[both, :2], axis=1)
-    near = _SAME_POSE * max(x1 - x0, y1 - y0)
+    near = within * max(x1 - x0, y1 - y0)
     return len(apart) >= _LEAST_JOINTS and float(np.median(apart)) < near

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from poseact.actions.frame_pose import PersonReading
+from poseact.inference.confirm import is_same_pose
 from poseact.inference.follow import SURE, PersonFollower
 from poseact.inference.track import Sighting, Track, moved_box
 from poseact.media.crop import Square
@@ -25,7 +26,7 @@ _OVERLAP_SHARE = 0.6
 _LEAST_LIKENESS = 0.12
 # Mean confidence of the joints below which a new person has no pose to follow: it is a part of
 # somebody, or a thing.
-_LEAST_POSE = 0.4
+_LEAST_POSE = 0.43
 # Distance of joints, as a share of the person's size, at which poses have nothing in common.
 _FAR_POSE = 0.5
 # People who were out of view may be anywhere near: their size per second of absence.
@@ -41,6 +42,8 @@ _OTHER_SIZE = 0.2
 # A new person of at least this score, beside all others, counts at once.
 _CLEAR = 0.5
 _BESIDE = 0.3
+# Median distance of the joints from somebody's, in sizes, up to which a new one is a part of them.
+_PART = 0.08
 # Tracks that overlap so much hold one person twice.
 _DOUBLED = 0.6
 # Poses of people who overlap so much are easily mixed up: the course has a say too.
@@ -110,7 +113,14 @@ class PeopleTracker:
             track.course = track.box, track.velocity, time
             track.see(one)
             self._make_certain(track)
-        new = [one for one in sure if id(one) not in known and _has_pose(one)]
+        held = [(one.person, one.reading) for _, one in pairs]
+        new = [
+            one
+            for one in sure
+            if id(one) not in known
+            and _has_pose(one)
+            and not any(is_same_pose(one.reading, other, _PART) for other in held)
+        ]
         room = len(new) if self._limit is None else max(self._limit - len(self._tracks), 0)
         new.sort(key=lambda one: -one.person.area)
         others = list(self._tracks)
@@ -217,7 +227,11 @@ class PeopleTracker:
         boxes = [(*t.joints.min(0), *t.joints.max(0)) for t in tracks]
         same = np.triu(overlaps(np.array(boxes), np.array(boxes)) > _DOUBLED, 1)
         return [
-            max(tracks[a], tracks[b], key=lambda t: (round(t.off_course(time), 1), t.number))
+            max(
+                tracks[a],
+                tracks[b],
+                key=lambda t: (not t.certain, round(t.off_course(time), 1), t.number),
+            )
             for a, b in np.argwhere(same)
         ]
 
@@ -249,7 +263,8 @@ def likeness(track: Track, one: Sighting, time: float, sure_joint: float) -> flo
         off = np.linalg.norm((track.joints + shift - pose.joints[:, :2])[both], axis=1).mean()
         near = max(0.0, 1 - off / (_FAR_POSE * track.size))
         alike = _OVERLAP_SHARE * alike + (1 - _OVERLAP_SHARE) * near
-    return alike * looks_alike(track, one)
+    # People in view bend and turn from one detection to the next.
+    return alike * (1 + looks_alike(track, one)) / 2
 
 
 def looks_alike(track: Track, one: Sighting) -> float:
