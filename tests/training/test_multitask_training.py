@@ -236,7 +236,7 @@ def test_changes_go_where_the_field_stands(recipe):
     assert (pose.steps, joint.steps) == (7, 4)
     with pytest.raises(PoseActError, match="one of these names: pose, joint"):
         load_stages(path, {"stages.action.steps": 4})
-    with pytest.raises(PoseActError, match="but steps has no fields"):
+    with pytest.raises(PoseActError, match="because steps has no fields"):
         load_stages(path, {"steps.more": 1})
 
 
