@@ -83,7 +83,6 @@ class EveryoneFollower:
         fast: bool = False,
     ) -> None:
         self._detector, self._read, self._limbs = detector, read, np.array(limbs, int)
-        self._sure_joint = sure_joint
         self._calibrated, self._fast = calibrated, fast
         self._tracker = PeopleTracker(CONFIRMED if calibrated else THRESHOLD, sure_joint, limit)
         self._shape: tuple[int, ...] = ()
