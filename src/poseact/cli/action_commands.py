@@ -4,7 +4,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -71,8 +71,7 @@ def train_actions_command(
     console = make_console()
     print_notes(report.notes)
     if report.files is None:
-        console.print(f"Interrupted: finished steps are kept; resume with:\n{command_line()}")
-        raise typer.Exit(INTERRUPTED)
+        end_interrupted()
     console.print(named_table("Clips not used for training", accuracy_rows(report.scores)))
     console.print(f"Weights: {report.weights}")
     console.print(f"Report: {report.files.html}, {report.files.markdown}, {report.files.json}")
@@ -125,8 +124,7 @@ def eval_actions_command(
     console = make_console()
     print_notes(report.notes)
     if report.scores is None or report.files is None:
-        console.print(f"Interrupted: finished steps are kept; resume with:\n{command_line()}")
-        raise typer.Exit(INTERRUPTED)
+        end_interrupted()
     tables = {"all": report.scores, **(report.groups or {})}
     console.print(named_table("Accuracy", accuracy_rows(tables)))
     console.print(f"Protocol: {report.scores.protocol}.")
@@ -172,8 +170,7 @@ def eval_unknown_command(
     console = make_console()
     print_notes(report.notes)
     if report.interrupted:
-        console.print(f"Interrupted: finished steps are kept; resume with:\n{command_line()}")
-        raise typer.Exit(INTERRUPTED)
+        end_interrupted()
     titles = ("left out", "AUROC", "passing, %", "named, known, %", "named, left out, %")
     rows = [
         (
@@ -211,6 +208,12 @@ def print_notes(notes: Sequence[str]) -> None:
         console.print(f"… and {len(notes) - SHOWN_NOTES} more notes.", style="yellow")
 
 
-def command_line() -> str:
-    """The command line of this run."""
-    return shlex.join(["poseact", *sys.argv[1:]])
+def end_interrupted() -> NoReturn:
+    """Print how to resume this run, and end it.
+
+    Raises:
+        Exit: Always.
+    """
+    again = shlex.join(["poseact", *sys.argv[1:]])
+    make_console().print(f"Interrupted: finished steps are kept; resume with:\n{again}")
+    raise typer.Exit(INTERRUPTED)

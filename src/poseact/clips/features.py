@@ -22,7 +22,6 @@ from poseact.clips.folder import Stretch
 from poseact.clips.people import find_people, rivals_among
 from poseact.inference.boxes import square_of
 from poseact.inference.detect import PersonDetector
-from poseact.inference.everyone import EveryoneFollower
 from poseact.inference.follow import PersonFollower
 from poseact.inference.predictor import Predictor
 from poseact.media import Frame
@@ -91,8 +90,7 @@ def read_features(
     }
     by_id = any(isinstance(stretch.person, int) for stretch in stretches)
     # Ids count from the first frame of the video.
-    options = (predictor.sure, None, predictor.skeleton.limb_indices, predictor.calibrated)
-    everyone = EveryoneFollower(detector, predictor.read, *options) if by_id else None
+    everyone = predictor.everyone(detector) if by_id else None
     for frame in frames:
         for stretch in [stretch for stretch in waiting if stretch.end <= frame.time]:
             yield stretch, waiting.pop(stretch).features()

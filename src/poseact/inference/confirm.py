@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from poseact.actions.frame_pose import PersonReading
-from poseact.inference.detect import THRESHOLD, Person
+from poseact.inference.detect import SURE_JOINTS, THRESHOLD, Person
 from poseact.inference.follow import LIKELY
 
 CANDIDATE = 0.14
@@ -18,8 +18,6 @@ CONFIRMED = 0.27
 
 # Share of the pose in the score, and that of the looks at the whole picture.
 _SHARE = 0.2
-# The surest joints, which a picture of a part of a person has too.
-_SURE_JOINTS = 8
 # Median distance of the joints, in sizes of the person, up to which two boxes hold one person.
 _SAME_POSE = 0.03
 _LEAST_JOINTS = 4
@@ -46,7 +44,7 @@ def confirmed(people: Sequence[Person], readings: Sequence[PersonReading]) -> li
 
 
 def _score(person: Person, reading: PersonReading) -> float:
-    vouching = float(np.sort(reading.pose.confidence)[-_SURE_JOINTS:].mean())
+    vouching = float(np.sort(reading.pose.confidence)[-SURE_JOINTS:].mean())
     return person.score ** (1 - 2 * _SHARE) * (person.agreement * vouching) ** _SHARE
 
 

@@ -45,6 +45,9 @@ THRESHOLD = 0.284
 MAX_PEOPLE = 20
 """Largest number of people found in one picture."""
 
+SURE_JOINTS = 8
+"""The surest joints, which a picture of a part of a person has too, vouch for the person."""
+
 _CELL_PX = 4
 # A look counts most for people whose longest side is near this, by a bell curve in octaves.
 _BEST_PX = 110.0
@@ -55,8 +58,6 @@ _JOINT_SEARCH = np.arange(-3, 4)
 _COORDINATES = 2 * len(COCO17)
 # Boxes that overlap so much are one person; people who embrace still are two.
 _SAME_PERSON = 0.7
-# The surest joints, which a picture of a part of a person has too.
-_SURE_JOINTS = 8
 # People of these scores are looked at from near, each in squares of their own.
 _DOUBTFUL = (0.06, 0.75)
 _CLOSE_LOOK_PX = 192
@@ -222,7 +223,7 @@ def _candidates(
     )
     near = joints[np.arange(len(joints))[:, None, None, None], rows[..., None], columns[:, :, None]]
     vouching = near.max((2, 3))
-    score = np.cbrt(peaks[y, x] ** 2 * np.sort(vouching, 0)[-_SURE_JOINTS:].mean(0))
+    score = np.cbrt(peaks[y, x] ** 2 * np.sort(vouching, 0)[-SURE_JOINTS:].mean(0))
     weight = near * near
     weight /= weight.sum((2, 3), keepdims=True) + np.finfo(np.float32).tiny
     spots = [(weight.sum(3) * rows).sum(-1), (weight.sum(2) * columns).sum(-1)]

@@ -104,12 +104,7 @@ class EveryoneFollower:
                 return seen
         self._detected, self._at_detection = frame.time, self._last
         looks = (FAST_LOOKS_PX, ()) if self._fast else (VIDEO_LOOKS_PX, VIDEO_CLOSE_LOOKS)
-        people = self._detector.find(frame.image, CANDIDATE, *looks)
-        if self._fast:
-            poses = detected_poses(people, (width, height), frame.index, frame.time)
-        else:
-            squares = [square_of(person.box) for person in people]
-            poses = self._read(frame.image, squares, frame.index, frame.time)
+        people, poses = find_posed(self._detector, self._read, frame, *looks, fast=self._fast)
         pairs = zip(people, poses, strict=True)
         sightings = [
             Sighting(person, pose, square_of(person.box), self._looks(frame.image, pose.pose))
@@ -156,6 +151,33 @@ class EveryoneFollower:
         former, self._last = self._last, cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
         resized, self._shape = image.shape != self._shape, image.shape
         return resized or float(np.abs(self._last - former).mean()) > _CUT
+
+
+def find_posed(
+    detector: PersonDetector,
+    read: Read,
+    frame: Frame,
+    looks: Sequence[int],
+    close_looks: Sequence[float],
+    *,
+    fast: bool,
+) -> tuple[list[Person], list[PersonReading]]:
+    """Everyone who may be a person in a picture, and their poses.
+
+    Args:
+        detector: Finds them.
+        read: Reads the poses.
+        frame: The picture.
+        looks: See :meth:`PersonDetector.find`.
+        close_looks: See there.
+        fast: Take the detector's own poses.
+    """
+    people = detector.find(frame.image, CANDIDATE, looks, close_looks)
+    if fast:
+        size = frame.image.shape[1], frame.image.shape[0]
+        return people, detected_poses(people, size, frame.index, frame.time)
+    squares = [square_of(person.box) for person in people]
+    return people, read(frame.image, squares, frame.index, frame.time)
 
 
 def detected_poses(

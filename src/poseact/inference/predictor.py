@@ -12,9 +12,16 @@ import numpy as np
 from poseact._utils.errors import PoseActError
 from poseact.actions.frame_pose import FramePose, PersonReading
 from poseact.inference.boxes import require_inside, square_of
-from poseact.inference.confirm import CANDIDATE, CONFIRMED, Pair, confirmed
-from poseact.inference.detect import FAST_LOOKS_PX, THRESHOLD, Person, PersonDetector
-from poseact.inference.everyone import EveryoneFollower, Follow, detected_poses
+from poseact.inference.confirm import CONFIRMED, Pair, confirmed
+from poseact.inference.detect import (
+    CLOSE_LOOKS,
+    FAST_LOOKS_PX,
+    LOOKS_PX,
+    THRESHOLD,
+    Person,
+    PersonDetector,
+)
+from poseact.inference.everyone import EveryoneFollower, Follow, find_posed
 from poseact.inference.follow import LIKELY, SURE, PersonFollower, closer_square
 from poseact.media import Frame, require_picture
 from poseact.media.crop import (
@@ -157,13 +164,9 @@ class Predictor:
         self, detector: PersonDetector, image: np.ndarray, frame: int, time: float
     ) -> list[Pair]:
         """The people in a picture."""
-        if self.fast:
-            people = detector.find(image, THRESHOLD, FAST_LOOKS_PX, ())
-            readings = detected_poses(people, image.shape[1::-1], frame, time)
-        else:
-            people = detector.find(image, CANDIDATE)
-            readings = self.read(image, [square_of(one.box) for one in people], frame, time)
-        return self.shown(people, readings)
+        looks = (FAST_LOOKS_PX, ()) if self.fast else (LOOKS_PX, CLOSE_LOOKS)
+        picture = Frame(frame, time, image)
+        return self.shown(*find_posed(detector, self.read, picture, *looks, fast=self.fast))
 
     def shown(self, people: Sequence[Person], readings: Sequence[PersonReading]) -> list[Pair]:
         """Those of the people found by the detector who are taken for people.
@@ -213,11 +216,14 @@ class Predictor:
         if self.detector is None:
             one = PersonFollower()
             return lambda frame, late=False: [self.follow_frame(frame, one)]  # noqa: ARG005
-        follower = EveryoneFollower(
-            *(self.detector, self.read, self.sure, self.people_limit),
+        return self.everyone(self.detector, self.people_limit).readings
+
+    def everyone(self, detector: PersonDetector, limit: int | None = None) -> EveryoneFollower:
+        """Follows everyone whom a detector finds, at most ``limit`` people at a time."""
+        return EveryoneFollower(
+            *(detector, self.read, self.sure, limit),
             *(self.skeleton.limb_indices, self.calibrated, self.fast),
         )
-        return follower.readings
 
     def follow(
         self, frames: Iterable[Frame], follower: PersonFollower | None = None
