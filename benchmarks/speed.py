@@ -35,6 +35,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import as_given
 import cv2
 import measure_growth
 import measure_networks
@@ -153,6 +154,7 @@ def parsed() -> argparse.Namespace:
 
 def main() -> int:
     options = parsed()
+    as_given.restore()
     measure = {
         "networks": networks,
         "growth": growth,

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from poseact._utils.errors import PoseActError
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import torch
 
 T = TypeVar("T")
+
+# Percent of time in which somebody may wait for a core where cores count as free.
+_LITTLE_WAITING = 5.0
 
 # Parameters of glibc's mallopt(3).
 _MALLOC = {
@@ -49,15 +53,26 @@ def on_device(device: str | torch.device | None, start: Callable[[torch.device],
         ) from error
 
 
-def cores_are_free() -> bool:
+def cores_are_free(proc: Path = Path("/proc")) -> bool:
     """Whether waiting threads may spin for a while, which is OpenMP's default.
 
     That makes small steps up to a third faster where there is a core for every thread, and many
     times slower where others need the cores: on a busy machine, and in continuous integration.
+
+    Args:
+        proc: Where Linux tells of itself, see proc(5); elsewhere the load average decides.
     """
-    if os.environ.get("CI") or not hasattr(os, "getloadavg"):
+    if os.environ.get("CI"):
         return False
-    return os.getloadavg()[0] < (os.cpu_count() or 1) / 4
+    cores = os.cpu_count() or 1
+    try:
+        # Percent of the last 10 s in which somebody waited for a core, and who computes just now.
+        # The load average still counts what ended minutes ago.
+        waited = float((proc / "pressure/cpu").read_text().split("avg10=")[1].split()[0])
+        others = int((proc / "loadavg").read_text().split()[3].split("/")[0]) - 1
+    except (OSError, IndexError, ValueError):
+        return hasattr(os, "getloadavg") and os.getloadavg()[0] < cores / 4
+    return waited < _LITTLE_WAITING and others < cores / 4
 
 
 @cache
