@@ -22,10 +22,12 @@ import yaml
 from measure_networks import gflop
 
 from poseact.models.presets import PRESETS
+from poseact.runtime.interface import has_bf16
 from poseact.synthetic.make import make_synthetic
 
 PRESET = "small"
-DEVICES, WORKERS, BATCH = 2, 1, 16
+# One process for each of two cores, which prepares its own pictures.
+DEVICES, WORKERS, BATCH = 2, 0, 16
 IMAGES = 100
 MATRIX = 1536
 LOG_EVERY = 5
@@ -50,27 +52,33 @@ def training(steps: int) -> dict[str, Any]:
         make_synthetic(folder / "data", count=IMAGES, shard_size=IMAGES)
         rendered = IMAGES / (time.perf_counter() - begun)
         peaks = [peak_gflops()]
-        rows = _train(folder, steps)
+        precisions = ["32", "bf16"] if has_bf16() else ["32"]
+        rows = {precision: _train(folder, steps, precision) for precision in precisions}
         peaks.append(peak_gflops())
 
-    def median(column: str) -> float:
-        return statistics.median(float(row[column]) for row in rows)
+    def medians(rows: list[dict[str, str]]) -> dict[str, float]:
+        speed, wait = (
+            statistics.median(float(row[column]) for row in rows)
+            for column in ("images_per_second", "wait_share")
+        )
+        share = 3 * gflop(PRESET) * speed / statistics.mean(peaks)
+        return {
+            "images_per_second": round(speed, 1),
+            "wait_share": round(wait, 4),
+            "share_of_peak": round(share, 3),
+        }
 
-    speed = median("images_per_second")
-    arithmetic = 3 * gflop(PRESET) * speed
     return {
         "preset": PRESET,
         "image_size": PRESETS[PRESET]().image_size,
         "processes": DEVICES,
         "batch": BATCH,
-        "images_per_second": round(speed, 1),
-        "wait_share": round(median("wait_share"), 4),
-        "share_of_peak": round(arithmetic / statistics.mean(peaks), 3),
+        "precisions": {precision: medians(own) for precision, own in rows.items()},
         "rendered_per_second": round(rendered, 1),
     }
 
 
-def _train(folder: Path, steps: int) -> list[dict[str, str]]:
+def _train(folder: Path, steps: int, precision: str) -> list[dict[str, str]]:
     """Rows of the run's log, without the first, which warms up."""
     content = {
         "name": "speed",
@@ -80,10 +88,11 @@ def _train(folder: Path, steps: int) -> list[dict[str, str]]:
         "steps": steps,
         "batch": BATCH,
     }
-    path, out = folder / "recipe.yaml", folder / "run"
+    path, out = folder / "recipe.yaml", folder / f"run-{precision}"
     path.write_text(yaml.safe_dump(content))
     command = [sys.executable, "-m", "poseact", "train", str(path), "--out", str(out)]
-    options = {"devices": DEVICES, "workers": WORKERS, "log-every": LOG_EVERY}
+    options: dict[str, object] = {"devices": DEVICES, "workers": WORKERS, "log-every": LOG_EVERY}
+    options["precision"] = precision
     flags = [text for name, value in options.items() for text in (f"--{name}", str(value))]
     subprocess.run([*command, *flags], check=True, capture_output=True)
     with (out / "log.csv").open(newline="") as file:

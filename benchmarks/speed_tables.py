@@ -95,10 +95,11 @@ def _clips(part: dict[str, Any]) -> str:
 def _training(part: dict[str, Any]) -> str:
     names = ("images_per_second", "wait_share", "share_of_peak")
     head = (
-        f"training `{part['preset']}` at {part['image_size']} px, {part['processes']} processes | "
-        "images/s | waiting for data | share of matrix products"
+        f"training `{part['preset']}` at {part['image_size']} px, {part['processes']} processes, "
+        f"batches of {part['batch']} | images/s | waiting for data | share of matrix products"
     )
-    return _table(head, [(f"batches of {part['batch']}", *(part[name] for name in names))])
+    rows = part["precisions"].items()
+    return _table(head, [(f"precision {bits}", *(own[k] for k in names)) for bits, own in rows])
 
 
 _BLOCKS: dict[str, Callable[[dict[str, Any]], str]] = {
