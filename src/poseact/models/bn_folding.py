@@ -24,7 +24,7 @@ def fold_batch_norm(network: N) -> N:
     """
     if network.folded:
         return network
-    if next(network.parameters()).device.type == "cpu":
+    if all(parameter.device.type == "cpu" for parameter in network.parameters()):
         keep_freed_memory()
     network = copy.deepcopy(network).eval().requires_grad_(False)
     for module in list(network.modules()):
