@@ -1,7 +1,7 @@
 """Single networks, for benchmarks/speed.py: runtimes and competitors, presets, an earlier commit.
 
 Every competitor is a process of its own (benchmarks/speed_worker.py), and all of a group run in
-turn, so that a busy moment hits all of them.
+turn, so that a busy moment hits all of them. Each starts when the machine is quiet, as for a user.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,12 @@ from rich.progress import track
 from torch.utils.flop_counter import FlopCounterMode
 
 import poseact
+from poseact._utils.device import cores_are_free
 from poseact.inference.predictor import DEFAULT_WEIGHTS
 from poseact.models.presets import PRESETS, num_parameters
 from poseact.runtime.interface import computes_in, has_bf16, installed
 
+MOST_SETTLING_S = 30.0
 WORKER = Path(__file__).with_name("speed_worker.py")
 
 
@@ -31,6 +34,7 @@ class Competitor:
     """A worker process under way."""
 
     def __init__(self, arguments: list[str], python: str, sources: Path | None) -> None:
+        _settle()
         environment = dict(os.environ)
         if sources is not None:
             environment["PYTHONPATH"] = str(sources / "src")
@@ -62,6 +66,13 @@ class Competitor:
         if not line:
             raise RuntimeError(f"{self.process.args} ended early")
         return line
+
+
+def _settle() -> None:
+    """Wait for a quiet machine, by which a process chooses how its threads wait."""
+    until = time.monotonic() + MOST_SETTLING_S
+    while not cores_are_free() and time.monotonic() < until:
+        time.sleep(0.5)
 
 
 def interleaved(
