@@ -55,7 +55,8 @@ def measure(people: int, count: int, runtime: str | None) -> dict[str, object]:
     answered = []
     begun = time.perf_counter()
     for k in track(range(count), f"{people} live", console=Console(stderr=True)):
-        answered.append(len(stream.push(pictures[k % FILM_FRAMES], k / 30)))
+        arrived = time.perf_counter()
+        answered.append(len(stream.push(pictures[k % FILM_FRAMES], k / 30, arrived)))
         if k + 1 in points:
             pages = int(Path("/proc/self/statm").read_text().split()[1])
             resident[k + 1] = round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)

@@ -156,17 +156,43 @@ def test_people_are_found_now_and_then_and_followed_in_between():
     assert detector.asked == 3  # nothing moves
 
 
-def test_people_are_looked_for_sooner_where_more_moves_and_later_when_time_is_short():
-    def asked(shade, late=False):
+def test_people_are_looked_for_sooner_where_more_moves():
+    def asked(shade):
         detector = Detector()
         follower = EveryoneFollower(detector, read, 0.5)
         for k in range(2 * FPS):
-            follower.readings(frame(k, grey=shade(k)), late)
+            follower.readings(frame(k, grey=shade(k)))
         return detector.asked
 
     still, flickering = asked(lambda _: 100), asked(lambda k: 100 + 10 * (k % 2))
     assert still < flickering <= 10
-    assert asked(lambda _: 100, late=True) < still
+
+
+class SharpEyed(Detector):
+    """Sees the person only where it looks at so many sizes, and keeps their numbers."""
+
+    def __init__(self, least):
+        super().__init__()
+        self.least, self.sizes = least, []
+
+    def find(self, image, threshold, looks, close_looks):
+        self.sizes.append(len(looks))
+        found = super().find(image, threshold, looks, close_looks)
+        return found if len(looks) >= self.least else []
+
+
+def test_detections_are_short_where_time_is_and_full_every_two_seconds():
+    detector = SharpEyed(least=1)
+    follower = EveryoneFollower(detector, read, 0.5)
+    for k in range(5 * FPS):
+        follower.readings(frame(k), late=True)
+    assert [sizes > 1 for sizes in detector.sizes] == 2 * [True, False, False]  # every 0.8 s
+
+
+def test_nobody_is_lost_by_a_short_detection():
+    follower = EveryoneFollower(SharpEyed(least=2), read, 0.5)
+    seen = [ids(follower.readings(frame(k), late=True)) for k in range(3 * FPS)]
+    assert seen == [[0]] * (3 * FPS)
 
 
 def with_confidence(value):

@@ -32,14 +32,15 @@ Read = Callable[[np.ndarray, Sequence[Square], int, float], list[PersonReading]]
 LEAST_S, LONGEST_S = 0.2, 0.8
 """Time from one detection to the next: the more moves, the sooner."""
 
+FULL_S = 2.0
+"""Where time is short, only one detection in this time looks at several sizes."""
+
 # Way of a person, in sizes, and mean change of the small grey picture after which it is time.
 _WAY = 0.25
 _CHANGE = 2.0
 _CROSSING = 0.1
 # Where along a limb its colour is read.
 _ALONG = np.array([0.3, 0.5, 0.7])
-# Where pictures come faster than they are answered, detections are rarer by this factor.
-_LATE_FACTOR = 2.0
 # Mean change of the grey values of a small copy, of 255, at which a frame belongs to another scene.
 _CUT = 40.0
 _SMALL_PX = (32, 24)
@@ -53,7 +54,7 @@ class Follow(Protocol):
 
         Args:
             frame: Later than the last.
-            late: Whether frames come faster than they are read, so that time has to be saved.
+            late: Whether frames come faster than they are read, so that detections must be short.
         """
         ...
 
@@ -86,7 +87,7 @@ class EveryoneFollower:
         self._calibrated, self._fast = calibrated, fast
         self._tracker = PeopleTracker(CONFIRMED if calibrated else THRESHOLD, sure_joint, limit)
         self._shape: tuple[int, ...] = ()
-        self._detected = -np.inf
+        self._detected = self._fully_detected = -np.inf
         self._last = self._at_detection = np.zeros(0, np.float32)
 
     def readings(self, frame: Frame, late: bool = False) -> list[PersonReading]:
@@ -94,23 +95,34 @@ class EveryoneFollower:
         height, width = frame.image.shape[:2]
         if self._is_cut(frame.image):
             self._tracker.cut(width, height)
-            self._detected = -np.inf
+            self._detected = self._fully_detected = -np.inf
         in_view = self._tracker.in_view
-        if not (self._fast or self._is_time(frame.time, late)):
+        if not (self._fast or self._is_time(frame.time)):
             squares = [track.square for track in in_view]
             followed = self._read(frame.image, squares, frame.index, frame.time)
             seen = self._tracker.followed(followed, frame.time)
             if len(seen) == len(in_view) or frame.time - self._detected < LEAST_S / 2:
                 return seen
         self._detected, self._at_detection = frame.time, self._last
-        looks = (FAST_LOOKS_PX, ()) if self._fast else (VIDEO_LOOKS_PX, VIDEO_CLOSE_LOOKS)
-        people, poses = find_posed(self._detector, self._read, frame, *looks, fast=self._fast)
+        quick = self._fast or (late and frame.time - self._fully_detected < FULL_S)
+        sightings = self._sightings(frame, FAST_LOOKS_PX, ()) if quick else []
+        if not quick or (not self._fast and len(sightings) < len(in_view)):
+            self._fully_detected = frame.time
+            sightings = self._sightings(frame, VIDEO_LOOKS_PX, VIDEO_CLOSE_LOOKS)
+        return self._tracker.found(sightings, frame.time)
+
+    def _sightings(
+        self, frame: Frame, looks: Sequence[int], close_looks: Sequence[float]
+    ) -> list[Sighting]:
+        """Everyone detected, see :meth:`PersonDetector.find`."""
+        people, poses = find_posed(
+            self._detector, self._read, frame, looks, close_looks, fast=self._fast
+        )
         pairs = zip(people, poses, strict=True)
-        sightings = [
+        return [
             Sighting(person, pose, square_of(person.box), self._looks(frame.image, pose.pose))
             for person, pose in (confirmed(people, poses) if self._calibrated else pairs)
         ]
-        return self._tracker.found(sightings, frame.time)
 
     def _looks(self, image: np.ndarray, pose: FramePose) -> np.ndarray:
         """See :class:`~poseact.inference.track.Sighting`."""
@@ -127,9 +139,9 @@ class EveryoneFollower:
         lengths = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)
         return np.column_stack((colours.mean(1), np.log(np.maximum(lengths, 1))))
 
-    def _is_time(self, time: float, late: bool) -> bool:
+    def _is_time(self, time: float) -> bool:
         """Whether to detect again because people moved far or the picture changed."""
-        passed = (time - self._detected) / (_LATE_FACTOR if late else 1.0)
+        passed = time - self._detected
         if not LEAST_S <= passed < LONGEST_S:
             return passed >= LONGEST_S
         in_view = self._tracker.in_view

@@ -29,6 +29,8 @@ MOST_PEOPLE = 10
 """Largest number of people that are followed where everyone is asked for."""
 
 _LATENCIES = 1000
+# After an answer that took longer than the next picture, time is short for so long.
+_LATE_S = 2.0
 
 
 class StreamAnswer(NamedTuple):
@@ -128,7 +130,7 @@ class Stream:
         self._smoother = self._new_smoother()
         self._latencies: deque[float] = deque(maxlen=_LATENCIES)
         self._shape: tuple[int, ...] = ()
-        self._time, self._latency_ms = -math.inf, 0.0
+        self._time = self._late_until = -math.inf
         self._count = 0
 
     def _new_smoother(self) -> PoseSmoother | None:
@@ -162,21 +164,20 @@ class Stream:
                 f"A picture of the time {time} s was given to a stream{last}; give finite, "
                 "increasing times."
             )
-        # Slower than the source, by the last picture: detections are made more rarely.
-        late = live and self._latency_ms > 1000 * (time - self._time)
-        self._time = time
+        interval_ms, self._time = 1000 * (time - self._time), time
         if image.shape != self._shape:
             # Places in px of another picture say nothing of this one.
             self._shape, self._recent, self._smoother = image.shape, {}, self._new_smoother()
-        people = self._follow(Frame(self._count, time, image), late)
+        people = self._follow(Frame(self._count, time, image), time < self._late_until)
         self._count += 1
         kept = {one: own for one, own in self._recent.items() if time - own.last <= MAX_GAP_S}
         self._recent = kept
         with single_thread():
             answers = [self._answer(reading, time) for reading in people]
         latency_ms = 1000 * (perf_counter() - arrived)
-        self._latency_ms = latency_ms
         self._latencies.append(latency_ms)
+        if live and latency_ms > interval_ms:
+            self._late_until = time + _LATE_S
         if self._smoother is not None:
             poses = self._smoother.smooth([answer.pose for answer in answers])
             pairs = zip(answers, poses, strict=True)

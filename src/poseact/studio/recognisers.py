@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -72,7 +73,7 @@ class PoseReader:
 
     def push(self, image: np.ndarray, time: float) -> list[Seen]:
         """See :class:`Reader`."""
-        readings = self._follow(Frame(self._count, time, image))
+        readings = self._follow(Frame(self._count, time, image), late=True)
         self._count += 1
         poses = self._smoother.smooth([reading.pose for reading in readings])
         return [Seen(pose) for pose in poses]
@@ -90,7 +91,7 @@ class ActionReader:
         """See :class:`Reader`."""
         return [
             Seen(answer.pose, answer.label, answer.probability, answer.complete)
-            for answer in self._stream.push(image, time)
+            for answer in self._stream.push(image, time, perf_counter())
         ]
 
     def reset(self) -> None:
