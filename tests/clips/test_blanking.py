@@ -141,7 +141,7 @@ def test_both_ways_are_kept_side_by_side(tmp_path, frames):
     clips, network = [Clip(video, "a", "move", "a")], poseact.load("small-open")
 
     def read(background):
-        return extract(clips, network, tmp_path / "cache", background=background, device="cpu")
+        return extract(clips, network, tmp_path / "cache", background=background)
 
     first, blank, again = read("keep"), read("blank"), read("blank")
     assert (first.frames, blank.frames, again.frames) == (2, 2, 0)

@@ -20,7 +20,7 @@ import poseact
 from helpers.clips import FPS, clip_of, write_sound, write_video
 from poseact._utils.errors import PoseActError
 from poseact.clips import extract as extract_module
-from poseact.clips.extract import extract
+from poseact.clips.extract import ReadingOptions, extract
 from poseact.clips.features import read_features
 from poseact.clips.folder import Stretch
 from poseact.inference.predictor import Predictor
@@ -39,7 +39,7 @@ from poseact.clips.folder import Clip
 cache, *videos = map(Path, sys.argv[1:])
 network = poseact.load("small-open")
 for video in videos:
-    extract([Clip(video, video.name, "a", video.name, 0.0, math.inf)], network, cache, device="cpu")
+    extract([Clip(video, video.name, "a", video.name, 0.0, math.inf)], network, cache)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
@@ -48,8 +48,9 @@ for video in videos:
 def read(tmp_path, network):
     """Extracts clips into one cache folder."""
 
-    def read(*clips, weights=network, cache="cache", **options):
-        return extract(clips, weights, tmp_path / cache, device="cpu", **options)
+    def read(*clips, weights=network, cache="cache", workers=1, **options):
+        reading = ReadingOptions(workers, device="cpu")
+        return extract(clips, weights, tmp_path / cache, reading=reading, **options)
 
     return read
 
@@ -267,9 +268,9 @@ class TestCache:
             np.testing.assert_allclose(first.joints, second.joints, atol=0.05)
         assert (steps[-1].files, steps[-1].of, steps[-1].frames) == (3, 3, 6)
 
-    def test_workers(self, tmp_path):
+    def test_workers(self):
         with pytest.raises(PoseActError, match="0 workers"):
-            extract([], cache_dir=tmp_path, workers=0)
+            ReadingOptions(workers=0)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import pytest
 
 import poseact
 from helpers.clips import FPS, write_video
-from poseact.clips.extract import extract
+from poseact.clips.extract import ReadingOptions, extract
 from poseact.clips.folder import Clip
 from poseact.inference.predict import predict
 from poseact.media import VideoReader
@@ -36,7 +36,8 @@ def test_both_actions_are_right_and_live_is_as_offline(shared, tmp_path, network
         for action, paths in videos.items()
         for path in paths[3:5]
     ]
-    read = extract(learned, network, tmp_path / "cache", device="cpu", runtime="torch")
+    reading = ReadingOptions(device="cpu", runtime="torch")
+    read = extract(learned, network, tmp_path / "cache", reading=reading)
     trained = train_instant(read.sequences, pose_network=network)
     weights = poseact.save(trained, tmp_path / "two.safetensors")
     sides = [pictures(videos[action][0]) for action in ACTIONS]

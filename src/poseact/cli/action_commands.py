@@ -83,6 +83,7 @@ def train_actions_command(
     cls=explained_by(
         "poseact.clips.eval_actions.eval_actions",
         "poseact.evaluation.action_evaluation.ActionProtocol",
+        "poseact.clips.extract.ReadingOptions",
     ),
 )
 def eval_actions_command(
@@ -108,17 +109,19 @@ def eval_actions_command(
 ) -> None:
     """Evaluate an action recogniser on labelled clips."""
     from poseact.clips.eval_actions import eval_actions
+    from poseact.clips.extract import ReadingOptions
     from poseact.evaluation.action_evaluation import ActionProtocol
     from poseact.evaluation.action_report import accuracy_rows
 
     options = given(kind=kind, split=split, part=part, background=background, cache=cache)
+    reading = given(workers=workers, device=device, runtime=runtime, precision=precision)
     with Bars() as bars:
         report = eval_actions(
             *(weights, source, out),
             protocol=ActionProtocol(crop, flip),
             groups=read_groups(group or ()),
             **options,
-            **given(workers=workers, device=device, runtime=runtime, precision=precision),
+            reading=ReadingOptions(**reading),
             on_stage=bars.update,
         )
     console = make_console()
@@ -134,7 +137,9 @@ def eval_actions_command(
 @app.command(
     "eval-unknown",
     cls=explained_by(
-        "poseact.clips.eval_unknown.eval_unknown", "poseact.clips.train_plan.TrainPlan"
+        "poseact.clips.eval_unknown.eval_unknown",
+        "poseact.clips.train_plan.TrainPlan",
+        "poseact.clips.extract.ReadingOptions",
     ),
 )
 def eval_unknown_command(
@@ -154,17 +159,19 @@ def eval_unknown_command(
 ) -> None:
     """Leave out each action once and score how well it is called unknown."""
     from poseact.clips.eval_unknown import eval_unknown
+    from poseact.clips.extract import ReadingOptions
     from poseact.clips.train_plan import TrainPlan
     from poseact.evaluation.action_report import percent
 
     plan = TrainPlan(
         **given(streams=streams, weights=weights, kind=kind, seed=seed, test=test, instant=instant)
     )
+    reading = given(workers=workers, device=device, runtime=runtime, precision=precision)
     with Bars() as bars:
         report = eval_unknown(
             *(source, out, plan),
-            **given(cache=cache, workers=workers, device=device),
-            **given(runtime=runtime, precision=precision),
+            **given(cache=cache),
+            reading=ReadingOptions(**reading),
             on_stage=bars.update,
         )
     console = make_console()

@@ -20,7 +20,12 @@ SHOWN = 5
 """Findings of each kind that are printed."""
 
 
-@app.command("check", cls=explained_by("poseact.clips.check_clips.check_clips"))
+@app.command(
+    "check",
+    cls=explained_by(
+        "poseact.clips.check_clips.check_clips", "poseact.clips.extract.ReadingOptions"
+    ),
+)
 def check_command(
     folder: Annotated[
         Path, typer.Argument(help="A folder of videos for each action, or one with clips.csv.")
@@ -40,15 +45,17 @@ def check_command(
 ) -> None:
     """Check the clips of a folder before training on them."""
     from poseact.clips.check_clips import check_clips
+    from poseact.clips.extract import ReadingOptions
 
-    options = given(weights=weights, cache_dir=cache_dir, workers=workers, device=device)
-    options |= given(runtime=runtime, precision=precision)
+    reading = given(workers=workers, device=device, runtime=runtime, precision=precision)
+    options = given(weights=weights, cache_dir=cache_dir)
     if not people:
         options["weights"] = None
     with Bars() as bars:
         report = check_clips(
             folder,
             **options,
+            reading=ReadingOptions(**reading),
             on_step=lambda step: bars.update("videos", step.files, step.of),
         )
     report.write_json(out)

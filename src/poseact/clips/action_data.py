@@ -15,13 +15,13 @@ from poseact.actions.pose_sequence import PoseSequence
 from poseact.clips.blanking import Background
 from poseact.clips.check_clips import check_clips, require_trainable
 from poseact.clips.copies import Copy
-from poseact.clips.extract import Finding, extract
+from poseact.clips.extract import ReadingOptions, extract
+from poseact.clips.findings import Finding
 from poseact.clips.folder import CLIPS_TABLE, Clip, find_clips
 from poseact.data.sequences.registry import read_sequences
 from poseact.data.split import Item
 from poseact.media import VIDEO_SUFFIXES
 from poseact.models.base import Network
-from poseact.runtime.interface import DEFAULT_PRECISION
 from poseact.weights.checkpoint import load
 
 OnStage = Callable[[str, int, int], None]
@@ -68,10 +68,7 @@ def read_checked(
     network: Network,
     cache: Path,
     *,
-    workers: int = 1,
-    device: str | None = None,
-    runtime: str | None = None,
-    precision: str = DEFAULT_PRECISION,
+    reading: ReadingOptions,
     on_stage: OnStage,
     stop: StopRequest,
 ) -> ActionData:
@@ -80,10 +77,7 @@ def read_checked(
         source,
         network,
         cache,
-        workers=workers,
-        device=device,
-        runtime=runtime,
-        precision=precision,
+        reading=reading,
         on_step=lambda step: on_stage("poses", step.files, step.of),
         stop=stop,
     )
@@ -99,10 +93,7 @@ def read_filmed(
     cache: Path,
     *,
     background: Background = "keep",
-    workers: int = 1,
-    device: str | None = None,
-    runtime: str | None = None,
-    precision: str = DEFAULT_PRECISION,
+    reading: ReadingOptions,
     on_stage: OnStage,
     stop: StopRequest,
 ) -> ActionData:
@@ -113,10 +104,7 @@ def read_filmed(
         network: Reads the poses.
         cache: Folder for the features.
         background: How it is treated, see :func:`~poseact.clips.extract.extract`.
-        workers: Number of processes.
-        device: Where to run.
-        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose_reader.open_pose`.
-        precision: Number format of the pose network, see there.
+        reading: How they are read.
         on_stage: Called as videos are done.
         stop: Checked after every frame.
 
@@ -128,10 +116,7 @@ def read_filmed(
         network,
         cache,
         background=background,
-        workers=workers,
-        device=device,
-        runtime=runtime,
-        precision=precision,
+        reading=reading,
         on_step=lambda step: on_stage("poses", step.files, step.of),
         stop=stop,
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
+from poseact._utils.errors import PoseActError
 from poseact.actions.frame_pose import PersonReading
 from poseact.inference.follow import SURE, person_box
 from poseact.inference.predictor import Predictor
@@ -20,6 +21,19 @@ BLANKED = "pixels outside the box of the person's joints, with the margin of the
 
 GREY = 128
 """Centre of the range of pixels, which networks read as 0."""
+
+
+def check_background(background: str) -> None:
+    """Refuse what is no :data:`Background`.
+
+    Raises:
+        PoseActError: It is none.
+    """
+    if background not in get_args(Background):
+        raise PoseActError(
+            f"The background {background!r} was given; give one of "
+            f"{', '.join(get_args(Background))}."
+        )
 
 
 def blank_outside(image: np.ndarray, box: Box) -> np.ndarray:

@@ -14,12 +14,18 @@ from poseact._utils.interrupt import StopRequest
 from poseact.actions.action_names import BACKGROUND
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.clips.copies import ClipLook, Copy, find_copies
-from poseact.clips.extract import DEFAULT_CACHE, Extraction, Finding, OnExtractStep, extract
+from poseact.clips.extract import (
+    DEFAULT_CACHE,
+    Extraction,
+    OnExtractStep,
+    ReadingOptions,
+    extract,
+)
+from poseact.clips.findings import Finding
 from poseact.clips.folder import CLIPS_TABLE, Clip, find_clips
 from poseact.data.split import Labelled
 from poseact.inference.predictor import DEFAULT_WEIGHTS
 from poseact.models.base import Network
-from poseact.runtime.interface import DEFAULT_PRECISION
 
 SHORT_SECONDS = 1.0
 """Clips below this length are reported as short."""
@@ -113,10 +119,7 @@ def check_clips(
     weights: str | Path | Network | None = DEFAULT_WEIGHTS,
     cache_dir: str | Path = DEFAULT_CACHE,
     *,
-    workers: int = 1,
-    device: str | None = None,
-    runtime: str | None = None,
-    precision: str = DEFAULT_PRECISION,
+    reading: ReadingOptions | None = None,
     on_step: OnExtractStep | None = None,
     stop: StopRequest | None = None,
 ) -> CheckReport:
@@ -130,10 +133,7 @@ def check_clips(
         folder: As :func:`~poseact.clips.folder.find_clips` reads it.
         weights: Weights of the pose network; None reads no poses.
         cache_dir: Folder for the extracted features.
-        workers: Number of processes.
-        device: Device of the network; CUDA by default if available.
-        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose_reader.open_pose`.
-        precision: Number format of the pose network, see there.
+        reading: How videos are read; None for the defaults.
         on_step: Called as frames and videos are done.
         stop: None listens to SIGINT and SIGTERM here.
 
@@ -148,10 +148,7 @@ def check_clips(
         weights,
         cache_dir,
         look=True,
-        workers=workers,
-        device=device,
-        runtime=runtime,
-        precision=precision,
+        reading=reading,
         on_step=on_step,
         stop=stop,
     )

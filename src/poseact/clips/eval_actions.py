@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from poseact._utils.errors import PoseActError
 from poseact._utils.interrupt import StopRequest
 from poseact.actions.clip_inputs import action_network, check_skeleton
 from poseact.clips.action_data import (
+    ActionData,
     OnStage,
     is_filmed,
     no_progress,
@@ -19,7 +19,7 @@ from poseact.clips.action_data import (
     read_posed,
 )
 from poseact.clips.blanking import BLANKED, Background
-from poseact.clips.extract import DEFAULT_CACHE
+from poseact.clips.extract import DEFAULT_CACHE, ReadingOptions
 from poseact.clips.folder import find_clips
 from poseact.data.split import Item
 from poseact.evaluation.action_evaluation import ActionProtocol, evaluate, targets_of
@@ -28,7 +28,6 @@ from poseact.evaluation.action_scores import ActionScores
 from poseact.models.base import Network
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.sequence import ActionNetwork
-from poseact.runtime.interface import DEFAULT_PRECISION
 from poseact.weights.checkpoint import load
 
 
@@ -63,10 +62,7 @@ def eval_actions(
     groups: Mapping[str, Sequence[str]] | None = None,
     background: Background = "keep",
     cache: str | Path = DEFAULT_CACHE,
-    workers: int = 1,
-    device: str | None = None,
-    runtime: str | None = None,
-    precision: str = DEFAULT_PRECISION,
+    reading: ReadingOptions | None = None,
     on_stage: OnStage | None = None,
 ) -> ActionEvaluation:
     """Score trained actions on labelled clips; a clip that cannot be scored is an error.
@@ -84,10 +80,7 @@ def eval_actions(
         background: ``blank`` makes everything around the person grey before a video is read, so
             that no scene can be recognised.
         cache: Folder for the features of videos.
-        workers: Number of processes that read videos.
-        device: Device of the network; CUDA by default if available.
-        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose_reader.open_pose`.
-        precision: Number format of the pose network, see there.
+        reading: How videos are read; None for the defaults.
         on_stage: Called with the progress of every stage.
 
     Raises:
@@ -99,20 +92,18 @@ def eval_actions(
     source, out, groups = Path(source), Path(out), groups or {}
     choice = _Choice(network, None if split is None else Path(split), part, groups)
     if kind is None and is_filmed(source):
-        clips, reader = choice.of(find_clips(source)), _pose_network(network)
-        reading: dict[str, Any] = {"background": background, "workers": workers, "device": device}
-        reading |= {"runtime": runtime, "precision": precision}
         with StopRequest() as stop:
-            data = read_filmed(clips, reader, Path(cache), **reading, on_stage=report, stop=stop)
-    elif background == "keep":
-        data = read_posed(source, kind)
+            data = read_filmed(
+                *(choice.of(find_clips(source)), _pose_network(network), Path(cache)),
+                background=background,
+                reading=reading or ReadingOptions(),
+                on_stage=report,
+                stop=stop,
+            )
+        if data.interrupted:
+            return ActionEvaluation(out, notes=data.notes)
     else:
-        raise PoseActError(
-            f"{source} holds poses, which have no background; give videos, or leave out "
-            "--background."
-        )
-    if data.interrupted:
-        return ActionEvaluation(out, notes=data.notes)
+        data = _posed(source, kind, background)
     data = replace(data, sequences=choice.of(data.sequences))
     for sequence in data.sequences:
         check_skeleton(network, sequence)
@@ -136,6 +127,16 @@ def eval_actions(
     )
     of_groups = {name: scores.only(labels) for name, labels in groups.items()}
     return ActionEvaluation(out, scores, files, of_groups, data.notes)
+
+
+def _posed(source: Path, kind: str | None, background: Background) -> ActionData:
+    """Sequences of poses, which have no background to blank."""
+    if background != "keep":
+        raise PoseActError(
+            f"{source} holds poses, which have no background; give videos, or leave out "
+            "--background."
+        )
+    return read_posed(source, kind)
 
 
 def _pose_network(network: ActionNetwork) -> Network:

@@ -16,12 +16,12 @@ from poseact.actions.answers import UNKNOWN, WindowAnswer, answer_windows, name_
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.clips.action_data import OnStage, check_parts, copies_note
 from poseact.clips.copies import join_recordings
+from poseact.clips.extract import ReadingOptions
 from poseact.clips.head_workflow import FOLDS, HeadWorkflow, OnRow, Stopped, started
 from poseact.clips.train_plan import TrainPlan
 from poseact.data.split import split_by_recording
 from poseact.evaluation.calibration import KEPT
 from poseact.models.sequence import ActionNetwork
-from poseact.runtime.interface import DEFAULT_PRECISION
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,7 @@ def eval_unknown(
     plan: TrainPlan | None = None,
     *,
     cache: str | Path | None = None,
-    workers: int = 1,
-    device: str | None = None,
-    runtime: str | None = None,
-    precision: str = DEFAULT_PRECISION,
+    reading: ReadingOptions | None = None,
     on_stage: OnStage | None = None,
     on_row: OnRow | None = None,
 ) -> UnknownEvaluation:
@@ -84,10 +81,7 @@ def eval_unknown(
         out: Folder for the results; an interrupted run in it is resumed.
         plan: Settings of the trainings; None for the defaults.
         cache: Folder for the features of videos; by default ``cache`` in ``out``.
-        workers: Number of processes that read videos.
-        device: Device for feature extraction; by default CUDA if available.
-        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose_reader.open_pose`.
-        precision: Number format of the pose network, see there.
+        reading: How videos are read; None for the defaults.
         on_stage: Called with the progress of every stage.
         on_row: Called with the name of a training of heads and what each of its epochs measured.
 
@@ -95,10 +89,9 @@ def eval_unknown(
         PoseActError: The clips cannot be read or show fewer than three actions, or the results
             cannot be written.
     """
-    reading = {"workers": workers, "device": device, "runtime": runtime, "precision": precision}
-    how = (plan or TrainPlan(), on_stage, on_row)
+    how = (plan or TrainPlan(), reading or ReadingOptions(), on_stage, on_row)
     result = UnknownEvaluation(Path(out) / "unknown.json")
-    with started(_Workflow, source, out, *how, cache=cache, **reading) as run:
+    with started(_Workflow, source, out, *how, cache=cache) as run:
         result.notes = run.notes
         try:
             result.actions = run.all()

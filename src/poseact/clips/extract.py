@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
 
 import torch
 
@@ -19,7 +17,7 @@ from poseact._utils.files import open_folder
 from poseact._utils.interrupt import StopRequest
 from poseact._utils.worker_pool import Tick, check_workers, run_jobs
 from poseact.actions.pose_sequence import PoseSequence
-from poseact.clips.blanking import Background
+from poseact.clips.blanking import Background, check_background
 from poseact.clips.copies import ClipLook
 from poseact.clips.features import (
     ClipFeatures,
@@ -28,6 +26,7 @@ from poseact.clips.features import (
     read_kept,
     write_features,
 )
+from poseact.clips.findings import Finding, no_frame, people_findings
 from poseact.clips.folder import Clip, Stretch
 from poseact.inference.predictor import DEFAULT_WEIGHTS, Predictor
 from poseact.media import Frame, VideoReader
@@ -40,38 +39,34 @@ from poseact.weights.checkpoint import load
 DEFAULT_CACHE = Path("poseact-actions") / "cache"
 """Default folder of ``poseact train-actions`` for features."""
 
-NOBODY_BELOW = 0.03
-"""Clips whose poses are less certain are taken to show nobody.
-
-With the shipped weights, pictures without contrast and noise have 0.001 to 0.012, and people in
-postures that the network hardly knows, such as folded up on the floor, from 0.08 on.
-"""
-
 
 @dataclass(frozen=True)
-class Finding:
-    """A fault of a clip or an action.
+class ReadingOptions:
+    """How videos are read; poses differ by rounding only.
 
     Attributes:
-        clip: Name of the clip; None for an action.
-        kind: Kind of the fault, such as ``unreadable``.
-        severity: ``error`` if the clip cannot be used, else ``warning``.
-        message: One sentence.
+        workers: Number of processes that read videos.
+        device: Device of the network; CUDA by default if available.
+        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose_reader.open_pose`.
+        precision: Number format of the pose network, see there.
+
+    Raises:
+        PoseActError: There are fewer than one worker.
     """
 
-    clip: str | None
-    kind: str
-    severity: Literal["error", "warning"]
-    message: str
+    workers: int = 1
+    device: str | None = None
+    runtime: str | None = None
+    precision: str = DEFAULT_PRECISION
 
+    def __post_init__(self) -> None:
+        check_workers(self.workers)
 
-def no_frame(clip: Clip) -> Finding:
-    """The finding of a clip beyond the end of its video."""
-    until = "on" if math.isinf(clip.end) else f"to {clip.end:g} s"
-    message = (
-        f"The video {clip.path} has no frame from {clip.start:g} s {until}; give seconds within it."
-    )
-    return Finding(clip.name, "empty", "error", message)
+    def start(self, network: Network) -> Predictor:
+        """A predictor of a process that reads videos."""
+        return Predictor(
+            network, device=self.device, runtime=self.runtime, precision=self.precision
+        )
 
 
 @dataclass(frozen=True)
@@ -112,6 +107,29 @@ class Extraction:
     frames: int = 0
     interrupted: bool = False
 
+    def add_look(self, clip: Clip, look: ClipLook | None) -> None:
+        """Add the look at a clip, if it has frames."""
+        if look is not None and look.times:
+            self.looks[clip] = look
+
+    def add_poses(self, clip: Clip, features: ClipFeatures, skeleton: Skeleton) -> None:
+        """Add the poses of a clip if a person is in view, and the findings on the people."""
+        found = list(people_findings(clip, features))
+        self.findings += found
+        if any(finding.severity == "error" for finding in found):
+            return
+        self.people[clip.name] = features.people
+        arrays = (features.times, features.joints, features.confidence, features.appearance)
+        facts = (clip.label, clip.recording, clip.part)
+        self.sequences.append(PoseSequence(clip.name, skeleton, *arrays, *facts))
+
+    def add_fault(self, clip: Clip, failure: str | None) -> None:
+        """Add why a clip has no poses: its video's failure, if any, or that it has no frame."""
+        if failure is not None:
+            self.findings.append(Finding(clip.name, "unreadable", "error", failure))
+        elif clip not in self.looks and not self.interrupted:
+            self.findings.append(no_frame(clip))
+
 
 def extract(
     clips: Sequence[Clip],
@@ -120,10 +138,7 @@ def extract(
     *,
     background: Background = "keep",
     look: bool = False,
-    workers: int = 1,
-    device: str | None = None,
-    runtime: str | None = None,
-    precision: str = DEFAULT_PRECISION,
+    reading: ReadingOptions | None = None,
     on_step: OnExtractStep | None = None,
     stop: StopRequest | None = None,
 ) -> Extraction:
@@ -142,10 +157,7 @@ def extract(
             :func:`~poseact.clips.blanking.read_blanked`.
         look: Also collect frame times and thumbnails for the check. These are not cached, so that
             every video is decoded.
-        workers: Number of processes.
-        device: Device of the network; CUDA by default if available.
-        runtime: Runtime of the pose network, see :func:`~poseact.runtime.pose_reader.open_pose`.
-        precision: Number format of the pose network, see there.
+        reading: How videos are read; None for the defaults.
         on_step: Called after frames and videos.
         stop: Checked after every frame; None listens to SIGINT and SIGTERM here.
 
@@ -153,40 +165,31 @@ def extract(
         PoseActError: The weights cannot be read, the features cannot be written, there is no such
             background, or a worker process died. Faults of a single clip are findings instead.
     """
-    check_workers(workers)
-    if background not in get_args(Background):
-        raise PoseActError(
-            f"The background {background!r} was given; give one of "
-            f"{', '.join(get_args(Background))}."
-        )
+    reading = reading or ReadingOptions()
+    check_background(background)
     network = weights if isinstance(weights, Network | None) else load(weights)
     network = None if network is None else for_actions(network)
-    kept, failed = _locate(clips, network, Path(cache_dir), background, precision)
+    kept, failed = _locate(clips, network, Path(cache_dir), background, reading.precision)
     found = {path: features for path in set(kept.values()) if (features := read_kept(path))}
     missing = {clip: path for clip, path in kept.items() if path not in found}
     jobs = _jobs([clip for clip in clips if clip.path not in failed], missing, background, look)
     files = len({clip.path for clip in clips})
     step = ExtractStep(files - len(jobs), files, 0)
     with nullcontext(stop) if stop is not None else StopRequest() as request:
-        start = partial(*(Predictor, network), device=device, runtime=runtime, precision=precision)
-        done, step = _read(jobs, network and start, workers, request, step, on_step)
+        start = None if network is None else partial(reading.start, network)
+        done, step = _read(jobs, start, reading.workers, request, step, on_step)
         interrupted = bool(request)
     failed |= {video: failure for video, (failure, _) in done.items() if failure is not None}
     extraction = Extraction(frames=step.frames, interrupted=interrupted)
     for clip in clips:
-        _, looks = done.get(clip.path, (None, {}))
-        look_at = looks.get(clip.stretch)
-        if look_at is not None and look_at.times:
-            extraction.looks[clip] = look_at
         path = kept.get(clip)
         features = None if path is None else found.get(path) or read_kept(path)
+        _, looks = done.get(clip.path, (None, {}))
+        extraction.add_look(clip, looks.get(clip.stretch))
         if features is not None and network is not None:
-            _add(extraction, clip, features, network.config.skeleton)
-        elif clip.path in failed:
-            message = failed[clip.path]
-            extraction.findings.append(Finding(clip.name, "unreadable", "error", message))
-        elif clip not in extraction.looks and not interrupted:
-            extraction.findings.append(no_frame(clip))
+            extraction.add_poses(clip, features, network.config.skeleton)
+        else:
+            extraction.add_fault(clip, failed.get(clip.path))
     return extraction
 
 
@@ -274,41 +277,6 @@ def _jobs(
         if look:
             job.looks.append(stretch)
     return list(jobs.values())
-
-
-def _add(extraction: Extraction, clip: Clip, features: ClipFeatures, skeleton: Skeleton) -> None:
-    if features.sharpness < NOBODY_BELOW:
-        message = (
-            f"Nobody was found in {clip.name}; leave it out, or film the whole body from closer."
-        )
-        extraction.findings.append(Finding(clip.name, "nobody", "error", message))
-        return
-    extraction.people[clip.name] = features.people
-    if features.people == 0:
-        message = (
-            f"Nobody is surely found in {clip.name}; look whether the person is seen "
-            "whole and large enough."
-        )
-        extraction.findings.append(Finding(clip.name, "unsure", "warning", message))
-    if features.people > 1 and clip.person is None:
-        message = (
-            f"{features.people} people are in view in {clip.name}; of the largest, the one who "
-            "moves most is followed, unless clips.csv names another in its column person."
-        )
-        extraction.findings.append(Finding(clip.name, "several people", "warning", message))
-    extraction.sequences.append(
-        PoseSequence(
-            clip.name,
-            skeleton,
-            features.times,
-            features.joints,
-            features.confidence,
-            features.appearance,
-            clip.label,
-            clip.recording,
-            clip.part,
-        )
-    )
 
 
 class _Extractor:

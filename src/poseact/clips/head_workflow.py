@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 
@@ -14,7 +14,6 @@ from poseact._utils.device import on_device
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import open_folder
 from poseact._utils.interrupt import StopRequest
-from poseact._utils.worker_pool import check_workers
 from poseact.actions.action_names import BACKGROUND
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.clips.action_data import (
@@ -26,6 +25,7 @@ from poseact.clips.action_data import (
     read_checked,
     read_posed,
 )
+from poseact.clips.extract import ReadingOptions
 from poseact.clips.train_plan import TrainPlan
 from poseact.evaluation.calibration import Calibration, calibrate
 from poseact.inference.predictor import DEFAULT_WEIGHTS
@@ -56,7 +56,8 @@ class HeadWorkflow:
         stop: Request to end the run.
         on_stage: Called with the progress of every stage.
         on_row: Called with what each epoch measured.
-        reading: Options for reading videos.
+        reading: How videos are read.
+        cache: Folder for the features of videos.
         notes: On clips and on the calibration.
         pose_network: The network that read the videos.
     """
@@ -67,7 +68,8 @@ class HeadWorkflow:
     stop: StopRequest
     on_stage: OnStage
     on_row: OnRow
-    reading: dict[str, Any]
+    reading: ReadingOptions
+    cache: Path
     notes: list[str] = field(default_factory=list[str])
     pose_network: Network | None = None
 
@@ -91,9 +93,10 @@ class HeadWorkflow:
         data = read_checked(
             self.source,
             self.pose_network,
+            self.cache,
+            reading=self.reading,
             on_stage=self.on_stage,
             stop=self.stop,
-            **self.reading,
         )
         if data.interrupted:
             raise Stopped
@@ -161,11 +164,11 @@ def started(
     source: str | Path,
     out: str | Path,
     plan: TrainPlan,
+    reading: ReadingOptions,
     on_stage: OnStage | None,
     on_row: OnRow | None,
     *,
     cache: str | Path | None,
-    **reading: Any,
 ) -> Iterator[W]:
     """A workflow that ends at SIGINT or SIGTERM.
 
@@ -174,18 +177,17 @@ def started(
         source: Folder of videos, or sequences of poses.
         out: Folder for the results, which is made.
         plan: Settings of the trainings.
+        reading: How videos are read.
         on_stage: Called with the progress of every stage, if given.
         on_row: Called with what each epoch measured, if given.
         cache: Folder for the features of videos; by default ``cache`` in ``out``.
-        reading: Workers, device, runtime and precision of the reading.
 
     Raises:
         PoseActError: Plan, source or options cannot be used, before any work is done.
     """
     out, source = Path(out), Path(source)
     plan.check()
-    check_workers(reading["workers"])
-    on_device(reading["device"], lambda chosen: torch.zeros(1, device=chosen))
+    on_device(reading.device, lambda chosen: torch.zeros(1, device=chosen))
     empty = source.is_dir() and not any(source.iterdir())
     if empty or not source.exists() or source.suffix.lower() in VIDEO_SUFFIXES:
         raise PoseActError(
@@ -193,6 +195,6 @@ def started(
             "action, or pose sequences."
         )
     open_folder(out)
-    reading["cache"] = Path(cache or out / "cache")
+    callbacks = (on_stage or no_progress, on_row or no_progress)
     with StopRequest() as stop:
-        yield kind(source, out, plan, stop, on_stage or no_progress, on_row or no_progress, reading)
+        yield kind(source, out, plan, stop, *callbacks, reading, Path(cache or out / "cache"))

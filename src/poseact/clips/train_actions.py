@@ -20,6 +20,7 @@ from poseact.clips.action_data import (
 )
 from poseact.clips.check_clips import require_trainable
 from poseact.clips.copies import join_recordings
+from poseact.clips.extract import ReadingOptions
 from poseact.clips.folder import find_clips
 from poseact.clips.head_workflow import FOLDS, HeadWorkflow, OnRow, Stopped, started
 from poseact.clips.learning_curve import CURVE_COUNTS, at_most, curve_point
@@ -82,9 +83,9 @@ def train_actions(
         PoseActError: The data cannot be read or are too few, they do not fit the plan, or the
             results cannot be written.
     """
-    reading = {"workers": workers, "device": device, "runtime": runtime, "precision": precision}
-    how = (plan or TrainPlan(), on_stage, on_row)
-    with started(_Workflow, source, out, *how, cache=cache, **reading) as run:
+    reading = ReadingOptions(workers, device, runtime, precision)
+    how = (plan or TrainPlan(), reading, on_stage, on_row)
+    with started(_Workflow, source, out, *how, cache=cache) as run:
         try:
             run.all(run.read())
         except Stopped:
@@ -183,9 +184,10 @@ class _Workflow(HeadWorkflow):
         again = read_filmed(
             [clip for clip in find_clips(self.source) if clip.name in names],
             result.network,
+            self.cache,
+            reading=self.reading,
             on_stage=self.on_stage,
             stop=self.stop,
-            **self.reading,
         )
         if again.interrupted:
             raise Stopped

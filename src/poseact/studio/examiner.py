@@ -20,7 +20,8 @@ from poseact._utils.interrupt import StopRequest
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.clips.check_clips import judge_clips
 from poseact.clips.copies import ClipLook, Thumbnails
-from poseact.clips.extract import Extraction, Finding, extract
+from poseact.clips.extract import Extraction, extract
+from poseact.clips.findings import Finding
 from poseact.clips.folder import Clip
 from poseact.data.pixel_windows import read_frames
 from poseact.inference.follow import PersonFollower
