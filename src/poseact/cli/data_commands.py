@@ -82,15 +82,8 @@ def make_synthetic_command(
             )
         make_console().print(f"{len(videos)} videos with the boxes and ids of their people: {out}")
         return
-    options = given(
-        seed=seed,
-        part=part,
-        size=size,
-        shard_size=shard_size,
-        clip_length=clip_length,
-        backgrounds=backgrounds,
-        workers=workers,
-    )
+    options = given(seed=seed, part=part, size=size, shard_size=shard_size, workers=workers)
+    options |= given(clip_length=clip_length, backgrounds=backgrounds)
     with make_progress(Rate()) as progress:
         task = progress.add_task("pictures", total=count, unit="pictures/s")
         report = make_synthetic(

@@ -32,7 +32,8 @@ from poseact.inference.predictor import DEFAULT_WEIGHTS
 from poseact.media import VIDEO_SUFFIXES
 from poseact.models.base import Network
 from poseact.models.multitask import MultitaskNetwork
-from poseact.training.heads import Row, TrainedActions, train_heads
+from poseact.training.epoch_record import Row
+from poseact.training.heads import TrainedActions, train_heads
 from poseact.weights.checkpoint import load
 
 OnRow = Callable[[str, Row], None]

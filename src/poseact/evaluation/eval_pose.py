@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -104,30 +105,21 @@ def eval_pose(
     else:
         running = InRuntime(open_pose(weights, num_blocks, device, runtime, precision))
     size = network.config.image_size
-    testing = describe_testing(size, flip=flip, crops=crops, num_blocks=num_blocks)
+    testing: dict[str, Any] = {"flip": flip, "crops": crops, "num_blocks": num_blocks}
+    protocol = f"{describe_testing(size, **testing)}; weights {_weights_text(weights, network)}"
     report = EvalReport(Path(out), Path(out) / "scores.json")
     for name, spec in sources.items():
         samples = spec.read(network.config.skeleton)
-        predictions = predict_samples(
-            running,
-            samples,
-            size,
-            flip=flip,
-            crops=crops,
-            num_blocks=num_blocks,
-            on_step=_named_step(on_step, name),
-        )
+        step = None if on_step is None else partial(on_step, name)
+        predictions = predict_samples(running, samples, size, **testing, on_step=step)
         report.scores[name] = score_poses(
-            predictions,
-            samples,
-            data=describe_source(name, spec),
-            testing=f"{testing}; weights {_weights_text(weights, network)}",
+            predictions, samples, data=describe_source(name, spec), testing=protocol
         )
         _write_pictures(report, name, samples, predictions)
-    options = {"flip": flip, "crops": crops, "num_blocks": num_blocks, "data": list(data)}
     scores = {name: scores.to_json() for name, scores in report.scores.items()}
-    facts = {"weights": str(weights), "recipe": str(recipe), "options": options}
-    write_json(report.json, {**facts, "version": version("poseact"), "data": scores})
+    facts = {"weights": str(weights), "recipe": str(recipe)}
+    facts |= {"options": testing | {"data": list(data)}, "version": version("poseact")}
+    write_json(report.json, facts | {"data": scores})
     write_report(report.out, f"Poses of {Path(weights).name}", _sections(report))
     return report
 
@@ -188,12 +180,6 @@ def _chosen(
     if not chosen:
         raise PoseActError(f"{recipe} has no validation data; add some under data: validation.")
     return chosen
-
-
-def _named_step(on_step: OnData | None, name: str) -> Callable[[int, int], None] | None:
-    if on_step is None:
-        return None
-    return lambda done, total: on_step(name, done, total)
 
 
 def _weights_text(weights: str | Path, network: Network) -> str:

@@ -90,19 +90,13 @@ def run_steps(
         PoseActError: Raised by the module or the data, or because a loader process died or the
             results cannot be written.
     """
-    # Lightning would log what reports and progress bars already show.
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     if not torch.cuda.is_available():
         keep_freed_memory()
     options.setdefault("logger", False)
     file = CheckpointFile()
     keeping = None if state is None else Checkpoints(state, file, every, minutes)
     listening = StopRequest() if stop is None else nullcontext(stop)
-    with listening as request, warnings.catch_warnings():
-        # Frozen parts are meant to be in eval mode, and one process may be enough.
-        warnings.filterwarnings("ignore", r"Found \d+ module\(s\) in eval mode")
-        warnings.filterwarnings("ignore", category=PossibleUserWarning)
-        warnings.filterwarnings("ignore", category=FutureWarning, module="lightning")
+    with listening as request, _quiet_lightning():
         # In this order, a checkpoint holds the averaged and recorded state.
         hooks = [averaging, *callbacks, StopOnRequest(request), keeping]
         trainer = L.Trainer(
@@ -122,6 +116,18 @@ def run_steps(
     if averaging is not None:
         averaging.put_into(module)
     return trainer
+
+
+@contextmanager
+def _quiet_lightning() -> Generator[None]:
+    """Without what reports and progress bars already show, and warnings of what is meant."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        # Frozen parts are meant to be in eval mode, and one process may be enough.
+        warnings.filterwarnings("ignore", r"Found \d+ module\(s\) in eval mode")
+        warnings.filterwarnings("ignore", category=PossibleUserWarning)
+        warnings.filterwarnings("ignore", category=FutureWarning, module="lightning")
+        yield
 
 
 @contextmanager

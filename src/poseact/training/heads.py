@@ -6,14 +6,11 @@ clips. Probabilities are calibrated on what these say of the clips that they hav
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
@@ -23,7 +20,6 @@ from poseact._utils.errors import PoseActError
 from poseact.actions.clip_inputs import check_skeleton
 from poseact.actions.pose_sequence import PoseSequence
 from poseact.data.split import split_by_recording
-from poseact.evaluation.action_evaluation import ActionProtocol, evaluate
 from poseact.layers.modules import ModuleList
 from poseact.losses import ActionCriterion
 from poseact.models.multitask import MultitaskNetwork
@@ -34,6 +30,7 @@ from poseact.training.callbacks import Averaging
 from poseact.training.clip_augment import ClipAugment
 from poseact.training.clip_bank import ClipBank, ClipBatch, WindowDraw
 from poseact.training.engine import TrainingModule, on_device_of, run_steps
+from poseact.training.epoch_record import EpochRecord, OnProgress, Row
 from poseact.training.instant import describe_clips, place_prototypes
 from poseact.training.new_heads import (
     FPS,
@@ -46,9 +43,6 @@ from poseact.training.new_heads import (
 )
 from poseact.training.optimisation import make_optimiser, rate_factor
 from poseact.training.state import RunState, digest_of, weights_of
-
-Row = dict[str, float]
-OnProgress = Callable[[int, int, Row], None]
 
 EPOCHS = 30
 """Default number of epochs."""
@@ -64,9 +58,6 @@ _LEAST_BATCH = 32
 
 # A state is larger than what a second of training is worth.
 _SAVE_MINUTES = 5 / 60
-
-# Number of evaluations on the validation clips per run.
-_VALIDATIONS = 8
 
 
 @dataclass(frozen=True)
@@ -169,32 +160,30 @@ def train_heads(
     fold_of = cross_folds(sequences, folds, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = build_network(
-            *(sequences, streams, pose_network, frames, fps),
-            heads="prototypes" if instant else "temporal",
-            width=recipe.width,
-        ).eval()
-        others = [with_new_heads(network) for _ in range(folds)]
+        kind = "prototypes" if instant else "temporal"
+        how = (streams, pose_network, frames, fps)
+        network = build_network(sequences, *how, heads=kind, width=recipe.width).eval()
+        networks = [network, *(with_new_heads(network) for _ in range(folds))]
     for sequence in sequences:
         check_skeleton(network, sequence)
     bank = ClipBank(sequences, network.config.labels, network.config.dims, streams == "both")
     flip = recipe.augment.flip > 0
     if instant:
-        unseen = _finished([network, *others], sequences, fold_of, flip)
+        unseen = _finished(networks, sequences, fold_of, flip)
         return TrainedActions(network.eval(), (), True, unseen)
     batch = min(recipe.batch, max(len(bank), _LEAST_BATCH))
     steps = max(-(-len(bank) // batch), _LEAST_STEPS)
-    settings = (network.config, fps, recipe, batch, epochs, steps, seed, fold_of.tolist())
-    state = None
+    state, begun = None, None
     if out is not None:
+        settings = (network.config, fps, recipe, batch, epochs, steps, seed, fold_of.tolist())
         digest = digest_of(settings, bank.contents(), weights_of(network))
         state = RunState(Path(out) / STATE_NAME, digest)
-    begun = state.find() if state is not None else None
+        begun = state.find()
     windows = WindowDraw(frames, fps, recipe.augment, batch, steps, seed)
     averaging = Averaging(recipe.optimiser.ema) if recipe.optimiser.ema else None
     record = EpochRecord(network, epochs, steps, averaging, validation, on_progress)
     run_steps(
-        HeadTraining([network, *others], fold_of, recipe, steps * epochs, seed),
+        HeadTraining(networks, fold_of, recipe, steps * epochs, seed),
         bank.batches(windows, begun["global_step"] if begun else 0),
         steps * epochs,
         state=state,
@@ -207,7 +196,7 @@ def train_heads(
         **on_device_of(network),
     )
     finished = len(record.rows) == epochs
-    unseen = _finished([network, *others], sequences, fold_of, flip) if finished else ()
+    unseen = _finished(networks, sequences, fold_of, flip) if finished else ()
     return TrainedActions(network.eval(), tuple(record.rows), finished, unseen)
 
 
@@ -342,68 +331,4 @@ class HeadTraining(TrainingModule):
         return {
             "optimizer": optimiser,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
-
-
-class EpochRecord(L.Callback):
-    """Records one row per epoch, and scores the validation clips a few times per run.
-
-    Args:
-        network: Network to be scored.
-        epochs: Epochs of the run.
-        steps: Steps per epoch.
-        averaging: Gives the averaged weights, if these are to be scored.
-        validation: Validation clips.
-        on_progress: Called after every epoch.
-    """
-
-    def __init__(
-        self,
-        network: ActionNetwork,
-        epochs: int,
-        steps: int,
-        averaging: Averaging | None,
-        validation: Sequence[PoseSequence],
-        on_progress: OnProgress | None,
-    ) -> None:
-        self.network, self.epochs, self.steps = network, epochs, steps
-        self.averaging, self.validation, self.on_progress = averaging, validation, on_progress
-        self.rows: list[Row] = []
-        self._terms: Row = {}
-        self._start = time.perf_counter()
-        shares = range(1, _VALIDATIONS + 1)
-        self._scored = {round(epochs * share / _VALIDATIONS) for share in shares}
-
-    def state_dict(self) -> dict[str, Any]:
-        """The rows, and the sums of the current epoch."""
-        return {"rows": self.rows, "terms": self._terms}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.rows, self._terms = state_dict["rows"], state_dict["terms"]
-        self._start -= self.rows[-1]["seconds"] if self.rows else 0.0
-
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
-        """Add the loss of the step, and a row at the end of the epoch."""
-        module = cast(HeadTraining, pl_module)
-        for name, value in module.take_terms().items():
-            self._terms[name] = self._terms.get(name, 0.0) + value / self.steps
-        number, rest = divmod(trainer.global_step, self.steps)
-        if rest:
-            return
-        rate = float(trainer.optimizers[0].param_groups[0]["lr"])
-        row = {"epoch": number, **self._terms, "lr": rate}
-        if self.validation and number in self._scored:
-            row |= self._validate(module)
-        self._terms = {}
-        self.rows.append(row | {"seconds": time.perf_counter() - self._start})
-        if self.on_progress is not None:
-            self.on_progress(number, self.epochs, self.rows[-1])
-
-    def _validate(self, module: HeadTraining) -> Row:
-        """Accuracy on the centre windows, by stream."""
-        with nullcontext() if self.averaging is None else self.averaging.applied(module):
-            scores = evaluate(self.network, self.validation, ActionProtocol("centre"))
-        module.train()
-        return {
-            f"accuracy/{name}": scores.stream(name).accuracy for name in scores.log_probabilities
         }

@@ -193,12 +193,7 @@ def train_recipe(
     data = PoseData(recipe, machine.workers)
     data.setup("fit")
     state = RunState(out / CHECKPOINT, _digest(recipe, data, module.network))
-    # Checkpoints of earlier versions have no digest.
-    if begun is not None and begun.get("digest", state.digest) != state.digest:
-        raise PoseActError(
-            f"The run in {out} was started with other data or initial weights; undo the change, or "
-            "give another --out."
-        )
+    _check_same(state, begun)
     if machine.sync_norm:
         sync_norms(module.network)
     if machine.compiles:
@@ -294,6 +289,16 @@ def _begun(recipe: Recipe, out: Path, resume: bool) -> dict[str, Any] | None:
             "change, or give another --out."
         )
     return state
+
+
+def _check_same(state: RunState, begun: Mapping[str, Any] | None) -> None:
+    """Refuse to resume a run of other data or initial weights."""
+    # Checkpoints of earlier versions have no digest.
+    if begun is not None and begun.get("digest", state.digest) != state.digest:
+        raise PoseActError(
+            f"The run in {state.path.parent} was started with other data or initial weights; undo "
+            "the change, or give another --out."
+        )
 
 
 def _digest(recipe: Recipe, data: PoseData, network: Network) -> str:

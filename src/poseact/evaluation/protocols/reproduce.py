@@ -9,7 +9,7 @@ from typing import Any
 from poseact._utils.device import on_device
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import write_json
-from poseact.evaluation.protocols.published import Row, tables
+from poseact.evaluation.protocols.published import TABLES, Row
 from poseact.evaluation.protocols.result import Result
 from poseact.models.base import Network
 from poseact.weights.checkpoint import load
@@ -62,7 +62,7 @@ def reproduce(
     written after every row.
 
     Args:
-        names: Tables, see :func:`poseact.evaluation.protocols.published.tables`; none for all.
+        names: Tables, see :data:`poseact.evaluation.protocols.published.TABLES`; none for all.
         data: Folder with the data sets in folders ``mpii``, ``human36m``, ``penn-action``, ``ntu``.
         out: Folder for the results.
         weights: Files or names by preset, instead of the fetched ones.
@@ -74,20 +74,19 @@ def reproduce(
         PoseActError: There is no such table, a preset or weights given for it do not exist, or the
             results cannot be written.
     """
-    known = tables()
     for name in names:
-        if name not in known:
+        if name not in TABLES:
             raise PoseActError(
-                f"There is no table {name!r}; give one of {', '.join(known)}, or none for all."
+                f"There is no table {name!r}; give one of {', '.join(TABLES)}, or none for all."
             )
     if limit is not None and limit < 1:
         raise PoseActError(f"limit={limit} was given; give 1 or more.")
     files = dict(weights or {})
     networks = {preset: _given(preset, file) for preset, file in files.items()}
     report = Reproduction(Path(out) / "reproduce.json")
-    for name in names or known:
+    for name in names or TABLES:
         report.rows[name] = []
-        for row in known[name]:
+        for row in TABLES[name]:
             title = f"{name}, {row.preset}: {row.what}"
             found = _row(row, Path(data), files, networks, limit, device, title, on_row)
             report.rows[name].append(found)
@@ -129,7 +128,7 @@ def _row(
 
 def _given(preset: str, name: str) -> Network:
     """Weights given by the user, which must exist and be of a preset with a row."""
-    presets = dict.fromkeys(row.preset for rows in tables().values() for row in rows)
+    presets = dict.fromkeys(row.preset for rows in TABLES.values() for row in rows)
     if preset not in presets:
         raise PoseActError(
             f"Weights of {preset} were given, but no table has a row of it; give those of "

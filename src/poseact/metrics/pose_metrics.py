@@ -7,10 +7,7 @@ in ``excluded``.
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,16 +15,10 @@ import numpy as np
 from poseact._utils.errors import PoseActError
 from poseact.skeleton import MIDPOINTS, Skeleton
 
-ECE_BINS = 15
-"""Bins of the expected calibration error."""
-
 TORSO_DIAGONALS = (("right_hip", "left_shoulder"), ("left_hip", "right_shoulder"))
 
 PCKH_LEAVES_OUT = tuple(MIDPOINTS)
 """Joints that PCKh on MPII does not score."""
-
-# Orders of a few people that are tried one by one.
-_MOST_TRIED = 120
 
 # A similarity maps any two points onto any two others, so fewer say nothing.
 MIN_ALIGNED = 3
@@ -198,48 +189,6 @@ def torso_size(joints: np.ndarray, valid: np.ndarray, skeleton: Skeleton) -> np.
     return size
 
 
-# --- confidence -----------------------------------------------------------------------------------
-
-
-def calibration_error(
-    probability: np.ndarray,
-    right: np.ndarray,
-    weights: np.ndarray | None = None,
-    bins: int = ECE_BINS,
-) -> float:
-    """Expected calibration error: how far a probability is, on average, from how often it is right.
-
-    Over bins of equal width of the probability, |mean probability - accuracy| weighted by their
-    number of items (Guo et al., ICML 2017, equation 5).
-
-    Args:
-        probability: ``(N,)`` in [0, 1].
-        right: ``(N,)`` boolean.
-        weights: ``(N,)`` how much each item counts; None for all the same.
-        bins: Their number.
-    """
-    weights = np.ones(len(probability)) if weights is None else weights
-    which = np.clip(np.ceil(probability * bins).astype(int) - 1, 0, bins - 1)
-    gaps = np.bincount(which, weights * (probability - right), bins)
-    return float(np.abs(gaps).sum() / weights.sum())
-
-
-def auroc(score: np.ndarray, right: np.ndarray) -> float:
-    """Area under the ROC curve: how often a right item scores higher than a wrong one.
-
-    Ties count half; NaN where all items are right or all wrong.
-
-    Args:
-        score: ``(N,)``.
-        right: ``(N,)`` boolean.
-    """
-    wrong = np.sort(score[~right])
-    below = np.searchsorted(wrong, score[right], "left")
-    upto = np.searchsorted(wrong, score[right], "right")
-    pairs = len(wrong) * int(right.sum())
-    return float((below + upto).sum() / (2 * pairs)) if pairs else float("nan")
-
-
 # --- distances in space ---------------------------------------------------------------------------
 
 
@@ -317,94 +266,6 @@ def depth_error(predicted: np.ndarray, target: np.ndarray, valid: np.ndarray) ->
         PoseActError: As `mpjpe`.
     """
     return mpjpe(predicted[..., None], target[..., None], valid)
-
-
-def overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Intersection over union of boxes, ``(N, 4)`` and ``(M, 4)`` to ``(N, M)``."""
-    low = np.maximum(first[:, None, :2], second[:, :2])
-    high = np.minimum(first[:, None, 2:], second[:, 2:])
-    common = np.maximum(high - low, 0).prod(-1)
-    areas = [np.maximum(boxes[:, 2:] - boxes[:, :2], 0).prod(-1) for boxes in (first, second)]
-    return common / np.maximum(areas[0][:, None] + areas[1] - common, np.finfo(float).tiny)
-
-
-class TrackScore(NamedTuple):
-    """How well people keep their ids in a video.
-
-    Attributes:
-        labelled: Number of labelled boxes.
-        found: Number of boxes found.
-        right: Those that lie on the labelled person whom their id stands for, if each id stands for
-            one person, so that there are as many of them as can be.
-        switches: How often a labelled person is found under another id than the last time.
-    """
-
-    labelled: int
-    found: int
-    right: int
-    switches: int
-
-    @property
-    def idf1(self) -> float:
-        """F1 score of the ids (Ristani et al., 2016); NaN without boxes."""
-        return 2 * self.right / both if (both := self.labelled + self.found) else float("nan")
-
-
-Tracked = tuple[np.ndarray, np.ndarray]
-"""Ids ``(N,)`` and boxes ``(N, 4)`` of a frame."""
-
-
-def track_score(
-    truth: Sequence[Tracked], found: Sequence[Tracked], least: float = 0.5
-) -> TrackScore:
-    """Score ids, frame by frame.
-
-    Switches are counted as by Bernardin and Stiefelhagen (2008): whoever can keep the id of the
-    last time does.
-
-    Args:
-        truth: Labelled people.
-        found: People found.
-        least: Overlap from which a box lies on a person.
-    """
-    together: Counter[tuple[int, int]] = Counter()
-    last: dict[int, int] = {}
-    switches = 0
-    for (people, boxes), (ids, places) in zip(truth, found, strict=True):
-        same = overlaps(boxes, places) >= least
-        together.update((int(people[row]), int(ids[at])) for row, at in np.argwhere(same))
-        known = np.array([last.get(int(one), -1) for one in people])
-        kept = same & (known[:, None] == ids)
-        for row, at in assigned(same + (1 + len(ids)) * kept):
-            if same[row, at]:
-                one, own = int(people[row]), int(ids[at])
-                switches += last.get(one, own) != own
-                last[one] = own
-    everyone, all_ids = ({pair[side]: None for pair in together} for side in (0, 1))
-    counts = np.array([together[one, own] for one in everyone for own in all_ids])
-    counts = counts.reshape(len(everyone), len(all_ids))
-    right = sum(int(counts[pair]) for pair in assigned(counts))
-    labelled, given = (sum(len(ids) for ids, _ in part) for part in (truth, found))
-    return TrackScore(labelled, given, right, switches)
-
-
-def assigned(gain: np.ndarray) -> list[tuple[int, int]]:
-    """The pairs of rows and columns of ``(N, M)`` gains with the largest sum."""
-    rows, columns = gain.shape
-    if rows > columns:
-        return sorted((row, column) for column, row in assigned(gain.T))
-    if math.perm(columns, rows) <= _MOST_TRIED:
-        orders: Iterable[tuple[int, ...]] = itertools.permutations(range(int(columns)), int(rows))
-
-        def total(order: tuple[int, ...]) -> float:
-            return sum(float(gain[pair]) for pair in enumerate(order))
-
-        return list(enumerate(max(orders, key=total)))
-    # Imported here, for it takes as long as a photo does, and 40 MB.
-    from scipy.optimize import linear_sum_assignment  # pyright: ignore  # noqa: PLC0415
-
-    pairs = np.column_stack(linear_sum_assignment(gain, maximize=True))  # pyright: ignore
-    return [(int(row), int(column)) for row, column in pairs]
 
 
 def root_centred(joints: np.ndarray, root: int) -> np.ndarray:
