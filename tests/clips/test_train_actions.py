@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import signal
+import threading
+import time
 from dataclasses import asdict, replace
 from importlib.resources import as_file, files
 
@@ -34,7 +36,7 @@ from poseact.models.sequence import SequenceNetwork
 from poseact.skeleton import PENN13
 from poseact.training.finetune import FinetunePlan
 from poseact.training.heads import HeadRecipe
-from poseact.weights.checkpoint import load, save
+from poseact.weights.checkpoint import load
 
 RECIPE = HeadRecipe(batch=8, width=16)
 PLAN = TrainPlan(frames=8, fps=10.0, epochs=3, curve=False, recipe=RECIPE)
@@ -157,14 +159,13 @@ class TestTraining:
         assert all((ours[name] == theirs[name]).all() for name in theirs)
         assert resumed.scores["multi clip"].protocol == straight.scores["multi clip"].protocol
 
-    def test_results_that_were_removed_meanwhile_are_an_error(self, folder, tmp_path, monkeypatch):
-        def save_and_remove_the_split(network, path):
-            save(network, path)
-            (tmp_path / "split.csv").unlink()
+    def test_results_that_were_removed_meanwhile_are_an_error(self, folder, tmp_path):
+        def remove(stage, done, _):
+            if (stage, done) == ("report", 0):
+                (tmp_path / "split.csv").unlink()
 
-        monkeypatch.setattr("poseact.clips.train_actions.save", save_and_remove_the_split)
         with pytest.raises(PoseActError, match=r"split\.csv was removed"):
-            train_actions(folder, tmp_path, PLAN)
+            train_actions(folder, tmp_path, PLAN, on_stage=remove)
 
     def test_weights_of_other_joints(self, folder, tmp_path):
         with pytest.raises(PoseActError, match="predict the joints of"):
@@ -350,11 +351,7 @@ class TestEvaluation:
             eval_actions(trained.weights, folder, tmp_path, split=split)
 
     @pytest.mark.slow
-    def test_options_are_checked_before_the_videos_are_read(self, filmed, tmp_path, monkeypatch):
-        def read(*_, **__):
-            raise AssertionError
-
-        monkeypatch.setattr("poseact.clips.eval_actions.read_filmed", read)
+    def test_options_are_checked_before_the_videos_are_read(self, filmed, tmp_path):
         root, report = filmed
         split = tmp_path / "split.csv"
         split.write_text("clip,label,recording,part\nelsewhere,a,,test\n")
@@ -366,7 +363,8 @@ class TestEvaluation:
         }
         for message, options in wrong.items():
             with pytest.raises(PoseActError, match=message):
-                eval_actions(report.weights, root, tmp_path / "out", **options)
+                eval_actions(report.weights, root, cache=tmp_path / "cache", **options)
+        assert not (tmp_path / "cache").exists()
 
     @pytest.mark.slow
     def test_only_the_clips_of_the_split_are_read(self, filmed, tmp_path):
@@ -400,11 +398,17 @@ class TestCommands:
         for name in ("actions.safetensors", "report.html", "report.md", "split.csv"):
             assert str(tmp_path / name) in result.output.replace("\n", "")
 
-    def test_an_interrupted_training_says_how_to_resume(self, folder, trained, monkeypatch):
-        stopped = replace(trained, files=None, interrupted=True)
-        monkeypatch.setattr("poseact.clips.train_actions.train_actions", lambda *_, **__: stopped)
+    def test_an_interrupted_training_says_how_to_resume(self, folder, tmp_path, monkeypatch):
+        def interrupt():
+            # The state of the first step; the last of the epochs would never be reached.
+            while not (tmp_path / "training" / "heads" / "heads.pt").exists():
+                time.sleep(0.05)
+            os.kill(os.getpid(), signal.SIGINT)
+
         monkeypatch.setattr("sys.argv", ["poseact", "train-actions", "my clips"])
-        result = CliRunner().invoke(app, ["train-actions", str(folder)])
+        threading.Thread(target=interrupt, daemon=True).start()
+        command = ["train-actions", folder, "--out", tmp_path, "--epochs", 100_000]
+        result = CliRunner().invoke(app, list(map(str, command)))
         assert result.exit_code == 130
         assert "poseact train-actions 'my clips'" in result.output
 

@@ -131,6 +131,7 @@ class _Workflow(HeadWorkflow):
         self.save(network, train, test)
         if curve:
             curve.append(curve_point(train, scores["multi clip"]))
+        self.on_stage("report", 0, 1)
         files = self.report.files = write_action_report(
             self.report.out,
             Measured(
@@ -146,6 +147,7 @@ class _Workflow(HeadWorkflow):
                 notes=self.notes,
             ),
         )
+        self.on_stage("report", 1, 1)
         written = (self.report.split, self.report.weights, files.markdown, files.html, files.json)
         if lost := [path for path in written if not path.is_file()]:
             raise PoseActError(

@@ -5,28 +5,26 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from poseact._utils.boundary import parse_json
 from poseact._utils.errors import PoseActError
-from poseact._utils.files import open_folder, write_json
+from poseact._utils.files import open_folder
 from poseact.actions.action_names import BACKGROUND
 from poseact.clips.check_clips import FEW_RECORDINGS
 from poseact.clips.folder import Clip
-from poseact.models.multitask import MultitaskNetwork
 from poseact.studio.action_list import ActionList
 from poseact.studio.clip_edits import ClipEdits, checked_label, relative
 from poseact.studio.events import Events
-from poseact.studio.examiner import Examiner, ReadClips
+from poseact.studio.examiner import Examiner
+from poseact.studio.instant_learning import renew_instant
 from poseact.studio.intake import keep_recording, keep_upload
 from poseact.studio.live_socket import LiveHub
 from poseact.studio.places import Places
 from poseact.studio.recognisers import Recognisers
 from poseact.studio.training_job import TrainingJob
-from poseact.training.instant import train_instant
-from poseact.weights.checkpoint import save
 
 # Of the notes on the whole folder; the pages say by themselves what is missing for a training.
 _SHOWN = frozenset({"no clips"})
@@ -59,7 +57,7 @@ class Studio:
         self.examiner = Examiner(
             *(self.edits, self.places, lambda: self.events.tell("clips")),
             pictures=not skeleton_only,
-            learn=self._learn,
+            learn=partial(renew_instant, self.places.instant),
         )
 
     def start(self) -> None:
@@ -112,22 +110,6 @@ class Studio:
             self.examiner.trim(clip.name)
         self.changed()
         return clip
-
-    def _learn(self, clips: list[list[str]], read: ReadClips) -> None:
-        """Renew the instant recogniser, if the clips have changed since it was made."""
-        weights = self.places.instant
-        made_of = weights.with_name("clips.json")
-        if weights.is_file() and made_of.is_file() and parse_json(made_of.read_bytes()) == clips:
-            return
-        found = read()
-        if found is None:
-            return
-        sequences, pose_network = found
-        if len({sequence.label for sequence in sequences}) < 2:
-            weights.unlink(missing_ok=True)
-        elif isinstance(pose_network, MultitaskNetwork):
-            save(train_instant(sequences, pose_network=pose_network), weights)
-            write_json(made_of, clips)
 
     def labels(self) -> list[str]:
         """The labels of all clips, in their order."""
