@@ -147,6 +147,7 @@ const TEXTS = {
   stage_training_heads: "Training",
   stage_test_multi_clip: "Test on whole clips",
   stage_test_single_clip: "Test on one window",
+  stage_report: "Report",
   stage_left: "{seconds} s left",
   loss: "Loss by epoch, lower is better",
   loss_now: "{name}: {loss}",
