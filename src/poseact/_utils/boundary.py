@@ -92,7 +92,7 @@ def require_bounded(
 ) -> None:
     """Refuse nested values that share references so that they expand without bound.
 
-    Parsers share what is named twice, so that a few lines stand for billions of values.
+    Parsers share values that are named twice, so a few lines can expand to billions of values.
 
     Args:
         content: Lists, tuples, dictionaries, arrays and single values.

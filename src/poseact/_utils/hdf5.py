@@ -49,7 +49,7 @@ class Hdf5File:
     def array(self, name: str) -> np.ndarray:
         """An array by its path.
 
-        What is read in all is compared with the size of the file, for one array may have many
+        The total read so far is compared with the size of the file, because one array may have many
         names, and an array that was never written takes no place.
         """
         found = self._member(name)
@@ -117,7 +117,7 @@ _LONGEST_SECONDS = 600
 
 
 def _probe(path: Path) -> None:
-    """Read a file in a process of its own, for some that are damaged halt or end the library."""
+    """Read a file in a separate process: some damaged files hang or crash the library."""
     size = path.stat().st_size
     limits = (_SECONDS + size // _BYTES_PER_SECOND, values_allowed(size))
     try:

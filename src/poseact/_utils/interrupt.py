@@ -47,7 +47,7 @@ class StopRequest:
 def end_with_parent() -> None:
     """In a worker process: end when the parent has ended, even if it was killed.
 
-    Workers that wait for their next job would otherwise wait for ever.
+    Otherwise a worker that waits for its next job would never end.
     """
     parent = multiprocessing.parent_process()
 

@@ -59,7 +59,7 @@ def run_jobs(
 ) -> Iterator[tuple[J, R]]:
     """Run jobs and yield each with its result, in the order of completion.
 
-    A job in hand when the user asks to stop ends at its next tick and yields nothing.
+    After a stop request, a running job ends at its next tick and yields nothing.
 
     Args:
         make_work: Called once in each process that works, at its first job. With several

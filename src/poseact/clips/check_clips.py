@@ -53,7 +53,7 @@ class ClipFacts:
         fps: Average frames per second.
         width: Width of the upright pictures in px.
         height: Their height in px.
-        people: How many people are in view, as far as the network is sure; None if the poses were
+        people: Number of people surely in view; None if the poses were
             not read.
     """
 

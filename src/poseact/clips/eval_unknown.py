@@ -26,13 +26,14 @@ from poseact.models.sequence import ActionNetwork
 
 @dataclass(frozen=True)
 class LeftOut:
-    """How an action that was left out of the training is told from those that were not.
+    """How well an action that was left out of the training is separated from the others.
 
     Attributes:
         action: Its label; ``mean`` for the mean over the actions.
         auroc: Area under the ROC curve of familiarity, windows of the test clips of the known
             actions against all windows of this one.
-        passing: Share of its windows that are familiar where 95 % of the known ones are.
+        passing: Share of its windows that count as familiar at the limit that 95 % of the known
+            windows pass.
         known_named: Share of the known windows that are not "unknown", with the limits as fitted.
         unknown_named: The same of its windows, which all should be.
     """

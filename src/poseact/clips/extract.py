@@ -51,7 +51,7 @@ class ReadingOptions:
         precision: Number format of the pose network, see there.
 
     Raises:
-        PoseActError: There are fewer than one worker.
+        PoseActError: There is less than one worker.
     """
 
     workers: int = 1

@@ -111,7 +111,7 @@ def read_features(
 
 @dataclass
 class _Track:
-    """One person, and the features of her frames."""
+    """A tracked person and the features of the frames."""
 
     predictor: Predictor
     background: Background
@@ -147,7 +147,7 @@ class _Track:
 
 @dataclass
 class _Recorder:
-    """Follows the person of a stretch, or all who may be meant until it is seen who moves."""
+    """Follows the person of a stretch; all candidates, until one of them moves most."""
 
     predictor: Predictor
     detector: PersonDetector
@@ -204,9 +204,9 @@ class _Recorder:
 
 
 def motion_of(times: np.ndarray, joints: np.ndarray, confidence: np.ndarray) -> float:
-    """How far a body's joints are moved within half a second, in sizes of the body.
+    """How far a body's joints move within half a second, in body sizes.
 
-    It is the median over time, so that a follower's leap to another person hardly counts.
+    The median over time, so that a jump of the follower to another person hardly counts.
 
     Args:
         times: ``(N,)`` rising seconds.
@@ -227,8 +227,8 @@ class FeatureCache:
     """Files of features, one for each stretch, video and network.
 
     A file is named by the content of the video, the network's weights, the stretch, what becomes of
-    the background and :data:`VERSION`, so that a video which was moved, renamed or labelled anew is
-    found again.
+    the background and :data:`VERSION`, so the features of a video that was moved, renamed or
+    relabelled are found again.
 
     Args:
         folder: Folder of the files.

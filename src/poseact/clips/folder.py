@@ -83,7 +83,7 @@ def find_clips(folder: str | Path) -> list[Clip]:
     Either every action has a folder with its videos, at any depth below it, or ``clips.csv`` lists
     them with the columns ``file, start, end, label`` and, if wanted, ``recording``, ``part`` and
     ``person``: the file relative to the folder, seconds since its first frame (empty for its start
-    or end), the action, a name for what was filmed in one go, ``train`` or ``test``, and who
+    or end), the action, a name for the recording, ``train`` or ``test``, and who
     is followed: an id of ``poseact predict``, or x0 y0 x1 y1 of the box when the clip begins. The
     label ``_other`` is for motions that are none of the actions. Hidden files are left out.
 
@@ -112,8 +112,8 @@ def find_clips(folder: str | Path) -> list[Clip]:
 def find_videos(folder: Path) -> list[Path]:
     """The videos below a folder, relative to it, whether its table lists them or not.
 
-    Copies drawn by ``poseact predict`` beside the originals are left out, for they would leak
-    between the parts.
+    Copies drawn by ``poseact predict`` beside the originals are left out, because they would
+    leak between training and test.
     """
     found = (path.relative_to(folder) for path in walk_files(folder) if _is_video(path))
     return _without_drawn(found)

@@ -1,4 +1,4 @@
-"""What workflows share that read clips and train action heads on them."""
+"""Base of the workflows that read clips and train action heads on them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ FOLDS = 3
 
 
 class Stopped(Exception):
-    """The run was interrupted; what it has done so far is on disk."""
+    """The run was interrupted; finished steps are on disk."""
 
 
 @dataclass

@@ -12,7 +12,7 @@ from poseact.evaluation.action_figures import CurvePoint
 from poseact.evaluation.action_scores import ActionScores
 
 CURVE_COUNTS = (2, 5, 10, 20, 50, 100, 200)
-"""Clips per class at the points of a learning curve, as far as there are as many."""
+"""Clips per class at the points of a learning curve, up to the number of clips."""
 
 
 def at_most(sequences: Sequence[PoseSequence], count: int, seed: int) -> list[PoseSequence]:

@@ -62,9 +62,9 @@ def train_actions(
 
     The clips are split by recording. Features of videos are extracted once and cached. The heads
     that are saved are trained on all training clips and evaluated on the test clips, which are used
-    for no other decision. In the same pass, further heads leave out a part of the training
-    recordings each; on what they say of it, the temperature of the probabilities and the limits of
-    "unknown" are fitted.
+    for no other decision. In the same pass, further heads each leave out a part of the
+    training recordings; the temperature of the probabilities and the limits of "unknown" are fitted
+    on their answers for that part.
 
     Args:
         source: Folder of videos, see :func:`~poseact.clips.folder.find_clips`, or sequences of

@@ -132,7 +132,7 @@ class Row(NamedTuple):
 class PoseRows(Dataset[Row]):
     """Rows of augmented crops, by key; a row's randomness depends only on its key.
 
-    A picture that cannot be read is replaced by the next one of its data set, and the row says so.
+    A picture that cannot be read is replaced by the next one of its data set; the row records it.
 
     Args:
         sources: The data sets; a key names them by their place here.

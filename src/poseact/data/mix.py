@@ -71,7 +71,7 @@ class MixedBatches(Sampler[list[RowKey]]):
     """Endless batches with a fixed number of rows of each data set.
 
     Batches may take turns: with several turns, each has its own numbers of rows, 0 where a data set
-    waits. Each data set is shuffled anew for every pass over it. Everything follows from the seed
+    waits. Each data set is shuffled again for every pass over it. Everything follows from the seed
     and the batch's number, so a run can be resumed anywhere, and the processes of a distributed run
     share the units without overlap.
 

@@ -161,7 +161,7 @@ class LabelledVideo:
         action: What the person does; None where it is not known.
         fps: Frames per second.
         part: ``train`` or ``test`` where the data set says so, else None.
-        recording: What was filmed in one go.
+        recording: Name of the recording that it is part of.
     """
 
     name: str

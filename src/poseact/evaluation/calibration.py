@@ -73,7 +73,7 @@ def calibrate(
         readers: A network like it for each clip that was not trained on this one; None for the
             network itself.
         kept: Share of the known motions that shall be named.
-        background: Label of motions that are none of the actions; they have no say in the
+        background: Label of motions that are none of the actions; they do not affect the
             threshold.
 
     Raises:

@@ -17,7 +17,7 @@ from poseact.runtime.interface import DEFAULT_PRECISION
 from poseact.synthetic.crossing import TRUTH_COLUMNS, TRUTH_TABLE
 
 SEEN = 0.25
-"""People of whom less is seen do not count, nor does who is found there."""
+"""Less visible people are ignored: neither they nor detections of them count."""
 
 Labels = dict[str, dict[int, np.ndarray]]
 """``(N, 6)`` id, box in px and share seen of the people, by video and frame."""

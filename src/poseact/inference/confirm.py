@@ -1,4 +1,4 @@
-"""Whether who was found is a person: the pose that is read in the box has a say."""
+"""Confirmation of detected people by the poses read in their boxes."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ Pair = tuple[Person, PersonReading]
 
 
 def confirmed(people: Sequence[Person], readings: Sequence[PersonReading]) -> list[Pair]:
-    """The people, scored anew with the pose and the agreement of the looks, the surest first.
+    """Rescore people by their poses and the agreement of the looks, highest score first.
 
-    A box of which the detector alone is not sure is left out if it holds a surer person's pose.
+    A box of low detector score is dropped if its pose duplicates that of a person with a higher
+    score.
 
     Args:
         people: Found by the detector.
@@ -49,7 +50,7 @@ def _score(person: Person, reading: PersonReading) -> float:
 
 
 def is_same_pose(reading: PersonReading, surer: Pair, within: float = _SAME_POSE) -> bool:
-    """Whether a pose is that of a surer person.
+    """Whether a pose duplicates that of a person with a higher score.
 
     Args:
         reading: The pose.

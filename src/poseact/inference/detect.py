@@ -46,7 +46,7 @@ MAX_PEOPLE = 20
 """Largest number of people found in one picture."""
 
 SURE_JOINTS = 8
-"""The surest joints, which a picture of a part of a person has too, vouch for the person."""
+"""How many of the most confident joints support a detection; a visible part has as many."""
 
 _CELL_PX = 4
 # A look counts most for people whose longest side is near this, by a bell curve in octaves.
@@ -69,7 +69,7 @@ class Person(NamedTuple):
 
     Attributes:
         box: x0, y0, x1, y1 in px, inside the picture.
-        score: In (0, 1]; how surely it is a person.
+        score: In (0, 1]; confidence that it is a person.
         joints: ``(17, 3)`` x, y in px and probability of COCO's joints, none where boxes
             alone are known.
         agreement: Mean score in the looks at the whole picture, all counting the same.
@@ -90,10 +90,11 @@ class Person(NamedTuple):
 class PersonDetector:
     """Finds the boxes of people, with MoveNet MultiPose (Google, Apache-2.0).
 
-    Every look scales the picture to a size of its own, takes the local maxima of the centre map as
-    candidates, and lets the person's joints vouch for them. Candidates of several looks that are
-    one person become one box; a look's weight depends on how large the person is in it, and where a
-    look sees nothing, the score sinks. Doubtful people are looked at again from near.
+    Every look scales the picture to its own size, takes the local maxima of the centre map as
+    candidates, and weights them by the confidence of the person's joints. Candidates of several
+    looks that are one person are merged into one box; a look's weight depends on the person's size
+    in it, and a look without the person lowers the score. Uncertain people are detected again in
+    close crops.
 
     Args:
         device: Where PyTorch runs; by default CUDA if available.
@@ -150,7 +151,7 @@ class PersonDetector:
         return rows[(rows[:, 0] < rows[:, 2]) & (rows[:, 1] < rows[:, 3])]
 
     def _look_closer(self, image: np.ndarray, found: np.ndarray, margins: Sequence[float]) -> None:
-        """Look at doubtful people from near and in the mirror; the score is the mean of all looks.
+        """Detect uncertain people again in close and mirrored crops; scores are means of all looks.
 
         Args:
             image: ``(H, W, 3)`` uint8 RGB.
@@ -185,10 +186,10 @@ class PersonDetector:
 
 
 def _support(person: int, seen: np.ndarray, found: np.ndarray) -> float:
-    """How surely what is seen from near is a person of all those found.
+    """The score that close crops give to each person found.
 
-    The score of the best one seen times the overlap, of those who lie on no other
-    person more: so parts of a person are not vouched for by the whole.
+    The best score times overlap among the detections that overlap no other person more, so that a
+    part of a person gets no support from the whole person.
     """
     same = overlaps(found[:, :4], seen[:, :4])
     own = (same.argmax(0) == person) & (same[person] > _SAME_FROM_NEAR)

@@ -1,7 +1,7 @@
 """Distributed prediction of a large collection.
 
 Every file is predicted separately. Workers write its tables, then its record, so whatever ends a
-worker or the whole job, the next one goes on without reading a finished file again.
+worker or the whole job, the next one resumes without reading a finished file again.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class DistributedReport:
         frames: Frames of the files that are done.
         seconds: Time that this run took.
         failed: Files that could not be predicted, with the reason.
-        interrupted: Whether the run was stopped before its end; run again, it goes on.
+        interrupted: Whether the run was stopped before its end; the same call resumes it.
     """
 
     out: Path

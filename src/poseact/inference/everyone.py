@@ -65,7 +65,7 @@ class EveryoneFollower:
     Args:
         detector: Finds them.
         read: Reads the poses.
-        sure_joint: Confidence from which a joint says where the body is.
+        sure_joint: Confidence from which a joint is used to locate the body.
         limit: Largest number of people at a time, None for everyone.
         limbs: Pairs of joints between which people are coloured.
         calibrated: Whether the confidence is the probability that a joint is right, so that poses

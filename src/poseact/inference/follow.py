@@ -101,7 +101,7 @@ class PersonFollower:
         self.square, self._size = square, (width, height)
 
     def square_in(self, width: int, height: int) -> Square | None:
-        """The square in the next picture, of this size in px; another size begins anew."""
+        """The square in the next picture, of this size in px; another size starts again."""
         if self._size != (width, height):
             self.square = None
         return self.square

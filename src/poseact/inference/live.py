@@ -89,7 +89,7 @@ def run_live(
 ) -> LiveReport:
     """Recognise the actions in a source until it ends or the user stops it.
 
-    On SIGINT or SIGTERM, or when the window is closed, the job ends after the picture in hand, and
+    On SIGINT or SIGTERM, or when the window is closed, the job ends after the current picture, and
     the recorded video is complete; a second signal ends it at once. It is complete too when the
     source is lost, and pictures of another size are fitted into it. If the process is killed, what
     was recorded up to the last second stays in ``NAME.unfinished-XXXXXXXX.mp4`` beside ``out``.

@@ -152,7 +152,7 @@ class LiveSource:
         return self.frames(lambda: False)
 
     def frames(self, stop: Callable[[], bool]) -> Iterator[LiveFrame]:
-        """The pictures, until the source is over or ``stop`` says so, also while none comes.
+        """The pictures, until the source ends or ``stop`` is true, even while none arrives.
 
         Raises:
             PoseActError: The source broke, or was lost and not found again.

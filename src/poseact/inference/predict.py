@@ -105,7 +105,7 @@ def predict(
     ``NAME_actions.png``.
 
     A file that cannot be read does not stop the others. On SIGINT or SIGTERM the job ends after
-    the frame in hand, and what has been computed is written; a second signal ends it at once.
+    the current frame, and what has been computed is written; a second signal ends it at once.
 
     Args:
         source: File or folder; folders are searched recursively for pictures and videos.
@@ -240,7 +240,7 @@ class _PredictionJob:
             self.report.failed[path] = "It was drawn, but removed before the end; run it again."
 
     def write_tables(self) -> None:
-        """Write what there is so far."""
+        """Write the tables of the files done so far."""
         if self.tables is None:
             return
         report, actions = self.report, self.tables.actions

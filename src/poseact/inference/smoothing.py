@@ -12,7 +12,7 @@ from poseact.actions.frame_pose import FramePose
 _CUTOFF_HZ = 1.5
 _CUTOFF_PER_SPEED = 6.0
 _SPEED_CUTOFF_HZ = 1.0
-# Who was away for longer begins anew.
+# Smoothing restarts after a longer absence.
 _LONGEST_GAP_S = 0.5
 
 

@@ -124,7 +124,7 @@ class Stream:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the video so far."""
+        """Forget the frames so far and start a new video."""
         self._follow = self.predictor.follower()
         self._recent: dict[int, RecentFrames] = {}
         self._smoother = self._new_smoother()
@@ -146,7 +146,7 @@ class Stream:
         """The answers after one more picture, one for everyone in view.
 
         Args:
-            image: ``(H, W, 3)`` uint8 RGB; one of another size than the last begins anew.
+            image: ``(H, W, 3)`` uint8 RGB; a change of size starts a new video.
             time: When it was taken, in seconds on any clock; by default now.
             arrived: ``time.perf_counter()`` when it came, from which the latency counts; by default
                 now.

@@ -15,7 +15,7 @@ from poseact.media.crop import Square
 
 # Share of the old velocity that is kept; hands and crops make people tremble.
 _STEADINESS = 0.7
-# A velocity says little of where a person is after a second behind something.
+# After a second of occlusion, a velocity hardly predicts the position.
 _COASTING_S = 1.0
 # Share of the old looks that is kept.
 _KEPT = 0.8
@@ -119,7 +119,7 @@ class Track:
     def move(self, box: np.ndarray, reading: PersonReading, time: float) -> None:
         """The person is seen again."""
         passed = time - self.time
-        # A frame in which people were followed and then detected says nothing of the velocity.
+        # Following and then detecting in the same frame gives no velocity.
         if passed > 0:
             moved = (box[:2] + box[2:] - self.box[:2] - self.box[2:]) / 2
             kept = _STEADINESS if self.in_view and self.velocity.any() else 0.0

@@ -1,4 +1,4 @@
-"""Following everyone through a video: who of the people found is who of those seen before.
+"""Tracking of everyone in a video: detections are matched to the people seen before.
 
 In the style of ByteTrack (Zhang et al., 2022): people found surely are assigned first, to all
 tracks; doubtful ones may only go on with a track that is in view.
@@ -19,7 +19,7 @@ from poseact.media.crop import Square
 from poseact.metrics import assigned, overlaps
 
 MAX_GAP_S = 2.0
-"""A person who is out of view for longer comes back as another one."""
+"""A person who is out of view for longer gets a new id."""
 
 # Share of the overlap in the likeness of two people; the rest is that of their poses.
 _OVERLAP_SHARE = 0.6
@@ -46,7 +46,7 @@ _BESIDE = 0.3
 _PART = 0.08
 # Tracks that overlap so much hold one person twice.
 _DOUBLED = 0.6
-# Poses of people who overlap so much are easily mixed up: the course has a say too.
+# Poses of people who overlap this much are easily swapped: the motion counts too.
 _COVERED = 0.2
 
 
@@ -55,7 +55,7 @@ class PeopleTracker:
 
     Args:
         sure: Score from which a person found may begin a track.
-        sure_joint: Confidence from which a joint says where the body is.
+        sure_joint: Confidence from which a joint is used to locate the body.
         limit: Largest number of people at a time, None for everyone.
     """
 
@@ -82,7 +82,7 @@ class PeopleTracker:
         return any(not (track.in_view and track.certain) for track in self._tracks)
 
     def cut(self, width: int, height: int) -> None:
-        """A scene begins, with pictures of this size in px: nobody goes on."""
+        """Start a new scene, with pictures of this size in px: all tracks end."""
         self._size = width, height
         self._tracks.clear()
 
@@ -191,7 +191,7 @@ class PeopleTracker:
             self._begun += 1
 
     def _is_clear(self, one: Sighting, others: Sequence[Track]) -> bool:
-        """Whether a new person is no part or double of others at first sight."""
+        """Whether a new person is neither a part nor a duplicate of others."""
         boxes = np.array([track.box for track in others if track.in_view]).reshape(-1, 4)
         apart = overlaps(np.array([one.person.box]), boxes).max(initial=0) < _BESIDE
         return bool(apart) and one.person.score >= _CLEAR
@@ -253,7 +253,7 @@ def likeness(track: Track, one: Sighting, time: float, sure_joint: float) -> flo
     if not track.in_view:
         reach = track.size * (_FAR_POSE + _DRIFT * (time - track.time))
         apart = np.hypot(*(found[:2] + found[2:] - box[:2] - box[2:])) / 2
-        # The place says less of who comes back than the looks.
+        # For people who return, appearance is a better cue than position.
         return max(0.0, 1 - apart / reach) ** 0.5 * looks_alike(track, one) ** 1.5
     # By the pose, which may have slipped to somebody else, and by the course.
     alike = float(overlaps(np.stack((box, track.on_course(time))), found[None]).mean())

@@ -67,7 +67,7 @@ class Conv2d(nn.Conv2d):
 
 
 class SeparableConv2d(nn.Sequential):
-    """Depthwise convolution, then a pointwise one, with nothing in between."""
+    """Depthwise convolution followed directly by a pointwise one."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int | tuple[int, int]) -> None:
         super().__init__()
@@ -149,8 +149,8 @@ class SeparableResidual(nn.Module):
 def upsample_to(x: Tensor, size: Sequence[int]) -> Tensor:
     """Nearest-neighbour upsampling of ``(N, C, h, w)`` to exactly ``size``.
 
-    For even sizes this doubles each pixel; for odd ones the last row or column stands once, so that
-    it undoes a 2x2 pooling with "same" padding.
+    For even sizes this doubles each pixel; for odd ones the last row or column is not repeated, so
+    that it undoes a 2x2 pooling with "same" padding.
     """
     return F.interpolate(x, size=tuple(size), mode="nearest")
 

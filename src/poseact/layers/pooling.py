@@ -9,7 +9,7 @@ from poseact.layers.conv import same_padding
 def max_pool(x: Tensor, kernel: int = 2, stride: int | tuple[int, int] = 2) -> Tensor:
     """Max pooling of ``(N, C, H, W)`` to ``(N, C, ceil(H / stride), ceil(W / stride))``.
 
-    What lies outside the map never wins (padding with minus infinity).
+    The padding, minus infinity, is never the maximum.
     """
     strides = (stride, stride) if isinstance(stride, int) else stride
     top, bottom = same_padding(x.shape[2], kernel, strides[0])

@@ -29,9 +29,9 @@ def soft_argmax_2d(probabilities: Tensor) -> Tensor:
 def soft_argmax_at_peak(probabilities: Tensor, cells: int) -> tuple[Tensor, Tensor]:
     """Expected position within ``cells`` cells of each map's peak, and the share that lies there.
 
-    A second, distant peak cannot move it: a map that hesitates between two places gives one of
-    them, not the empty middle. The share ``(N, J)`` of the map's probability says how little it
-    hesitates.
+    A second, distant peak cannot move it: a map with two peaks gives one of them, not the point
+    between. The share ``(N, J)`` of the map's probability near the peak measures how certain the
+    map is.
     """
     height, width = probabilities.shape[2:]
     maps = probabilities.flatten(2)

@@ -26,7 +26,7 @@ from poseact.media.image import MAX_PIXELS
 # A stream that states no rate at all (some GIFs and screen recordings) is taken to run at this one.
 _FALLBACK_RATE = Fraction(25)
 
-# No camera is faster; a file whose frames carry no times claims to play them all at once.
+# No camera is faster; a file without frame times claims to show all frames at the same time.
 _MAX_RATE = 10_000
 
 # Above it a rate is believed only where the pictures' own is not far lower.

@@ -29,9 +29,9 @@ class TrackScore(NamedTuple):
     Attributes:
         labelled: Number of labelled boxes.
         found: Number of boxes found.
-        right: Those that lie on the labelled person whom their id stands for, if each id stands for
-            one person, so that there are as many of them as can be.
-        switches: How often a labelled person is found under another id than the last time.
+        right: Number of boxes that lie on the person matched to their id, in the one-to-one
+            matching of ids to people that maximises this number.
+        switches: How often the id of a labelled person changes.
     """
 
     labelled: int
@@ -54,8 +54,8 @@ def track_score(
 ) -> TrackScore:
     """Score ids, frame by frame.
 
-    Switches are counted as by Bernardin and Stiefelhagen (2008): whoever can keep the id of the
-    last time does.
+    Switches are counted as by Bernardin and Stiefelhagen (2008): a match that continues the
+    previous one of a person has priority.
 
     Args:
         truth: Labelled people.
@@ -95,7 +95,7 @@ def assigned(gain: np.ndarray) -> list[tuple[int, int]]:
             return sum(float(gain[pair]) for pair in enumerate(order))
 
         return list(enumerate(max(orders, key=total)))
-    # Imported here, for it takes as long as a photo does, and 40 MB.
+    # Imported here: the import takes as long as a photo, and 40 MB.
     from scipy.optimize import linear_sum_assignment  # pyright: ignore  # noqa: PLC0415
 
     pairs = np.column_stack(linear_sum_assignment(gain, maximize=True))  # pyright: ignore

@@ -48,7 +48,7 @@ def to_person_square(joints: Tensor, confidence: Tensor) -> Tensor:
 
     The square is centred on the mean of the frames' joint boxes, and its side is ``MARGIN`` times
     the mean of their longer sides; it stays the same within a clip, so that movement across the
-    picture is kept. Frames in which fewer than two joints are seen have no say.
+    picture is kept. Frames in which fewer than two joints are seen are ignored.
 
     Args:
         joints: ``(B, T, J, D)``; x to the right and y down in any common unit, a third coordinate

@@ -126,7 +126,7 @@ class MultitaskConfig(NetworkConfig):
 def for_actions(network: N) -> N:
     """The pose network as new actions read it: appearance comes from a pretrained backbone.
 
-    A network that knows actions stays as it is, for they were learned from what it gives.
+    A network with trained actions stays as it is, because they were trained on its features.
     """
     config = network.config
     if not isinstance(config, MultitaskConfig) or config.stem != "pyramid" or config.labels:
@@ -224,7 +224,7 @@ class MultitaskNetwork(Network):
         Args:
             frames: ``(B, T, 3, H, W)`` RGB in [-1, 1]; a still is a clip of one frame.
             num_blocks: Stop after this many pose prediction blocks, from 1 to K (default K). The
-                later ones cost nothing, and the actions are read from the last that ran.
+                later ones are not computed, and the actions are read from the last that ran.
 
         Raises:
             PoseActError: The frames have another shape or type, or ``num_blocks`` is out of range.

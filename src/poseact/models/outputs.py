@@ -12,7 +12,7 @@ from poseact._utils.errors import PoseActError
 
 
 class Pose(NamedTuple):
-    """The pose of every frame, as one prediction block sees it.
+    """The pose of every frame, from one prediction block.
 
     Attributes:
         joints: ``(B, T, J, D)``; x and y in [0, 1] of the crop, and for D = 3 the depth z in
@@ -73,7 +73,7 @@ class PosesOnDemand(Sequence[Pose]):
 class Prediction(NamedTuple):
     """Output of a network.
 
-    The last entry of every list is the answer, the earlier ones are there for supervision.
+    The last entry of every list is the answer; the earlier ones are for supervision.
 
     Attributes:
         poses: One :class:`Pose` per prediction block; a network folded for inference reads the

@@ -121,7 +121,7 @@ class PoseHead(nn.Module):
         return (self.depth_maps + self.context_maps) * self.num_joints
 
     def read(self, output: BlockOutput, known: Tensor | None) -> HeadOutput:  # noqa: ARG002
-        """The pose that one block sees; ``known`` is for a :class:`PeakHead`."""
+        """The pose of one block; ``known`` is for a :class:`PeakHead`."""
         return self(output.logits)
 
     def forward(self, logits: Tensor) -> HeadOutput:
@@ -239,7 +239,7 @@ class PeakHead(PoseHead):
 class PredictionBlock(nn.Module):
     """One prediction block: hourglass, separable convolution, maps, and re-injection of the maps.
 
-    The last block of a network has no re-injection, for nothing follows it.
+    The last block of a network has no re-injection, because nothing follows it.
     """
 
     def __init__(
@@ -268,7 +268,7 @@ class PoseModel(nn.Module):
     """K prediction blocks and the heads that read their maps.
 
     ``forward`` takes the features of the stem and runs the first ``num_blocks`` blocks;
-    what comes after is not computed. ``head.read`` gives the pose that one of them sees.
+    the others are not computed. ``head.read`` gives the pose of one block.
 
     Args:
         head: Reads the pose from the maps of every block.

@@ -58,8 +58,8 @@ class MultitaskStem(nn.Module):
 class LightStem(nn.Module):
     """Entry flow for CPUs: ``(N, 3, H, W)`` to ``(N, C, H / 8, W / 8)``.
 
-    Narrow dense convolutions where the map is large, for a depthwise convolution there costs more
-    time than its arithmetic says; separable-residual units once it is small.
+    Narrow dense convolutions where the map is large, because a depthwise convolution there takes
+    more time than its arithmetic suggests; separable-residual units once it is small.
     """
 
     def __init__(self, out_channels: int) -> None:

@@ -69,7 +69,7 @@ def describe_appearance(appearance: Tensor) -> Tensor:
 
 
 def sampled_frames(frames: int) -> slice:
-    """The frames of a window whose appearance is read, for a body's look changes slowly."""
+    """The frames of a window whose appearance is read; few suffice, as it changes slowly."""
     return slice(min(_FRAME_STEP // 2, frames - 1), None, _FRAME_STEP)
 
 

@@ -57,7 +57,7 @@ def write_onnx(graph: Graph, path: Path) -> None:
 
 
 def write_single(model: Path, path: Path) -> None:
-    """Write an ONNX file anew for batches of one."""
+    """Write a copy of an ONNX file for batches of one."""
     import onnx
 
     content = onnx.load(model)

@@ -102,7 +102,7 @@ def export_bundle(
         precision: ``bf16`` and ``int8`` only with ``openvino``; ``int8`` for the pose network only.
         people: Add the person detector.
         force: Keep a pose network that loses more than a point of PCK by 8-bit numbers.
-        on_step: Called with what comes next.
+        on_step: Called with the name of each step before it begins.
 
     Raises:
         PoseActError: The weights cannot be read, the runtime or precision cannot be had, a network

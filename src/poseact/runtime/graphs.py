@@ -1,7 +1,7 @@
 """Networks with the steps before and after them, as graphs that every runtime can run.
 
 A graph takes arrays as the program has them, 8-bit pictures for instance, and returns a tuple of
-arrays. What is converted to another format is a graph, so that whoever runs the file needs no other
+arrays. What is converted to another format is a graph, so that the file runs without other
 code.
 """
 
@@ -124,7 +124,7 @@ def pose_graph(network: Network, num_blocks: int | None) -> Graph:
 
 
 def without_actions(network: Network) -> Network:
-    """The network without its action part, which is not needed for every picture.
+    """The network without its action part, which is not run for every picture.
 
     Raises:
         PoseActError: It reads no pictures.
@@ -237,7 +237,7 @@ class ActionGraph(nn.Module):
 
 
 class ActionStreamGraph(ActionGraph):
-    """The same frame by frame: one frame's inputs and those of the last T to both anew."""
+    """The same frame by frame: takes a frame and the state, the inputs of the last T frames."""
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:  # pyright: ignore
         half = len(inputs) // 2

@@ -144,9 +144,9 @@ def threads_here() -> int:
 def one_by_one(
     run: Callable[[list[np.ndarray]], list[np.ndarray]], inputs: Sequence[np.ndarray]
 ) -> list[np.ndarray]:
-    """What a CPU gives for a batch whose items run one after the other.
+    """Run the items of a batch one by one, as CPUs should.
 
-    All at once take no less time, but 12 MB more for each crop, and a while for each new number.
+    A whole batch is no faster, takes 12 MB more per crop, and is prepared again for each new size.
 
     Args:
         run: Inputs of the graph to its outputs.

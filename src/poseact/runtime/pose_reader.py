@@ -243,7 +243,7 @@ def open_pose(
         device: Where PyTorch runs it; by default CUDA where there is one.
         runtime: ``torch``, ``onnx``, ``openvino``, or ``auto`` for the one that is installed and
             fastest on this machine, which is measured once and remembered; None for ``auto``, or
-            what the environment variable ``POSEACT_RUNTIME`` says.
+            the value of the environment variable ``POSEACT_RUNTIME``.
         precision: ``fp32``, ``bf16``, ``int8``, or ``auto`` for the faster of the first two whose
             poses are the same but for half a percent of the crop.
 

@@ -69,7 +69,7 @@ class Studio:
         self.training.resume_if_killed()
 
     def end(self) -> None:
-        """End it; the next start goes on."""
+        """End the background work; the next start resumes it."""
         self.examiner.end()
         self.training.end()
 
@@ -95,7 +95,7 @@ class Studio:
             received: The file.
             label: Its action.
             name: Asked for; another one where it is taken or no file can have it.
-            recorded: By the studio's own page; it is then kept as it came, and trimmed.
+            recorded: By the studio's own page; it is then kept unchanged, and trimmed.
 
         Raises:
             PoseActError: It is no video, or the folder cannot take it.

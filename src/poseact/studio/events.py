@@ -11,7 +11,7 @@ _BEAT_S = 15.0
 class Events:
     """Tells pages that something changed; each then asks for what it shows.
 
-    News of one kind that a page has not fetched yet are told once, so that slow pages cost no
+    Events of one kind that a page has not fetched yet are sent once, so that slow pages cost no
     memory.
     """
 

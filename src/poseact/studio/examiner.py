@@ -36,7 +36,7 @@ from poseact.weights.checkpoint import load
 _THUMBNAIL_WIDTH = 320
 _SAMPLES_PER_S = 4.0
 _ROOM_S = 0.25
-"""Time kept before the person is seen first and after she is seen last."""
+"""Time kept before the first and after the last sight of the person."""
 
 _END_S = 20.0
 
@@ -55,7 +55,7 @@ class Examiner(Thread):
         on_change: Called from this thread when there is something new to show.
         pictures: Whether thumbnails show pictures; else the skeleton alone.
         learn: Called when all clips are examined, for the instant training: with name, label and
-            what stands for the content of every clip, and with what reads their features.
+            a digest of the content of every clip, and with a function that reads their features.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Examiner(Thread):
         self._wanted.set()
 
     def end(self) -> None:
-        """Stop after the picture in hand."""
+        """Stop after the current picture."""
         self._end_request.request()
         self._wanted.set()
         if self.is_alive():

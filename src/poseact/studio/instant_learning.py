@@ -19,7 +19,7 @@ def renew_instant(weights: Path, clips: Sequence[Sequence[str]], read: ReadClips
     Args:
         weights: Its file, which is removed if fewer than two actions are left; ``clips.json``
             beside it lists the clips that it was made of.
-        clips: Name, label and what stands for the content of every clip.
+        clips: Name, label and a digest of the content of every clip.
         read: Reads the features of all clips.
 
     Raises:

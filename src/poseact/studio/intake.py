@@ -1,4 +1,4 @@
-"""Videos that come from a browser: decoded, stripped of what tells the place, then kept."""
+"""Videos from a browser: decoded, stripped of metadata such as the place, then kept."""
 
 from __future__ import annotations
 

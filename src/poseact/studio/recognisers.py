@@ -19,7 +19,7 @@ from poseact.studio.places import Places
 from poseact.weights.checkpoint import load
 
 Choice = Literal["newest", "instant", "trained", "pose"]
-"""Which recogniser is wanted; ``pose`` tells no actions."""
+"""Which recogniser is wanted; ``pose`` recognises no actions."""
 
 
 class Seen(NamedTuple):
@@ -27,7 +27,7 @@ class Seen(NamedTuple):
 
     Attributes:
         pose: In px of the picture.
-        label: The action; None where none is told.
+        label: The action; None where none is recognised.
         probability: Of the best action.
         complete: Whether she has been in view as long as a window.
     """

@@ -35,7 +35,7 @@ class Progress:
         plan: Settings that differ from the defaults.
         stages: Items done and their total, by name, in the order of their beginning.
         curves: Loss after each epoch, by name of the training.
-        eta_s: Seconds left of the last stage; None before it can be told.
+        eta_s: Seconds left of the last stage; None before it can be estimated.
         message: Why it failed.
         notes: On clips, after it.
     """
@@ -57,8 +57,8 @@ class TrainingJob:
     Args:
         places: Of the studio.
         on_change: Called from another thread after every step.
-        command: The program that trains; it is told what as JSON in one more argument, and tells
-            its progress as lines of JSON.
+        command: The program that trains; it gets its task as JSON in a further argument, and
+            reports its progress as lines of JSON.
     """
 
     def __init__(
@@ -81,12 +81,12 @@ class TrainingJob:
         return self._process is not None
 
     def resume_if_killed(self) -> None:
-        """Go on with a training that the last studio did not end."""
+        """Resume a training that the last studio did not finish."""
         if self.progress.state == "running":
             self.start(self.progress.plan)
 
     def start(self, plan: dict[str, Any]) -> None:
-        """Start the training, or go on with one that was cancelled.
+        """Start the training, or resume one that was cancelled.
 
         Args:
             plan: Fields of :class:`~poseact.clips.train_plan.TrainPlan`.
@@ -119,14 +119,14 @@ class TrainingJob:
         self._on_change()
 
     def cancel(self) -> None:
-        """Stop after the step in hand; what is done is kept."""
+        """Stop after the current step; finished steps are kept."""
         process = self._process
         if process is not None and process.stdin is not None:
             # The process takes it for the end of the studio.
             process.stdin.close()
 
     def end(self) -> None:
-        """Stop as the studio ends; the next one goes on."""
+        """Stop as the studio ends; the next one resumes it."""
         self._ended = True
         process = self._process
         if process is None:
@@ -151,7 +151,7 @@ class TrainingJob:
         with self._lock:
             self._process = None
             if self._ended:
-                # Kept as running, so that the next studio goes on.
+                # Kept as running, so that the next studio resumes it.
                 return
             if self.progress.state == "running":
                 self.progress.state = "failed"
@@ -161,7 +161,7 @@ class TrainingJob:
         self._on_change()
 
     def _take(self, said: dict[str, Any]) -> None:
-        """One line of what the process says."""
+        """Handle one line of the process's output."""
         progress = self.progress
         if "stage" in said:
             name, done, total = said["stage"], said["done"], said["total"]
@@ -175,7 +175,7 @@ class TrainingJob:
             if math.isfinite(said["loss"]):
                 progress.curves.setdefault(said["curve"], []).append(round(said["loss"], 4))
         elif not (self._ended and said["state"] == "cancelled"):
-            # What the end of the studio cancels is kept as running, so that the next one goes on.
+            # What the end of the studio cancels is kept as running: the next one resumes it.
             progress.state = said["state"]
             progress.message = said.get("message", "")
             progress.notes = said.get("notes", [])

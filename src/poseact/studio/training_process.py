@@ -1,4 +1,4 @@
-"""The process that trains for the studio: tells its progress as lines of JSON."""
+"""The process that trains for the studio; reports its progress as lines of JSON."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from poseact.clips.train_actions import train_actions
 from poseact.clips.train_plan import TrainPlan
 
 _LOCK_WAIT_S = 0.5
-# A process that the last training left behind may hold its lock for ever.
+# A process left behind by the last training may never release its lock.
 _PATIENCE_S = 90.0
 
 
 def main() -> None:
-    """Train as the first argument, JSON, says: ``folder``, ``out``, ``cache`` and a ``plan``."""
+    """Train as given by the first argument, JSON: ``folder``, ``out``, ``cache`` and a ``plan``."""
     # A shell that started the studio in the background has it ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     wanted = json.loads(sys.argv[1])
@@ -54,7 +54,7 @@ def _tell(**facts: object) -> None:
 
 
 def _end_with_studio() -> None:
-    """Stop as at Ctrl-C when the studio has ended, however it did: what is done is kept."""
+    """Stop as at Ctrl-C when the studio has ended, however it did; finished steps are kept."""
     # Not sys.stdin, whose lock a thread that waits would keep at the end of the program.
     os.read(0, 1)
     os.kill(os.getpid(), signal.SIGINT)

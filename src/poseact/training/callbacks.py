@@ -39,7 +39,7 @@ class Averaging(WeightAveraging):
         super().__init__(multi_avg_fn=partial(average_into, decay))
 
     def on_train_end(self, *_: Any) -> None:
-        """Keep the weights, since the last checkpoint is still to be written."""
+        """Keep the weights: the last checkpoint has not been written yet."""
 
     def put_into(self, module: L.LightningModule) -> None:
         """Replace the weights by their average."""
@@ -56,7 +56,7 @@ class Averaging(WeightAveraging):
 
 
 def ends_step(trainer: L.Trainer, batch_index: int) -> bool:
-    """Whether a batch is the last one of its step."""
+    """Whether a batch is the last of its step."""
     return (batch_index + 1) % trainer.accumulate_grad_batches == 0
 
 

@@ -29,8 +29,8 @@ def calibrate_confidence(network: Network, samples: Sequence[PoseSample]) -> dic
         error ``before`` and ``after`` on these people.
 
     Raises:
-        PoseActError: The network's confidence is not learnt, nobody has a labelled torso, or all
-            joints are right or all wrong.
+        PoseActError: The network has no learned confidence, nobody has a labelled torso, or all
+            joints are correct or all wrong.
     """
     head = network.pose_model.confidence if isinstance(network, MultitaskNetwork) else None
     if head is None:

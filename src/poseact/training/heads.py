@@ -1,7 +1,7 @@
 """Training of action heads on cached joints and features, with the pose network frozen.
 
 One pass trains the heads on all clips and, beside them, heads that each leave out a part of the
-clips. Probabilities are calibrated on what these say of the clips that they have not seen.
+clips. Probabilities are calibrated on the answers of these heads for the clips that they left out.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class TrainedActions:
         record: One row per epoch: ``epoch``, ``loss``, the terms by stream, ``lr``, ``seconds``
             since the start, and ``accuracy/STREAM`` if validation clips were scored.
         finished: False if the run was stopped; the same call resumes it.
-        unseen: Clips, each with a network that learned its action from other recordings alone;
+        unseen: Clips, each with a network that was trained on other recordings only;
             empty without ``folds``.
     """
 
@@ -142,7 +142,7 @@ def train_heads(
         seed: Random seed.
         folds: Parts of the recordings for cross-fitting, at least 2: in the same pass, a network
             for each learns from all others. 0 for none.
-        instant: Train nothing, and tell actions by prototypes, as
+        instant: Train nothing and recognise actions by prototypes, as
             :func:`~poseact.training.instant.train_instant` does.
         recipe: All other settings.
         on_progress: Called after an epoch with its number from 1, the total and its row.
@@ -206,7 +206,7 @@ def _finished(
     fold_of: np.ndarray,
     flip: bool,
 ) -> tuple[tuple[ActionNetwork, PoseSequence], ...]:
-    """Place the prototypes of all networks; returns the clips that one of them has not seen."""
+    """Place the prototypes of all networks; returns each held-out clip with its network."""
     network, *others = networks
     described = describe_clips(network.eval(), sequences, flip)
     place_prototypes(network, described)
@@ -266,7 +266,7 @@ class HeadTraining(TrainingModule):
         fold_of: ``(N,)`` the fold of each clip.
         recipe: Settings of the loss and the optimiser.
         steps: Steps of the whole run.
-        seed: Of what is dropped.
+        seed: Random seed of the dropout.
     """
 
     def __init__(

@@ -38,8 +38,8 @@ def train_instant(
 ) -> ActionNetwork:
     """Recognise actions by the nearest prototype, without training.
 
-    Nothing is trained: the prototypes are computed anew from all clips, in well under a second for
-    a hundred of them.
+    Nothing is trained: the prototypes are computed from all clips, which takes well under a second
+    for a hundred clips.
 
     Args:
         sequences: Labelled, of one skeleton; with appearance unless ``streams`` is ``pose``.
@@ -48,7 +48,7 @@ def train_instant(
             :func:`~poseact.training.heads.train_heads`.
         frames: T of the windows.
         fps: Frame rate of the windows.
-        flip: Whether an action may also be done the other way round.
+        flip: Whether mirrored clips count as the same action.
 
     Raises:
         PoseActError: The sequences do not fit together or to the network, or there are fewer than

@@ -77,7 +77,7 @@ def build_network(
 
 
 def with_new_heads(network: ActionNetwork) -> ActionNetwork:
-    """The network with heads that start anew; all other parts are shared with it."""
+    """A copy of the network with newly initialised heads; all other parts are shared."""
     heads = window_heads(network)
     other = deepcopy(network, {id(part): part for part in network.children() if part is not heads})
     for layer in window_heads(other).modules():

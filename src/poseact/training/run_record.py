@@ -133,7 +133,7 @@ class Record(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, _: Any, batch: Any, *__: Any
     ) -> None:
-        """Count the images, and write a row when it is time."""
+        """Count the images, and write a row when one is due."""
         images = batch.images.shape[0] * batch.images.shape[1]
         self._clock.batch_done(images * trainer.world_size)
         self.data.tally.add(batch.unreadable)

@@ -58,8 +58,8 @@ def reproduce(
 ) -> Reproduction:
     """Reproduce the rows of published tables.
 
-    A row whose data or weights are missing says so and stops no other. ``reproduce.json`` is
-    written after every row.
+    A row whose data or weights are missing records that, and the other rows still run.
+    ``reproduce.json`` is written after every row.
 
     Args:
         names: Tables, see :data:`poseact.evaluation.protocols.published.TABLES`; none for all.
