@@ -59,7 +59,7 @@ def window_fps(network: ActionNetwork) -> float:
     """Frames per second of the network's windows.
 
     Raises:
-        PoseActError: Its weights do not say.
+        PoseActError: Its weights do not state it.
     """
     if network.card.fps is None:
         raise PoseActError(
@@ -109,7 +109,7 @@ class WindowReadings(NamedTuple):
 
     Attributes:
         log_probabilities: Calibrated, ``(W, A)`` for each stream's last block.
-        looks: ``(W, 2)`` how alike they look to what was learned, see
+        looks: ``(W, 2)`` similarity to the training windows, see
             :meth:`~poseact.models.window_heads.WindowHeads.read`; None for heads that cannot tell.
         familiarity: ``(W,)``; unknown below 0, and 0 for heads that cannot tell.
     """

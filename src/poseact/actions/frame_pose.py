@@ -23,7 +23,7 @@ class FramePose:
         visible: ``(J,)`` boolean.
         box: x0, y0, x1, y1 in px of the source, the crop the pose was read from.
         person_box: The same tightly around the person; None where no detector has found the person.
-        score: How surely the detector took it for a person, from 0 to 1.
+        score: Confidence of the detector, from 0 to 1.
     """
 
     frame: int

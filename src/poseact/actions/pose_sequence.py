@@ -29,7 +29,7 @@ class PoseSequence:
         appearance: ``(N, J, C)`` float16 features gathered at the joints, or None.
         label: Its action; None if unknown.
         recording: Name of the recording; sequences of one recording are never split.
-        part: ``train`` or ``test`` where the data set says so, else None.
+        part: ``train`` or ``test`` where the data set defines it, else None.
 
     Raises:
         PoseActError: The arrays do not fit one another, or the times do not rise.

@@ -160,7 +160,7 @@ class LabelledVideo:
         poses: Its labels, in that skeleton.
         action: What the person does; None where it is not known.
         fps: Frames per second.
-        part: ``train`` or ``test`` where the data set says so, else None.
+        part: ``train`` or ``test`` where the data set defines it, else None.
         recording: Name of the recording that it is part of.
     """
 

@@ -35,7 +35,7 @@ class LiveReport:
         dropped: Pictures dropped because others came before they were taken.
         reconnections: How often the source was lost and found again.
         latency: Of the latest answers.
-        source_fps: Pictures per second that came of late; None for fewer than two.
+        source_fps: Recent rate of the source in pictures per second; None for fewer than two.
         out: The recorded video, if one was.
         interrupted: Whether the user ended it.
     """

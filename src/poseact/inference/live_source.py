@@ -86,7 +86,7 @@ class BackOff(NamedTuple):
 
 
 class LiveSource:
-    """Reads pictures in a thread of its own, so that none is old when it is taken.
+    """Reads pictures in a separate thread, so that the latest one is available at any time.
 
     Use it in a ``with`` block, which opens the source, and iterate.
 
@@ -142,7 +142,7 @@ class LiveSource:
 
     @property
     def fps(self) -> float | None:
-        """Pictures per second that come of late, dropped ones included; None before the second."""
+        """Recent pictures per second, dropped ones included; None before the second."""
         arrivals = list(self._arrivals)
         if len(arrivals) < 2:
             return None

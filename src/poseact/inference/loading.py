@@ -26,7 +26,8 @@ class Readers(NamedTuple):
 
     Attributes:
         predictor: Reads the poses.
-        network: Tells actions from them, on the same device; None for weights that know none.
+        network: Recognises actions from them, on the same device; None for weights without
+            actions.
     """
 
     predictor: Predictor

@@ -34,7 +34,7 @@ class ResultTables:
     Attributes:
         poses: One row per joint, person and frame.
         actions: The windows and segments; None if the weights know no actions.
-        coco: The same in COCO's layout; None where nobody asked for it.
+        coco: The same in COCO's layout; None if it is not wanted.
         frames: Frames read.
     """
 

@@ -34,7 +34,7 @@ class WorkerJob:
     """Options of the workers.
 
     Attributes:
-        run: Tells this run from others on the same folder.
+        run: Identifies this run among those on the same folder.
         root: Folder of the files.
         folder: Of the results.
         weights: Name or file.
@@ -78,7 +78,7 @@ class FileWorker:
             row: ``item``, from :func:`packed_item`.
 
         Returns:
-            ``error``: None, or what every further file would meet too.
+            ``error``: None, or an error that every other file would cause too.
         """
         try:
             self._predict(*pickle.loads(row["item"]))
@@ -121,7 +121,7 @@ class FileWorker:
     def _tried(
         self, record: FileRecord, readers: Readers, path: Path, boxes: BoxesByFrame | None
     ) -> FileRecord:
-        """The record of a file after its tables were written, or what kept them from it."""
+        """The record of a file after its tables were written, or after they could not be."""
         folder, name = self._job.folder, record.source
         try:
             with open_media(path) as media:

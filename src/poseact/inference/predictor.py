@@ -169,7 +169,7 @@ class Predictor:
         return self.shown(*find_posed(detector, self.read, picture, *looks, fast=self.fast))
 
     def shown(self, people: Sequence[Person], readings: Sequence[PersonReading]) -> list[Pair]:
-        """Those of the people found by the detector who are taken for people.
+        """The detections that count as people.
 
         Args:
             people: From a score of :data:`~poseact.inference.confirm.CANDIDATE` on.
@@ -257,7 +257,7 @@ class Predictor:
         return reading
 
     def _search(self, image: np.ndarray, frame: int, time: float) -> tuple[PersonReading, Square]:
-        """The pose in the whole picture, then again and again in the square of that pose.
+        """The pose in the whole picture, then repeatedly in the square of that pose.
 
         Also returns the square that the last one was read from.
         """

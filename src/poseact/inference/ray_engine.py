@@ -78,7 +78,7 @@ def ray_session(cpus: int | None) -> Iterator[None]:
 
 
 def workers_that_fit(cpus: int, gpus: float) -> int:
-    """How many workers the cluster has room for.
+    """Number of workers that the cluster has room for.
 
     Args:
         cpus: CPU cores of each.
@@ -111,10 +111,10 @@ def run_workers(
     gpus: float,
     stop: StopRequest,
 ) -> Iterator[Row]:
-    """Give every row to one of several worker processes and yield what they answer, in any order.
+    """Pass every row to one of several worker processes and yield their results, in any order.
 
-    A worker that dies is made again, and what it had in hand is given out again, without end: so
-    a row may be worked on more than once, which the worker itself has to notice.
+    A worker that dies is restarted and its rows are assigned again, without limit: a row may be
+    processed more than once, and the worker has to detect that.
 
     Args:
         rows: What to work on.

@@ -42,8 +42,8 @@ class StreamAnswer(NamedTuple):
         label: The action of the window that ends with this picture, or ``unknown``.
         probability: Calibrated probability of the best action.
         probabilities: ``(A,)`` of all actions.
-        complete: Whether the person has been there as long as a window; before, what there is is
-            looped.
+        complete: Whether the person has been in view for a whole window; until then the frames
+            so far are repeated.
         latency_ms: From the arrival of the picture to the answers.
     """
 
@@ -82,7 +82,7 @@ class Stream:
     A picture costs one pass of the pose network and one of the small action network for each
     person, whatever the length of a window, and now and then one of the detector. The answers are
     those that the whole video gives for the windows that end with each picture. Memory is bounded:
-    kept are the features of the frames of one window, until a person is gone for good.
+    only the features of one window are kept per person, until the track ends.
 
     Args:
         weights: File that ``poseact train-actions`` wrote, or such a network.

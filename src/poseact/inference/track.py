@@ -1,4 +1,4 @@
-"""A person over time: where, how fast, and what the person looks like."""
+"""A tracked person: position, velocity and appearance."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ class Track:
         confidence: ``(J,)``.
         time: When the person was last seen, in s.
         velocity: ``(2,)`` of the box's centre in px/s.
-        score: How surely it was a person when last detected.
+        score: Score of the last detection.
         looks: As of a :class:`Sighting`, over time.
         height: Of the box in px when detected, over time.
-        course: Box, velocity and time when last detected: poses may come to lie on another person.
+        course: Box, velocity and time of the last detection: poses may drift to another person.
         in_view: Whether the person was seen in the last frame.
-        certain: Whether the person counts, or has still to be detected once more.
+        certain: Whether the track is confirmed by a second detection or a high score.
     """
 
     number: int
@@ -79,7 +79,7 @@ class Track:
 
     @property
     def square(self) -> Square:
-        """Where to look for the person next: around the box where the pose does not say."""
+        """Where to look for the person next: around the box if the pose is too uncertain."""
         x0, y0, x1, y1 = self.box.tolist()
         return self.follower.square or square_of((x0, y0, x1, y1))
 
@@ -93,7 +93,7 @@ class Track:
         return self.velocity * min(time - self.time, _COASTING_S)
 
     def on_course(self, time: float) -> np.ndarray:
-        """``(4,)`` box at a time, had the person gone on as when last detected."""
+        """``(4,)`` box extrapolated to a time from the last detection."""
         box, velocity, then = self.course
         return box + np.tile(velocity * min(time - then, _COASTING_S), 2)
 
@@ -103,12 +103,12 @@ class Track:
         return float(np.hypot(*(off[:2] + off[2:])) / 2 / self.size)
 
     def lose(self, time: float) -> None:
-        """The person is out of view, gone on as when last detected."""
+        """Mark the person as out of view, at the extrapolated position."""
         self.in_view = False
         self.box, self.velocity = self.on_course(time), self.course[1]
 
     def see(self, one: Sighting) -> None:
-        """Keep what the person looks like."""
+        """Update the person's appearance."""
         y0, y1 = one.person.box[1::2]
         self.height = _KEPT * self.height + (1 - _KEPT) * max(y1 - y0, 1)
         both = np.where(
@@ -117,7 +117,7 @@ class Track:
         self.looks = np.where(np.isfinite(both), both, self.looks)
 
     def move(self, box: np.ndarray, reading: PersonReading, time: float) -> None:
-        """The person is seen again."""
+        """Update the position of a person who was seen."""
         passed = time - self.time
         # Following and then detecting in the same frame gives no velocity.
         if passed > 0:

@@ -1,7 +1,7 @@
 """Tracking of everyone in a video: detections are matched to the people seen before.
 
-In the style of ByteTrack (Zhang et al., 2022): people found surely are assigned first, to all
-tracks; doubtful ones may only go on with a track that is in view.
+In the style of ByteTrack (Zhang et al., 2022): confident detections are assigned first, to all
+tracks; uncertain ones can only continue a track that is in view.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class PeopleTracker:
 
     @property
     def awaited(self) -> bool:
-        """Whether somebody may still come back, or has to be detected once more."""
+        """Whether a lost person may return, or a track awaits its confirmation by a detection."""
         return any(not (track.in_view and track.certain) for track in self._tracks)
 
     def cut(self, width: int, height: int) -> None:
@@ -87,14 +87,14 @@ class PeopleTracker:
         self._tracks.clear()
 
     def found(self, sightings: Sequence[Sighting], time: float) -> list[PersonReading]:
-        """Go on with what the detector has found in a frame.
+        """Update the tracks with the detections of a frame.
 
         Args:
-            sightings: Everyone found, doubtful ones too.
+            sightings: All detections, uncertain ones included.
             time: Of the frame in s.
 
         Returns:
-            The people with their ids; doubtful ones who belong to nobody are left out.
+            The people with their ids; uncertain detections that match no track are left out.
         """
         self._tracks = [track for track in self._tracks if time - track.time <= MAX_GAP_S]
         sure = [one for one in sightings if one.person.score >= self._sure]
@@ -134,7 +134,7 @@ class PeopleTracker:
         return [_numbered(one.reading, track) for track, one in pairs if track.certain]
 
     def followed(self, readings: Sequence[PersonReading], time: float) -> list[PersonReading]:
-        """Go on with poses read in the squares of those in view.
+        """Update the tracks in view with the poses read in their squares.
 
         Args:
             readings: Of each track ``in_view``.
@@ -205,7 +205,7 @@ class PeopleTracker:
     def _assign(
         self, sightings: Sequence[Sighting], tracks: Sequence[Track], time: float
     ) -> list[tuple[Track, Sighting]]:
-        """The pairs of tracks and sightings that are most alike in all."""
+        """The pairs of tracks and sightings with the largest total similarity."""
         if not sightings or not tracks:
             return []
         alike = np.array(
@@ -237,10 +237,10 @@ class PeopleTracker:
 
 
 def likeness(track: Track, one: Sighting, time: float, sure_joint: float) -> float:
-    """How alike a track and a person found are, from 0 to 1.
+    """Similarity of a track and a detection, from 0 to 1.
 
     Overlap of the boxes and distance of the poses, both after the track has moved on at its
-    velocity. A person who was out of view may have gone elsewhere, the farther the longer.
+    velocity. The longer a person was out of view, the farther away the person may be.
 
     Args:
         track: As it was last seen.

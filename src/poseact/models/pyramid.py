@@ -125,10 +125,10 @@ class Level(nn.Module):
 
 
 class Pyramid(nn.Module):
-    """A row of levels, down in resolution or up again, each refining the one before.
+    """A sequence of levels, down in resolution or up again, each refining the one before.
 
-    ``forward`` takes the features where the pyramid begins and, level by level, those that the
-    pyramid before left there. It runs as many levels as there are of these.
+    ``forward`` takes the input features and, for each level, the previous pyramid's features at
+    that resolution. It runs as many levels as there are of these.
     """
 
     def __init__(self, levels: Iterable[Level]) -> None:
@@ -144,7 +144,7 @@ class Pyramid(nn.Module):
 
 
 def build_pyramid(config: SPNetConfig, number: int) -> Pyramid:
-    """The pyramid of this number, counted from 1; odd ones go down, even ones up."""
+    """Pyramid ``number``, counted from 1; odd ones go down in resolution, even ones up."""
     widths = [config.channels + scale * config.growth for scale in range(config.levels)]
     scales = list(range(config.levels))
     unit = DownscalingUnit
@@ -206,7 +206,7 @@ class ActionStep(NamedTuple):
 
 
 class SPNet(Network):
-    """Pose and action at every level of a row of pyramids (TPAMI 2020).
+    """Pose and action at every level of a sequence of pyramids (TPAMI 2020).
 
     The features of a pyramid's level receive those of the same level of the pyramid before. Poses
     are read frame by frame. At the levels that predict actions, the poses and the appearance at
@@ -242,7 +242,7 @@ class SPNet(Network):
 
     @torch.no_grad()
     def copy_pose_maps(self) -> None:
-        """Let the replicas begin as copies of the pose maps, as the authors do before training."""
+        """Initialise the replicas as copies of the pose maps, as the authors do before training."""
         for level in self.levels:
             if level.block.to_action_maps is not None:
                 level.block.to_action_maps.load_state_dict(level.block.to_maps.state_dict())

@@ -6,12 +6,12 @@ A name stands for one place of the body, so that joints can be converted by name
 - ``neck`` is the root of the neck, a few centimetres above the thorax (MPII's "upper neck", LSP's
   neck, Human3.6M's joint 13);
 - ``head`` is the top of the head. Human3.6M's (joint 15) lies at the hairline, Kinect's in the
-  middle of the head: they are taken for it, as the field does;
+  middle of the head: both are used for it, as is common;
 - ``spine`` is the middle of the back;
 - ``foot`` and ``hand`` are Kinect's. Toes, heels and fingers of other data sets have other names.
 
 Sides are the person's own. Where the published multitask network uses a data set under other names,
-a ``…_PAPER`` layout says so in the open; use it to run or to compare with the published weights.
+a ``…_PAPER`` layout has those names; use it to run or to compare with the published weights.
 """
 
 from poseact.skeleton.named import Skeleton, mirrored

@@ -1,4 +1,4 @@
-"""The parts of a studio, and what they say of the folder."""
+"""The parts of a studio, and the state of its folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SHOWN = frozenset({"no clips"})
 
 
 class Studio:
-    """What the pages of one folder share.
+    """The state and services that the pages of one folder share.
 
     Args:
         folder: Of clips; made if it is missing.

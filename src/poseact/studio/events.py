@@ -1,4 +1,4 @@
-"""News for all open pages, as server-sent events."""
+"""Notifications of all open pages, as server-sent events."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _BEAT_S = 15.0
 
 
 class Events:
-    """Tells pages that something changed; each then asks for what it shows.
+    """Notifies pages of changes; each page then fetches what it shows.
 
     Events of one kind that a page has not fetched yet are sent once, so that slow pages cost no
     memory.

@@ -1,4 +1,4 @@
-"""What is done with every new clip in the background: look, thumbnail, notes, instant training."""
+"""Background processing of new clips: facts, thumbnails, notes, instant training."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ class Examiner(Thread):
 
 
 def seen_span(predictor: Predictor, video: Path) -> tuple[float, float] | None:
-    """From when to when a person is seen in a video.
+    """The stretch of a video in which a person is seen.
 
     Args:
         predictor: Reads the poses.
@@ -244,7 +244,7 @@ def seen_span(predictor: Predictor, video: Path) -> tuple[float, float] | None:
 
 
 def _key(clip: Clip) -> str:
-    """Stands for the content of a clip as long as its file is not written again."""
+    """Digest that changes when the clip's file is written again or its stretch changes."""
     try:
         facts = clip.path.stat()
     except OSError:

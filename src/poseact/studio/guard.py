@@ -1,4 +1,4 @@
-"""Who may talk to the studio: the checks of every request, before anything else sees it."""
+"""Access control of the studio: the checks of every request before it is handled."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class Guard:
         return self._token is not None and scope["path"] == "/" and "token" in dict(_query(scope))
 
     def _with_cookie(self, scope: Scope) -> RedirectResponse:
-        """To the same page without the token, which so stays out of the browser's history."""
+        """Redirect to the same page without the token, to keep it out of the browser's history."""
         rest = [(name, value) for name, value in _query(scope) if name != "token"]
         answer = RedirectResponse("/" + (f"?{urlencode(rest)}" if rest else ""), 303)
         answer.set_cookie(self._cookie, self._token or "", httponly=True, samesite="strict")

@@ -25,7 +25,7 @@ _OPEN_CODECS = frozenset({"vp8", "vp9", "av1"})
 
 
 def keep_recording(received: Path, place: Path) -> Path:
-    """Keep a recording of the browser as it came, with its own time stamps.
+    """Keep a recording of the browser unchanged, with its own time stamps.
 
     Args:
         received: The file; it is moved.

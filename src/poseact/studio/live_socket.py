@@ -207,7 +207,7 @@ class _Connection:
 
 
 def _parts(message: bytes, now: float) -> tuple[float, bytes]:
-    """Time and picture of a message; now where it gives no time."""
+    """Time and picture of a message; the current time if it has none."""
     if message.startswith(_JPEG) or len(message) < _TIME.size:
         return now, message
     (taken,) = _TIME.unpack_from(message)

@@ -37,7 +37,7 @@ class Places(NamedTuple):
 
     @property
     def looks(self) -> Path:
-        """What was seen of each clip, and its thumbnail."""
+        """Facts and thumbnail of each clip."""
         return self.own / "looks"
 
     @property

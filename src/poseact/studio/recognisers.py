@@ -1,4 +1,4 @@
-"""What the pictures of a live page are read with: the pose network alone, or trained actions."""
+"""Recognisers of live pictures: the pose network alone, or trained actions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Seen(NamedTuple):
         pose: In px of the picture.
         label: The action; None where none is recognised.
         probability: Of the best action.
-        complete: Whether she has been in view as long as a window.
+        complete: Whether the person has been in view for a whole window.
     """
 
     pose: FramePose

@@ -123,7 +123,7 @@ def fit_prototypes(prototypes: Prototypes, values: Tensor, targets: Tensor) -> N
     """Put prototypes at the means of the actions, in a space where windows of an action vary alike.
 
     That is linear discriminant analysis (Fisher, 1936) on the leading principal components, with a
-    covariance that is shrunk towards a sphere (Friedman, 1989), for there are few clips.
+    covariance that is shrunk towards a sphere (Friedman, 1989), because there are few clips.
 
     Args:
         prototypes: Of A actions; their numbers are replaced.
@@ -165,7 +165,7 @@ def fit_prototypes(prototypes: Prototypes, values: Tensor, targets: Tensor) -> N
 def _principal_axes(values: Tensor) -> Tensor:
     """The leading right singular vectors ``(F, R)`` of ``(N, F)``, R being ``RANK`` or less.
 
-    They are read from the smaller Gram matrix, at a small part of the cost of a decomposition.
+    They are computed from the smaller Gram matrix, which is much cheaper than a decomposition.
     """
     wide = values.shape[0] < values.shape[1]
     squares, vectors = torch.linalg.eigh(values @ values.T if wide else values.T @ values)

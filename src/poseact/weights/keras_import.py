@@ -216,7 +216,7 @@ def _pairs_by_name(
 def _renumbered(stored: list[StoredArray]) -> list[tuple[str, StoredArray]]:
     """Layer names with the action blocks counted from 1.
 
-    Keras counted them on across the models of one process, so that a file may start at act7.
+    Keras numbered them across the models of one process, so a file may start at act7.
     """
     pattern = re.compile(r"^act(\d+)_")
     layers = [found.name.split("/")[0] for found in stored]
