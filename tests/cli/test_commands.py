@@ -93,11 +93,11 @@ def refused(monkeypatch, capsys):
 def run_here(monkeypatch):
     """Runs a command in this process, which takes seconds less; its code and what it printed."""
 
-    def call(*arguments, encoding="utf-8"):
+    def call(*arguments, encoding="utf-8", columns=200):
         printed = {name: io.BytesIO() for name in ("stdout", "stderr")}
         with monkeypatch.context() as patch:
             patch.setattr(sys, "argv", ["poseact", *map(str, arguments)])
-            patch.setenv("COLUMNS", "200")
+            patch.setenv("COLUMNS", str(columns))
             for name, content in printed.items():
                 patch.setattr(sys, name, io.TextIOWrapper(content, encoding, write_through=True))
             with pytest.raises(SystemExit) as stop:
@@ -108,12 +108,13 @@ def run_here(monkeypatch):
     return call
 
 
-def test_predict_a_folder(folder, weights, tmp_path):
+def test_predict_a_folder(folder, weights, tmp_path, run_here):
     out = tmp_path / "out"
-    result = run("predict", folder, "--out", out, "--weights", weights, "--people", "one")
-    assert result.returncode == 0, result.stderr
-    assert "9 frames" in result.stdout
-    assert str(out / "poses.parquet") in result.stdout
+    options = ("--out", out, "--weights", weights, "--people", "one")
+    code, printed, errors = run_here("predict", folder, *options)
+    assert code == 0, errors
+    assert "9 frames" in printed
+    assert str(out / "poses.parquet") in printed
     drawn = sorted(p.relative_to(out).as_posix() for p in out.rglob("*_pose.*"))
     assert drawn == ["photo_pose.mp4", "photo_pose.png", "sub dir/photo_pose.png"]
 
@@ -271,6 +272,7 @@ def test_results_removed_during_the_job_are_an_error(tmp_path, weights):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names and pipes of POSIX")
+@pytest.mark.slow
 def test_what_cannot_be_printed_changes_no_exit_code(tmp_path, weights, run_here):
     write_image(tmp_path / "in" / "人\udcff.png", noise(0))
     arguments = ("predict", tmp_path / "in", "--weights", weights, "--out", tmp_path / "ö人")
@@ -500,16 +502,16 @@ def test_version():
 # ------------------------------------------------------------------ catalogue
 
 
-def test_weights_list_keeps_addresses_whole():
-    result = run("weights", "list", COLUMNS="80")
-    assert result.returncode == 0, result.stderr
-    assert all(file.url in result.stdout for file in catalogue.PUBLISHED)  # unbroken
+def test_weights_list_keeps_addresses_whole(run_here):
+    code, printed, errors = run_here("weights", "list", columns=80)
+    assert code == 0, errors
+    assert all(file.url in printed for file in catalogue.PUBLISHED)  # unbroken
 
 
-def test_weights_list_names_release_and_check_sum():
-    result = run("weights", "list")
-    assert "weights_PE_MPII_cvpr18_19-09-2017.h5" in result.stdout
-    assert "d6b85ba4b8a3fc9d05c8ad73f763d999" in result.stdout
+def test_weights_list_names_release_and_check_sum(run_here):
+    _, printed, _ = run_here("weights", "list")
+    assert "weights_PE_MPII_cvpr18_19-09-2017.h5" in printed
+    assert "d6b85ba4b8a3fc9d05c8ad73f763d999" in printed
 
 
 @pytest.fixture

@@ -132,6 +132,7 @@ def test_the_answer_does_not_depend_on_the_scene(frames, monkeypatch):
     assert not torch.equal(answer(frames, "blank"), answer(frames, "keep"))
 
 
+@pytest.mark.slow
 def test_both_ways_are_kept_side_by_side(tmp_path, frames):
     height, width = frames[0].image.shape[:2]
     video = tmp_path / "a.mp4"

@@ -96,6 +96,7 @@ class TestFeatures:
         assert (sequence.label, sequence.recording) == ("move", video.name)
         assert sequence.skeleton == predictor.skeleton
 
+    @pytest.mark.slow
     def test_several_clips_of_one_video(self, tmp_path, person, monkeypatch, read):
         opened = []
 
@@ -220,6 +221,7 @@ class TestCache:
         assert same(first.sequences[0], second.sequences[0])
         assert second.sequences[0].label == "other"
 
+    @pytest.mark.slow
     def test_other_weights_or_pictures_are_read_again(self, tmp_path, person, read):
         video = write_video(tmp_path / "a.mp4", person[:3])
         read(clip_of(video))

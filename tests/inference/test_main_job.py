@@ -30,6 +30,7 @@ def test_demo_finds_a_person_in_almost_every_frame(tmp_path):
     assert (share > 0.5).mean() > 0.9
 
 
+@pytest.mark.slow
 def test_real_video_keeps_its_facts(shared, tmp_path):
     source = shared / "data" / "samples" / "video" / "demo.mp4"
     report = predict(source, tmp_path)

@@ -54,6 +54,7 @@ def crops(count):
 
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
+@pytest.mark.slow
 def test_runtimes_agree_with_torch(weights, name, count):
     if name not in installed():
         pytest.skip(f"{name} is not installed")
@@ -75,6 +76,7 @@ def test_blocks_are_left_out_in_other_runtimes_too(weights):
     assert not np.allclose(found.joints, two.joints, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_weights_are_converted_once_and_then_import_nothing_slow(weights, cache):
     pytest.importorskip("openvino")
     pytest.importorskip("onnxscript")
@@ -120,6 +122,7 @@ def test_scores_in_another_runtime_are_of_the_same_poses(weights):
     np.testing.assert_allclose(moved, moved[..., :1].expand_as(moved), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_photo_has_the_same_table_in_another_runtime(weights, tmp_path):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")

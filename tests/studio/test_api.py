@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from importlib.resources import files
 from io import BytesIO
+from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
@@ -238,5 +240,7 @@ def test_the_bundle_is_what_export_writes(client, studio):
     poseact.save(action_network(("sit", "stand")), studio.places.trained)
     assert client.post("/api/bundle").status_code == 201
     with ZipFile(BytesIO(client.get("/api/bundle").content)) as archive:
-        names = archive.namelist()
-    assert {"recogniser/run.py", "recogniser/pose.onnx"} <= set(names)
+        card = json.loads(archive.read("recogniser/card.json"))
+        names = {Path(name).name for name in archive.namelist()}
+    assert card["actions"]["labels"] == ["sit", "stand"]
+    assert {"pose.onnx", "actions.onnx", "actions_stream.onnx", "run.py", "README.md"} <= names

@@ -225,6 +225,7 @@ def test_a_pose_that_lost_too_much_is_not_kept(clips, network, recipe, tmp_path)
     assert "not kept" in report.describe()
 
 
+@pytest.mark.slow
 def test_the_loss_falls_and_the_actions_are_learned(clips, network, recipe, tmp_path):
     losses = []
     plan = FinetunePlan(steps=40, clips=2, lr=2e-3, head_lr=5e-3, max_pck_drop=1.0, save_every=100)

@@ -391,6 +391,7 @@ class TestInstant:
 
 
 class TestFamiliarity:
+    @pytest.mark.slow
     def test_strange_motion_is_unknown_and_known_motion_is_named(self):
         trained = train_heads(
             clips(range(8)),

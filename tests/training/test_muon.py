@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 import poseact
@@ -62,6 +63,7 @@ def frames_of(number):
     return torch.rand(4, 1, 3, 32, 32, generator=torch.Generator().manual_seed(number))
 
 
+@pytest.mark.slow
 def test_processes_that_share_the_work_agree_with_one_alone(tmp_path):
     torch.multiprocessing.spawn(one_of_two, (str(tmp_path),), nprocs=2)
     alone = small().to(memory_format=torch.channels_last)
