@@ -295,29 +295,30 @@ def test_another_sites_page_reaches_nothing(browser, studio, folder, tmp_path):
     assert [clip.name for clip in find_clips(folder)] == clips
 
 
-def test_the_network_needs_the_link_with_its_token(browser, tmp_path):
-    studio = StudioProcess(tmp_path / "clips", "--host", "127.0.0.2")
-    try:
-        page = watched(browser.new_page())
-        assert page.goto(studio.origin).status == 401
-        page.goto(studio.link)
-        page.get_by_role("heading", name="Actions").wait_for()
-        assert "token" not in page.url
-        page.close()
-    finally:
-        studio.end()
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    """A studio for the network that shows skeletons alone."""
+    folder = tmp_path_factory.mktemp("guarded") / "clips"
+    studio = StudioProcess(folder, "--host", "127.0.0.2", "--skeleton-only")
+    yield studio
+    studio.end()
 
 
-def test_skeletons_alone_are_shown_where_they_are_wanted(browser, tmp_path):
-    studio = StudioProcess(tmp_path / "clips", "--skeleton-only")
-    try:
-        page = watched(browser.new_page())
-        show(page, studio, "live")
-        page.locator("video.unseen").wait_for(state="attached")
-        assert page.get_by_label("Show the picture").is_disabled()
-        page.close()
-    finally:
-        studio.end()
+def test_the_network_needs_the_link_with_its_token(browser, guarded):
+    page = watched(browser.new_page())
+    assert page.goto(guarded.origin).status == 401
+    page.goto(guarded.link)
+    page.get_by_role("heading", name="Actions").wait_for()
+    assert "token" not in page.url
+    page.close()
+
+
+def test_skeletons_alone_are_shown_where_they_are_wanted(browser, guarded):
+    page = watched(browser.new_page())
+    show(page, guarded, "live")
+    page.locator("video.unseen").wait_for(state="attached")
+    assert page.get_by_label("Show the picture").is_disabled()
+    page.close()
 
 
 @pytest.mark.parametrize("width", [360, 1280])
