@@ -150,13 +150,9 @@ class TestSequences:
         with pytest.raises(PoseActError, match=message):
             sequence(**changes)
 
-    def test_a_part_keeps_its_times(self):
-        part = sequence().part_of(0.5, 0.8)
-        np.testing.assert_allclose(part.times, np.arange(15, 24) / 30)
-        assert part.fps == pytest.approx(30)
-        assert part.duration == pytest.approx(9 / 30)
-        with pytest.raises(PoseActError):
-            sequence().part_of(5, 6)
+    def test_the_last_frame_lasts_as_long_as_the_others(self):
+        assert sequence().fps == pytest.approx(30)
+        assert sequence().duration == pytest.approx(1)
 
     def test_depth_is_in_the_network_s_range(self):
         joints = np.zeros((30, 13, 3), np.float32)

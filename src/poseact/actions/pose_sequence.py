@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -91,18 +91,3 @@ class PoseSequence:
         joints = self.joints.astype(np.float32, copy=True)
         joints[..., 2:] = joints[..., 2:] / DEPTH_RANGE_MM + 0.5
         return joints
-
-    def part_of(self, start: float, end: float) -> PoseSequence:
-        """The frames from ``start`` to before ``end`` in seconds of its times.
-
-        Raises:
-            PoseActError: There is none.
-        """
-        kept = (self.times >= start) & (self.times < end)
-        return replace(
-            self,
-            times=self.times[kept],
-            joints=self.joints[kept],
-            confidence=self.confidence[kept],
-            appearance=None if self.appearance is None else self.appearance[kept],
-        )
