@@ -51,8 +51,8 @@ def test_a_recording_of_somebody_or_nobody_throughout_stays_whole(tmp_path, valu
 
 def sequence(name, label, network):
     random = np.random.default_rng(sum(map(ord, name)))
-    joints = random.random((12, 16, 2), np.float32)
-    features = random.random((12, 16, network.stem.out_channels), np.float32)
+    joints = random.random((12, 16, 3), np.float32)
+    features = random.random((12, 16, network.config.appearance_size), np.float32)
     sure = np.ones((12, 16), np.float32)
     return PoseSequence(name, PA16, np.arange(12) / 10, joints, sure, features, label=label)
 
