@@ -155,7 +155,7 @@ def first_recogniser(page: Page, link: str, clips: Path) -> dict[str, Any]:
     count = learn(link, clips)
     learned = time.perf_counter() - begun
     start_live(page, link)
-    page.locator("p.now", has_text="%").wait_for()
+    page.locator("p.now.labels").wait_for()
     live = time.perf_counter() - begun
     begun = time.perf_counter()
     ask(link, "POST", "api/training", json.dumps({"curve": False}).encode())

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import shutil
+import sys
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +19,9 @@ from helpers.networks import action_network
 from poseact.clips.folder import find_clips
 from poseact.studio import api
 from poseact.studio.core import Studio
+from poseact.studio.events import Events
 from poseact.studio.server import make_app
+from poseact.studio.training_job import TrainingJob
 from studio.conftest import HOST, ODD, page_of
 
 WEB = files("poseact.studio") / "web"
@@ -230,6 +235,104 @@ def test_every_text_of_a_page_is_in_the_file_of_texts():
         if file.name.endswith(".js") and file.name != "texts.js":
             used |= set(re.findall(r"\bt\(\"(\w+)\"", file.read_text(encoding="utf-8")))
     assert used <= known, used - known
+
+
+def test_a_video_is_cut_deleted_and_brought_back(client, studio):
+    made = client.post(
+        "/api/clips", json={"file": "squat/a.mp4", "label": "jump", "start": 0.1, "end": 0.3}
+    )
+    assert made.json()["clip"] == "squat/a.mp4 [0.1-0.3 s]"
+    for clip in ("squat/a.mp4", made.json()["clip"]):
+        assert client.delete("/api/clips", params={"clip": clip}).status_code == 200
+    assert client.get("/api/trash").json() == {"files": ["squat/a.mp4"]}
+    assert (state(client)["trash"], state(client)["can_undo"]) == (1, True)
+    assert client.post("/api/undo").status_code == 200
+    assert (studio.places.folder / "squat" / "a.mp4").is_file()
+    client.delete("/api/clips", params={"clip": made.json()["clip"]})
+    assert client.delete("/api/trash").status_code == 200
+    assert client.get("/api/trash").json() == {"files": []}
+
+
+def test_a_file_that_no_clip_shows_is_discarded(client, studio):
+    client.patch("/api/clips", json={"clip": "squat/a.mp4", "part": "test"})
+    shutil.copy(studio.places.folder / "squat" / "a.mp4", studio.places.folder / "new.mp4")
+    assert state(client)["unlisted"] == [{"file": "new.mp4", "label": ""}]
+    client.delete("/api/files", params={"file": "new.mp4"})
+    assert state(client)["unlisted"] == []
+    assert client.get("/api/trash").json() == {"files": ["new.mp4"]}
+
+
+def test_a_training_is_started_watched_and_cancelled(client, studio):
+    waits = "import json, sys; sys.stdin.read(); print(json.dumps({'state': 'cancelled'}))"
+    command = (sys.executable, "-c", waits)
+    studio.training = TrainingJob(studio.places, lambda: None, command=command)
+    assert client.get("/api/training").json()["state"] == "none"
+    asked = {"epochs": 2, "seed": 1, "unknown setting": 1}
+    assert client.post("/api/training", json=asked).status_code == 202
+    found = client.get("/api/training").json()
+    assert (found["state"], found["plan"], found["scores"]) == (
+        *("running", {"epochs": 2, "seed": 1}, None),
+    )
+    assert client.delete("/api/training").status_code == 202
+    while (found := client.get("/api/training").json())["state"] == "running":
+        pass
+    assert found["state"] == "cancelled"
+
+
+def test_the_report_is_served_without_pictures_where_none_are_wanted(folder):
+    for skeleton_only, plan, status in (
+        *((False, {}, 200), (True, {}, 404)),
+        (True, {"pictures": False}, 200),
+    ):
+        studio = Studio(folder, skeleton_only=skeleton_only)
+        (studio.places.training / "worst").mkdir(parents=True, exist_ok=True)
+        for name in ("report.html", "worst/1.png", "confusion.png"):
+            (studio.places.training / name).write_bytes(b"x")
+        studio.training.progress.plan = plan
+        client = page_of(studio)
+        assert client.get("/api/report/report.html").status_code == status
+        assert client.get("/api/report/worst/1.png").status_code == status
+        assert client.get("/api/report/confusion.png").status_code == 200
+
+
+def test_weights_and_thumbnails_are_served_once_they_are_there(client, studio):
+    assert client.get("/api/weights").status_code == 400
+    assert client.get("/api/bundle").status_code == 404
+    poseact.save(action_network(("sit", "stand")), studio.places.trained)
+    weights = client.get("/api/weights")
+    assert weights.content == studio.places.trained.read_bytes()
+    assert "actions.safetensors" in weights.headers["content-disposition"]
+    assert client.get("/api/thumbnail?clip=squat/a.mp4").status_code == 404
+    clip = studio.edits.find("squat/a.mp4")
+    studio.places.looks.mkdir()
+    studio.examiner.thumbnail(clip).write_bytes(b"picture")
+    assert client.get("/api/thumbnail?clip=squat/a.mp4").content == b"picture"
+
+
+def test_a_phone_gets_a_link_where_the_network_may_reach_the_studio(client, studio):
+    assert client.get("/api/phone").json() == {"link": None}
+    assert client.get("/api/phone.svg").status_code == 404
+    link = f"http://{HOST}/?token=secret"
+    outside = page_of(studio, link=link)
+    assert outside.get("/api/phone").json() == {"link": link}
+    assert outside.get("/api/phone.svg").content.startswith(b"<?xml")
+
+
+def test_pages_hear_once_of_news_that_they_have_not_fetched_yet():
+    async def heard():
+        events = Events()
+        events.start()
+        stream = events.stream()
+        hello = await anext(stream)
+        for kind in ("clips", "training", "clips"):
+            events.tell(kind)
+        news = [await anext(stream), await anext(stream)]
+        events.end()
+        return [hello, *news, *[one async for one in stream]]
+
+    hello, *news = asyncio.run(heard())
+    assert hello.startswith(":")
+    assert news == ["event: clips\ndata: 1\n\n", "event: training\ndata: 1\n\n"]
 
 
 @pytest.mark.slow

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+import time
+
 import numpy as np
 import pytest
 
 from helpers.clips import write_video
 from helpers.networks import action_network
 from poseact.actions.pose_sequence import PoseSequence
+from poseact.media import read_image
 from poseact.skeleton import PA16
-from poseact.studio import core
+from poseact.studio import core, examiner
 from poseact.studio.examiner import seen_span
 from poseact.studio.instant_learning import renew_instant
 from poseact.weights.checkpoint import load
+from studio.conftest import pictures
 
 
 class SeesBright:
@@ -89,3 +94,60 @@ def test_the_examiner_ends_with_the_studio(tmp_path):
     studio.examiner.wake()
     studio.examiner.end()
     assert not studio.examiner.is_alive()
+
+
+@pytest.fixture
+def examined(studio, monkeypatch):
+    """A studio that examines with a small network, which finds somebody in every picture."""
+    monkeypatch.setattr(examiner, "load", lambda name: action_network(()))
+    monkeypatch.setattr("poseact.clips.extract.NOBODY_BELOW", 0)
+    monkeypatch.setattr(examiner, "_WATCH_S", 0.05)
+    studio.examiner.start()
+    yield studio
+    studio.examiner.end()
+
+
+def wait_for_thumbnails(studio, count):
+    limit = time.monotonic() + 60
+    while True:
+        clips = studio.state()["clips"]
+        if sum(clip["thumbnail"] is not None for clip in clips) == count:
+            return clips
+        assert time.monotonic() < limit, clips
+        time.sleep(0.02)
+
+
+def test_clips_get_a_thumbnail_and_their_length(examined):
+    clips = wait_for_thumbnails(examined, 4)
+    assert all(clip["examined"] for clip in clips)
+    assert [clip["end"] for clip in clips] == pytest.approx([7 / 15] * 4, abs=1e-3)
+
+
+def test_changes_made_by_other_means_are_noticed(examined, folder):
+    wait_for_thumbnails(examined, 4)
+    write_video(folder / "jump" / "e.mp4", pictures(seed=9))
+    wait_for_thumbnails(examined, 5)
+    shutil.rmtree(folder / "squat")
+    assert {clip["label"] for clip in wait_for_thumbnails(examined, 3)} == {"jump"}
+
+
+def test_a_recording_is_trimmed_before_it_is_examined(examined, video, monkeypatch):
+    monkeypatch.setattr(examiner, "seen_span", lambda finder, path: (0.2, 0.4))
+    received = examined.incoming()
+    received.write_bytes(video)
+    examined.keep(received, "squat", "new", recorded=True)
+    clips = wait_for_thumbnails(examined, 5)
+    assert [(clip["start"], clip["end"]) for clip in clips if clip["file"] == "squat/new.mp4"] == [
+        (0.2, 0.4)
+    ]
+
+
+def test_thumbnails_of_skeletons_alone_hold_no_picture(folder, monkeypatch):
+    monkeypatch.setattr(examiner, "load", lambda name: action_network(()))
+    monkeypatch.setattr("poseact.clips.extract.NOBODY_BELOW", 0)
+    studio = core.Studio(folder, skeleton_only=True)
+    studio.examiner.start()
+    wait_for_thumbnails(studio, 4)
+    studio.examiner.end()
+    for path in studio.places.looks.glob("*.jpg"):
+        assert np.median(read_image(path)) < 10  # videos of noise have 127

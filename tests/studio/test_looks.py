@@ -16,6 +16,10 @@ TEXTS = [
 ]
 
 
+# What tells where a field is, and which one has the focus.
+EDGES = [(edge, back) for edge in ("edge", "accent") for back in ("back", "card", "soft")]
+
+
 def colours(block):
     return dict(re.findall(r"--([\w-]+):\s*(#[0-9a-f]{3,6})", block))
 
@@ -29,12 +33,22 @@ def luminance(colour):
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
+def contrast(block, one, other):
+    found = colours(block)
+    low, high = sorted(luminance(found[name]) for name in (one, other))
+    return (high + 0.05) / (low + 0.05)
+
+
 @pytest.mark.parametrize("block", [LIGHT, DARK], ids=["light", "dark"])
 @pytest.mark.parametrize(("text", "back"), TEXTS)
 def test_texts_stand_out_from_their_background(block, text, back):
-    found = colours(block)
-    low, high = sorted(luminance(found[name]) for name in (text, back))
-    assert (high + 0.05) / (low + 0.05) >= 4.5
+    assert contrast(block, text, back) >= 4.5
+
+
+@pytest.mark.parametrize("block", [LIGHT, DARK], ids=["light", "dark"])
+@pytest.mark.parametrize(("edge", "back"), EDGES)
+def test_edges_stand_out_from_their_background(block, edge, back):
+    assert contrast(block, edge, back) >= 3
 
 
 def test_the_dark_of_the_system_is_the_dark_of_the_button():

@@ -36,7 +36,7 @@ def places(tmp_path):
 
 
 def job_of(places, program):
-    return TrainingJob(places, lambda: None, (sys.executable, "-c", program))
+    return TrainingJob(places, lambda: None, command=(sys.executable, "-c", program))
 
 
 def wait(job, *states):

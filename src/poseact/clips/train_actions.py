@@ -139,7 +139,7 @@ class _Workflow(HeadWorkflow):
                 self.facts(network, train, test),
                 scores,
                 test,
-                data.videos,
+                data.videos if self.plan.pictures else {},
                 Counter(str(sequence.label) for sequence in train),
                 calibration,
                 network.card.unknown_below,

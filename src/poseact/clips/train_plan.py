@@ -33,6 +33,7 @@ class TrainPlan:
         curve: Also train on fewer clips, for the learning curve.
         instant: Recognise actions by prototypes, without training; one clip per action is enough.
             All clips are used, unless the data name test clips, and scored by prototypes of others.
+        pictures: Whether the report shows pictures of the videos; else skeletons alone.
         recipe: Further settings of the head trainings.
         finetune: Recipe of pose data; if given, the whole network is finally trained end to end,
             see :func:`~poseact.training.finetune.finetune`.
@@ -49,6 +50,7 @@ class TrainPlan:
     test: float = 0.3
     curve: bool = False
     instant: bool = False
+    pictures: bool = True
     recipe: HeadRecipe | None = None
     finetune: Path | None = None
     finetune_plan: FinetunePlan | None = None

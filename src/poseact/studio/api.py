@@ -25,7 +25,8 @@ from poseact.studio.intake import MOST_BYTES
 from poseact.studio.phone_link import qr_picture
 
 _MOST_JSON = 2**16
-_REPORT_FILES = frozenset({"report.html", "scores.json", "confusion.png", "learning_curve.png"})
+_PLAIN_FILES = frozenset({"scores.json", "confusion.png", "learning_curve.png"})
+_PICTURED_FILES = frozenset({"report.html", *(f"worst/{place}.png" for place in range(1, 7))})
 
 _PLAN = {"epochs": int, "seed": int, "test": float, "curve": bool, "streams": str}
 """Settings of a training that a page may give, with their types."""
@@ -224,8 +225,8 @@ class Api:
     async def report(self, request: Request) -> Response:
         """A file of the report."""
         name = request.path_params["file"]
-        worst = [f"worst/{number}.png" for number in range(1, 7)]
-        if name not in _REPORT_FILES and (name not in worst or self._studio.skeleton_only):
+        hidden = self._studio.skeleton_only and self._studio.training.has_pictures
+        if name not in (_PLAIN_FILES if hidden else _PLAIN_FILES | _PICTURED_FILES):
             raise HTTPException(404, "There is no such file of the report.")
         headers = {"Content-Disposition": "attachment"} if name.endswith(".html") else {}
         return _file(self._studio.places.training / name, headers=headers)

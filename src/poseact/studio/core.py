@@ -53,7 +53,7 @@ class Studio:
         self.events = Events()
         self.recognisers = Recognisers(self.places)
         self.hub = LiveHub(self.recognisers)
-        self.training = TrainingJob(self.places, self._tell_training)
+        self.training = TrainingJob(self.places, self._tell_training, not skeleton_only)
         self.examiner = Examiner(
             *(self.edits, self.places, lambda: self.events.tell("clips")),
             pictures=not skeleton_only,

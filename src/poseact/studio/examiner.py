@@ -29,7 +29,7 @@ from poseact.inference.predictor import DEFAULT_WEIGHTS, Predictor
 from poseact.media import VideoReader, write_image
 from poseact.media.drawing import draw_pose
 from poseact.models.base import Network
-from poseact.studio.clip_edits import ClipEdits
+from poseact.studio.clip_edits import ClipEdits, Listing
 from poseact.studio.places import Places
 from poseact.weights.checkpoint import load
 
@@ -40,6 +40,9 @@ _ROOM_S = 0.25
 
 _END_S = 20.0
 
+_WATCH_S = 3.0
+"""How often the folder is looked through for changes that were not made here."""
+
 ReadClips = Callable[[], tuple[list[PoseSequence], Network] | None]
 """Reads the features of all clips, with the network that gave them; None where it was stopped."""
 
@@ -47,7 +50,7 @@ _log = logging.getLogger(__name__)
 
 
 class Examiner(Thread):
-    """Examines clips that are new or were changed, one video after the other.
+    """Examines clips that are new or were changed, here or elsewhere, one video after the other.
 
     Args:
         edits: The clips.
@@ -102,15 +105,28 @@ class Examiner(Thread):
         return None if facts is None else float(facts["times"].max(initial=0.0))
 
     def run(self) -> None:
+        known: Listing | str | None = None
         while True:
-            self._wanted.wait()
+            is_woken = self._wanted.wait(_WATCH_S)
             self._wanted.clear()
             if self._end_request:
                 return
+            found = self._listed()
+            if found == known and not is_woken:
+                continue
+            known = found
             try:
                 self._round()
             except PoseActError as error:
                 _log.warning("%s", error)
+            self._on_change()
+
+    def _listed(self) -> Listing | str:
+        """What is in the folder, or why it cannot be read."""
+        try:
+            return self._edits.listing()
+        except PoseActError as error:
+            return str(error)
 
     def _round(self) -> None:
         """Examine what is new, one video after the other, then judge and learn from all."""
@@ -131,7 +147,6 @@ class Examiner(Thread):
             if self._learn is not None and clips:
                 contents = [[clip.name, clip.label, _key(clip)] for clip in clips]
                 self._learn(contents, lambda: self._features(clips))
-        self._on_change()
 
     def _features(self, clips: Sequence[Clip]) -> tuple[list[PoseSequence], Network] | None:
         network = self._pose_network

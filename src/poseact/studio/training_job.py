@@ -57,6 +57,7 @@ class TrainingJob:
     Args:
         places: Of the studio.
         on_change: Called from another thread after every step.
+        pictures: Whether the report may show pictures of the videos.
         command: The program that trains; it gets its task as JSON in a further argument, and
             reports its progress as lines of JSON.
     """
@@ -65,9 +66,11 @@ class TrainingJob:
         self,
         places: Places,
         on_change: Callable[[], None],
+        pictures: bool = True,
         command: Sequence[str] = (sys.executable, "-m", "poseact.studio.training_process"),
     ) -> None:
         self._places, self._on_change, self._command = places, on_change, command
+        self._pictures = pictures
         self._file = places.own / "training.json"
         self._lock = Lock()
         self._process: subprocess.Popen[str] | None = None
@@ -79,6 +82,11 @@ class TrainingJob:
     def running(self) -> bool:
         """Whether its process runs."""
         return self._process is not None
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether the report shows pictures of the videos."""
+        return self.progress.plan.get("pictures", True)
 
     def resume_if_killed(self) -> None:
         """Resume a training that the last studio did not finish."""
@@ -94,6 +102,8 @@ class TrainingJob:
         Raises:
             PoseActError: One is running, or the plan cannot be carried out.
         """
+        if not self._pictures:
+            plan = plan | {"pictures": False}
         TrainPlan(**plan).check()
         with self._lock:
             if self._process is not None:

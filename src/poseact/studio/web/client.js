@@ -1,4 +1,5 @@
 // Requests to the server.
+import { t } from "./texts.js";
 
 /** Ask the server; an answer that is no success becomes an error with its sentence. */
 export async function request(method, path, { query = {}, json, body } = {}) {
@@ -28,7 +29,7 @@ export function send(path, query, file, onShare) {
     sending.onload = () => sending.status < 300
       ? resolve(sending.response)
       : reject(new Error(sending.response?.error || `${sending.status}`));
-    sending.onerror = () => reject(new Error("the connection was lost"));
+    sending.onerror = () => reject(new Error(t("connection_lost")));
     sending.send(file);
   });
 }

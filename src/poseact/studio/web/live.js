@@ -74,7 +74,8 @@ export function livePage(main, app) {
     latency.textContent = t("latency_values", { p50: speed.p50.toFixed(0), p95: speed.p95.toFixed(0) });
     rate.textContent = t("rate", { n: speed.rate.toFixed(1) });
     const { people, counts: seen } = counts.answer;
-    const said = people.map((person) => person.label ? `${actionName(person.label)} ${Math.round(100 * person.probability)} %` : "").filter(Boolean).join(" · ");
+    // Without the probabilities, which change all the time: screen readers read it out.
+    const said = people.map((person) => person.label && actionName(person.label)).filter(Boolean).join(" · ");
     const text = people.length ? said : t("live_nothing");
     now.classList.toggle("labels", Boolean(said));
     if (now.textContent !== text) now.textContent = text;

@@ -186,11 +186,15 @@ export function recordPage(main, app) {
       showAction();
     },
     key(event) {
-      if (event.key === " " && !event.repeat && event.target.tagName !== "BUTTON" && event.target.tagName !== "SUMMARY") {
+      const isHold = length.value === "hold";
+      const control = event.target.closest("button, summary, input[type=checkbox]");
+      if (event.key !== " ") list.key(event);
+      else if (!control || (control === button && isHold)) {
         event.preventDefault();
-        if (length.value === "hold") begin();
+        if (event.repeat) return;
+        if (isHold) begin();
         else if (!button.disabled) press();
-      } else list.key(event);
+      }
     },
     keyUp(event) {
       if (event.key === " ") release();

@@ -6,10 +6,10 @@ import { actionName, t } from "./texts.js";
 const WORST = 6;
 const percent = (share) => (100 * share).toFixed(0);
 
-export function reportCard(app) {
+export function reportCard() {
   const content = h("div", {}, h("p", { class: "hint" }, t("report_none")));
   const chosen = h("div", { "aria-live": "polite" });
-  let shown = "";
+  let shown = "", hidden = false;
 
   function open(names) {
     wanted.clips = names;
@@ -40,18 +40,19 @@ export function reportCard(app) {
   function worst(scores, logs) {
     const order = scores.clips.map((_, k) => k).sort((a, b) => logs[a][scores.targets[a]] - logs[b][scores.targets[b]]).slice(0, WORST);
     return order.map((k, place) => h("figure", { class: "worst" },
-      app.state?.skeleton_only ? null : h("img", { src: `api/report/worst/${place + 1}.png?v=${encodeURIComponent(shown.length + place)}`, alt: t("worst_alt", { clip: scores.clips[k] }), loading: "lazy", onerror: (event) => event.target.remove() }),
+      hidden ? null : h("img", { src: `api/report/worst/${place + 1}.png?v=${encodeURIComponent(shown.length + place)}`, alt: t("worst_alt", { clip: scores.clips[k] }), loading: "lazy", onerror: (event) => event.target.remove() }),
       h("figcaption", {}, h("button", { class: "link", onclick: () => open([scores.clips[k]]) },
         t("worst_line", { clip: scores.clips[k], truth: actionName(scores.labels[scores.targets[k]]), percent: percent(Math.exp(logs[k][scores.targets[k]])) })))));
   }
 
   return {
     element: h("section", { class: "card" }, h("h2", {}, t("report")), content),
-    /** Show the content of scores.json. */
-    show(found) {
-      const text = JSON.stringify(found ?? null);
+    /** Show the content of scores.json; pictures of the videos may be hidden. */
+    show(found, isHidden) {
+      const text = JSON.stringify([found, isHidden]);
       if (!found || text === shown) return;
       shown = text;
+      hidden = isHidden;
       const scores = Object.values(found.scores)[0];
       const logs = scores.log_probabilities.fused;
       const answers = logs.map((row) => row.indexOf(Math.max(...row)));
@@ -63,7 +64,7 @@ export function reportCard(app) {
         h("p", { class: "hint" }, t("accuracy_interval", { low: percent(low), high: percent(high), majority: percent(scores.majority) })),
         h("h3", {}, t("confusion")), h("p", { class: "hint" }, t("confusion_hint")), matrix(scores, answers), chosen,
         h("h3", {}, t("worst")), worst(scores, logs),
-        h("a", { href: "api/report/report.html", download: "report.html" }, t("report_download")));
+        hidden ? null : h("a", { href: "api/report/report.html", download: "report.html" }, t("report_download")));
     },
   };
 }

@@ -12,6 +12,7 @@ const TEXTS = {
   page_use: "Use elsewhere",
   theme: "Switch between dark and light",
   offline: "The studio does not answer. Start it again with: poseact studio",
+  connection_lost: "the connection was lost.",
   problem: "The folder cannot be read: {message}",
   other: "other motion",
   cancel: "Cancel",

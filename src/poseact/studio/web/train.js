@@ -15,7 +15,7 @@ export function trainPage(main, app) {
   const start = h("button", { class: "primary", onclick: begin }, t("train_start"));
   const cancel = h("button", { onclick: () => attempt(() => request("DELETE", "api/training")) }, t("train_cancel"));
   const notes = h("details", { hidden: true });
-  const report = reportCard(app);
+  const report = reportCard();
   let isAsking = false, isStale = false;
 
   function begin() {
@@ -54,7 +54,7 @@ export function trainPage(main, app) {
     fill(chart, lossChart(found.curves));
     notes.hidden = !found.notes.length;
     fill(notes, h("summary", {}, t("notes")), h("ul", {}, found.notes.map((note) => h("li", {}, note))));
-    report.show(found.scores);
+    report.show(found.scores, Boolean(app.state?.skeleton_only) && found.plan.pictures !== false);
     showState(app.state);
   }
 

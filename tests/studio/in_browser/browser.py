@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import shutil
@@ -85,3 +86,32 @@ def write_camera(path: Path, images) -> Path:
             _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
             file.write(data.tobytes())
     return path
+
+
+def watched(page):
+    """A page with the list of what went wrong in it."""
+    page.faults = []
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.on(
+        "console",
+        lambda said: "Content Security Policy" in said.text and page.faults.append(said.text),
+    )
+    return page
+
+
+def show(page, studio, name):
+    """Open a page of the studio."""
+    page.goto(f"{studio.link}#{name}")
+    page.wait_for_selector("main section, main .stage")
+
+
+def few_epochs(page):
+    """A training of one epoch when the button is pressed: the button itself is what is tested."""
+
+    def change(route):
+        wanted = (
+            json.loads(route.request.post_data or "{}") if route.request.method == "POST" else None
+        )
+        route.continue_(post_data=None if wanted is None else json.dumps(wanted | {"epochs": 1}))
+
+    page.route("**/api/training", change)
