@@ -76,6 +76,13 @@ def test_what_is_no_video_leaves_nothing(client, studio):
     assert list(studio.places.incoming.iterdir()) == []
 
 
+def test_an_upload_that_cannot_be_stored_is_one_sentence(client, studio, video):
+    shutil.rmtree(studio.places.incoming)
+    answer = client.post("/api/videos?label=squat", content=video)
+    assert answer.status_code == 400
+    assert "could not be stored" in answer.json()["error"]
+
+
 @pytest.mark.parametrize("stated", [True, False])
 def test_uploads_are_limited_in_size(client, studio, video, monkeypatch, stated):
     monkeypatch.setattr(api, "MOST_BYTES", len(video) - 1)

@@ -138,6 +138,11 @@ class Api:
                     recorded=query.get("recorded") == "1",
                 )
             )
+        except OSError as error:
+            raise PoseActError(
+                f"The file could not be stored ({error.strerror}); make room on the disk, and look "
+                "whether the folder can be written."
+            ) from error
         finally:
             received.unlink(missing_ok=True)
         return JSONResponse({"clip": clip.name}, 201)

@@ -28,7 +28,8 @@ export function recordPage(main, app) {
   const saving = h("span", { class: "hint", role: "status" });
   const keys = h("p", { class: "hint keys" }, t("record_keys"));
   const list = actionList(app, showAction);
-  const upload = uploadCard(app, { camera: !hasCameraRights() });
+  const hasCamera = hasCameraRights();
+  const upload = uploadCard(app, { camera: !hasCamera });
   let sight = null, hello = null, recorder = null, lastFile = null, timer = 0, isOpen = false, isTrimmed = false, left = false;
 
   const settings = { length: "4", countdown: true, mirror: true, ...JSON.parse(localStorage.getItem("record") || "{}") };
@@ -60,7 +61,6 @@ export function recordPage(main, app) {
   async function openIt() {
     start.disabled = true;
     try {
-      if (!hasCameraRights()) throw new Error(t("camera_insecure"));
       await openCamera(video).catch(() => { throw new Error(t("camera_refused")); });
       if (left) return stopCamera(video);
       empty.hidden = true;
@@ -164,7 +164,7 @@ export function recordPage(main, app) {
 
   const only = h("p", { class: "banner", hidden: true }, t("skeleton_only"));
   main.append(only, h("div", { class: "two" },
-    h("div", { class: "column" }, stage,
+    hasCamera && h("div", { class: "column" }, stage,
       h("div", { class: "row controls" }, button, retakeButton, saving,
         h("label", { class: "inline" }, t("length"), length),
         h("label", { class: "inline" }, countdown, t("countdown")),

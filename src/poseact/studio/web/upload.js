@@ -34,7 +34,8 @@ export function uploadCard(app, { camera = false } = {}) {
   }
 
   return {
-    element: h("section", { class: "card" }, h("h2", {}, t("upload")), zone, goes, progress),
+    element: h("section", { class: "card" }, h("h2", {}, t("upload")),
+      camera && h("p", { class: "hint" }, t("camera_none", { reason: t("camera_insecure") })), zone, goes, progress),
     update(state) {
       const action = state.actions.find((one) => one.label === app.selected);
       goes.textContent = action ? t("upload_goes", { action: actionName(action.label) }) : t("upload_first");
