@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -137,7 +138,8 @@ def read_windows(
     from poseact.models.window_heads import WindowHeads
 
     check_skeleton(network, sequence)
-    device = next(iter(network.state_dict().values())).device
+    # Not of a state_dict, which takes longer to collect than the heads to answer.
+    device = next(chain(network.parameters(), network.buffers())).device
     config, fps, heads = network.config, window_fps(network), network.action_model
     answers: dict[str, list[Tensor]] = {}
     looks: list[Tensor] = []
