@@ -130,7 +130,13 @@ def workers(options: argparse.Namespace) -> dict[str, Any]:
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS))
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        choices=PARTS,
+        default=list(PARTS),
+        help="none: only write what --out has",
+    )
     parser.add_argument("--quick", action="store_true", help="a few minutes")
     parser.add_argument("--runs", type=int, default=30)
     parser.add_argument("--presets", nargs="*", default=list(PRESETS), choices=list(PRESETS))

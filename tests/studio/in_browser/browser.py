@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -18,6 +19,7 @@ import cv2
 import numpy as np
 import pytest
 
+from helpers.clips import write_video
 from poseact.media import VideoReader
 
 CHROMIUM = os.environ.get("CHROMIUM", shutil.which("chromium") or "/usr/bin/chromium")
@@ -79,6 +81,15 @@ def fitted(image, width, height):
     return whole
 
 
+def write_clips(folder: Path, exercises) -> Path:
+    """Two actions with two clips each."""
+    for label, images in zip(("squat", "jump"), exercises, strict=False):
+        for number in range(2):
+            shifted = [np.roll(image, 9 * number, 1) for image in images[:24]]
+            write_video(folder / label / f"{number}.mp4", shifted)
+    return folder
+
+
 def write_camera(path: Path, images) -> Path:
     """Motion JPEG as the fake camera reads it."""
     with path.open("wb") as file:
@@ -103,6 +114,14 @@ def show(page, studio, name):
     """Open a page of the studio."""
     page.goto(f"{studio.link}#{name}")
     page.wait_for_selector("main section, main .stage")
+
+
+def until(page, condition):
+    """Wait for something that JavaScript says; the page's own policy forbids it to evaluate texts."""
+    limit = time.monotonic() + PATIENCE_S
+    while not page.evaluate(condition):
+        assert time.monotonic() < limit, condition
+        page.wait_for_timeout(50)
 
 
 def few_epochs(page):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from helpers.clips import write_video
 from studio.in_browser.browser import (
     PATIENCE_S,
     StudioProcess,
@@ -13,6 +11,7 @@ from studio.in_browser.browser import (
     demo_pictures,
     watched,
     write_camera,
+    write_clips,
 )
 
 
@@ -33,13 +32,7 @@ def browser(tmp_path_factory, exercises):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, exercises):
-    """Two actions with two clips each."""
-    folder = tmp_path_factory.mktemp("studio") / "clips"
-    for label, images in zip(("squat", "jump"), exercises, strict=False):
-        for number in range(2):
-            shifted = [np.roll(image, 9 * number, 1) for image in images[:24]]
-            write_video(folder / label / f"{number}.mp4", shifted)
-    return folder
+    return write_clips(tmp_path_factory.mktemp("studio") / "clips", exercises)
 
 
 @pytest.fixture(scope="module")
