@@ -5,8 +5,10 @@
         --earlier ../poseact-8640675 --mediapipe ../mediapipe/bin/python \
         --movenet movenet-lightning.safetensors --clips ../shared/data/clips
     python benchmarks/speed.py --only live --live-frames 100000
+    python benchmarks/speed.py --only --out benchmarks/speed.json --pages docs
 
-One JSON holds everything, and ``--pages`` writes its tables into the documentation. The parts:
+One JSON holds everything, and ``--pages`` writes its tables into the documentation; without any part
+it measures nothing. The parts:
 
 * ``networks``: the default weights in every runtime and precision, MediaPipe and MoveNet, and all
   presets, now and in an earlier commit (a checkout), in interleaved runs at batch 1;
@@ -130,13 +132,7 @@ def workers(options: argparse.Namespace) -> dict[str, Any]:
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument(
-        "--only",
-        nargs="*",
-        choices=PARTS,
-        default=list(PARTS),
-        help="none: only write what --out has",
-    )
+    parser.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS), help="or none")
     parser.add_argument("--quick", action="store_true", help="a few minutes")
     parser.add_argument("--runs", type=int, default=30)
     parser.add_argument("--presets", nargs="*", default=list(PRESETS), choices=list(PRESETS))

@@ -117,7 +117,7 @@ def show(page, studio, name):
 
 
 def until(page, condition):
-    """Wait for something that JavaScript says; the page's own policy forbids it to evaluate texts."""
+    """Wait for what JavaScript says; Playwright's own way is against the page's policy."""
     limit = time.monotonic() + PATIENCE_S
     while not page.evaluate(condition):
         assert time.monotonic() < limit, condition
