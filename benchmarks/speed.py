@@ -7,7 +7,7 @@
     python benchmarks/speed.py --only live --live-frames 100000
     python benchmarks/speed.py --only --out benchmarks/speed.json --pages docs
 
-One JSON holds everything, and ``--pages`` writes its tables into the documentation; without any part
+One JSON holds everything, and ``--pages`` writes its tables into the documentation; with no part
 it measures nothing. The parts:
 
 * ``networks``: the default weights in every runtime and precision, MediaPipe and MoveNet, and all

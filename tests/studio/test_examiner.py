@@ -100,7 +100,7 @@ def test_the_examiner_ends_with_the_studio(tmp_path):
 def examined(studio, monkeypatch):
     """A studio that examines with a small network, which finds somebody in every picture."""
     monkeypatch.setattr(examiner, "load", lambda name: action_network(()))
-    monkeypatch.setattr("poseact.clips.extract.NOBODY_BELOW", 0)
+    monkeypatch.setattr("poseact.clips.findings.NOBODY_BELOW", 0)
     monkeypatch.setattr(examiner, "_WATCH_S", 0.05)
     studio.examiner.start()
     yield studio
@@ -143,7 +143,7 @@ def test_a_recording_is_trimmed_before_it_is_examined(examined, video, monkeypat
 
 def test_thumbnails_of_skeletons_alone_hold_no_picture(folder, monkeypatch):
     monkeypatch.setattr(examiner, "load", lambda name: action_network(()))
-    monkeypatch.setattr("poseact.clips.extract.NOBODY_BELOW", 0)
+    monkeypatch.setattr("poseact.clips.findings.NOBODY_BELOW", 0)
     studio = core.Studio(folder, skeleton_only=True)
     studio.examiner.start()
     wait_for_thumbnails(studio, 4)

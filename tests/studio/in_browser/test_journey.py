@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import signal
@@ -17,7 +16,7 @@ from poseact.clips.folder import find_clips
 from poseact.media import VideoReader
 from poseact.studio.places import Places
 from poseact.studio.recognisers import ActionReader
-from studio.in_browser.browser import PATIENCE_S, StudioProcess, few_epochs, show, watched
+from studio.in_browser.browser import StudioProcess, few_epochs, show, watched
 
 pytestmark = pytest.mark.slow
 
