@@ -1,13 +1,16 @@
-"""How time and memory grow, for benchmarks/speed.py: people, pixels, photos, clips."""
+"""How time and memory grow, for benchmarks/speed.py: people, pixels, photos, frames, clips."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +18,15 @@ import cv2
 import numpy as np
 
 from poseact.inference.predictor import Predictor
-from poseact.media import VIDEO_SUFFIXES, VideoWriter
+from poseact.media import VIDEO_SUFFIXES, VideoReader, VideoWriter
 from poseact.runtime.interface import installed
 
 SIZES = {"480p": (854, 480), "1080p": (1920, 1080), "4K": (3840, 2160)}
 PEOPLE = (1, 4, 16)
 VIDEO_FRAMES = 90
 ACTIONS = 3
+WHOLE_JOBS = {"288p, not drawn": ((512, 288), ["--no-draw"]), "1080p, drawn": (SIZES["1080p"], [])}
+REPEATS = 1, 5
 _MEMORY = (
     "import sys; from pathlib import Path; from poseact.inference.predict import predict; "
     "predict(sys.argv[1], sys.argv[2], draw=False, runtime=sys.argv[3]); "
@@ -83,6 +88,28 @@ def video(picture: np.ndarray, folder: Path) -> dict[str, dict[str, float]]:
     return rows
 
 
+def jobs(folder: Path) -> dict[str, float]:
+    """Milliseconds a frame of ``predict`` on one core, on the demo video, without its start.
+
+    The start is what a short video takes more than its share of a long one.
+    """
+    with as_file(files("poseact.assets") / "demo.mp4") as path, VideoReader(path) as video:
+        pictures = [frame.image for frame in video]
+    rows = {}
+    for name, (size, flags) in WHOLE_JOBS.items():
+        seconds = []
+        for repeats in REPEATS:
+            source = folder / f"{size[1]}-{repeats}.mp4"
+            with VideoWriter(source, 30, *size) as writer:
+                for picture in repeats * [cv2.resize(one, size) for one in pictures]:
+                    writer.write(picture)
+            command = ["predict", str(source), "--out", str(folder / "jobs"), *flags]
+            seconds.append(_seconds([sys.executable, "-m", "poseact", *command], one_core=True))
+        more = (REPEATS[1] - REPEATS[0]) * len(pictures)
+        rows[name] = round(1e3 * (seconds[1] - seconds[0]) / more, 1)
+    return rows
+
+
 def clips(source: Path, counts: list[int]) -> dict[str, Any]:
     """Seconds of ``train-actions`` by the number of clips, from videos to the report.
 
@@ -114,7 +141,10 @@ def clips(source: Path, counts: list[int]) -> dict[str, Any]:
     return seconds
 
 
-def _seconds(command: list[str]) -> float:
+def _seconds(command: list[str], one_core: bool = False) -> float:
+    pin = None
+    if one_core and hasattr(os, "sched_setaffinity"):
+        pin = partial(os.sched_setaffinity, 0, {max(os.sched_getaffinity(0))})
     before = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
-    return round(time.perf_counter() - before, 1)
+    subprocess.run(command, check=True, capture_output=True, preexec_fn=pin)
+    return round(time.perf_counter() - before, 2)

@@ -12,7 +12,7 @@ it measures nothing. The parts:
 
 * ``networks``: the default weights in every runtime and precision, MediaPipe and MoveNet, and all
   presets, now and in an earlier commit (a checkout), in interleaved runs at batch 1;
-* ``growth``: a frame by people and pixels, ``predict`` by photos, and 1080p with its peak memory;
+* ``growth``: a frame by people and pixels, ``predict`` by photos and on videos, its peak memory;
 * ``live``: 640x480 on one core with one person and four, the action heads, memory over all frames;
 * ``clips``: ``train-actions`` by the number of clips;
 * ``training``: images a second of a training;
@@ -102,6 +102,7 @@ def growth(options: argparse.Namespace) -> dict[str, Any]:
             "frame_ms": measure_growth.frames(picture, options.runs),
             "photos_s": measure_growth.photos(picture, Path(name), options.photos),
             "video_1080p": measure_growth.video(picture, Path(name)),
+            "jobs_ms": measure_growth.jobs(Path(name)),
         }
 
 

@@ -69,6 +69,9 @@ def _growth(part: dict[str, Any]) -> str:
         (f"`predict` of 1080p in {name}, a frame", f"{row['ms']} ms, {row['peak_mb']} MB at most")
         for name, row in part["video_1080p"].items()
     ]
+    rows += [
+        (f"`predict` of {k}, one core, a frame", f"{ms} ms") for k, ms in part["jobs_ms"].items()
+    ]
     return _table("growth | time", rows)
 
 
