@@ -14,6 +14,14 @@ from helpers.paths import ROOT
 os.environ.setdefault("POSEACT_RUNTIME", "torch")
 
 
+def pytest_collection_modifyitems(items):
+    """Measure coverage in slow tests only where these alone run the code: it doubles their time."""
+    for item in items:
+        slow = list(item.iter_markers("slow"))
+        if slow and not any(mark.kwargs.get("covers") for mark in slow):
+            item.add_marker(pytest.mark.no_cover)
+
+
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)

@@ -240,7 +240,7 @@ class TestUnknown:
             eval_unknown(few, tmp_path / "out", PLAN)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(covers=True)
 class TestFilmed:
     def test_both_streams_are_trained_and_scored(self, filmed):
         _, report = filmed

@@ -93,7 +93,7 @@ def stamps(root):
 
 
 @pytest.mark.usefixtures("_cluster")
-@pytest.mark.slow
+@pytest.mark.slow(covers=True)
 def test_a_killed_worker_loses_no_file_and_repeats_none(weights, tmp_path):
     source = write_collection(tmp_path / "videos")
     (source / "broken.mp4").write_bytes(b"no video")

@@ -64,7 +64,9 @@ def run(folder, *arguments):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-@pytest.mark.parametrize("to", ["pt2", "onnx", "openvino"])
+@pytest.mark.parametrize(
+    "to", ["pt2", "onnx", pytest.param("openvino", marks=pytest.mark.slow(covers=True))]
+)
 @pytest.mark.slow
 def test_the_folder_runs_alone(folder, tmp_path, to):
     if to != "pt2":

@@ -54,7 +54,7 @@ def crops(count):
 
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
-@pytest.mark.slow
+@pytest.mark.slow(covers=True)
 def test_runtimes_agree_with_torch(weights, name, count):
     if name not in installed():
         pytest.skip(f"{name} is not installed")

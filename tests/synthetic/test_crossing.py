@@ -52,7 +52,7 @@ def test_the_ids_of_a_scene_are_scored(tmp_path):
     assert score.right <= min(score.labelled, score.found)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(covers=True)
 def test_the_command_scores_each_video_and_all(tmp_path, capsys):
     make_scenes(tmp_path, 2, seed=1, seconds=0.2)
     app(["eval-tracking", str(tmp_path), "--device", "cpu"], standalone_mode=False)

@@ -143,7 +143,7 @@ def test_actions_alone_leave_the_pose_as_it_is(recipe, tmp_path):
     assert all(key.startswith("action_model") for key in changed)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(covers=True)
 def test_stages_follow_each_other_and_resume(recipe, tmp_path):
     content = yaml.safe_load(recipe().read_text())
     people, penn = content["data"]["train"].values()
