@@ -76,8 +76,9 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def refused(monkeypatch, capsys):
+def refused(monkeypatch, capsys, tmp_path):
     """Runs a command in this process; it must end with code 2 and one sentence."""
+    monkeypatch.chdir(tmp_path)
 
     def check(*arguments):
         monkeypatch.setattr(sys, "argv", ["poseact", *map(str, arguments)])
