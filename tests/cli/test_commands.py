@@ -273,7 +273,7 @@ def test_results_removed_during_the_job_are_an_error(tmp_path, weights):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names and pipes of POSIX")
-@pytest.mark.slow
+@pytest.mark.slow(covers=True)
 def test_what_cannot_be_printed_changes_no_exit_code(tmp_path, weights, run_here):
     write_image(tmp_path / "in" / "人\udcff.png", noise(0))
     arguments = ("predict", tmp_path / "in", "--weights", weights, "--out", tmp_path / "ö人")
@@ -308,6 +308,7 @@ def test_a_closed_pipe_changes_no_exit_code(tmp_path, weights, closed):
     assert (tmp_path / "poseact-out" / "poses.parquet").is_file()
 
 
+@pytest.mark.slow(covers=True)
 def test_weights_of_actions_that_are_not_reported_say_why(tmp_path, caplog):
     write_video(tmp_path / "v.mp4", frames=2)
     network = poseact.create_model("cvpr18-penn", num_blocks=1).eval()
@@ -556,6 +557,7 @@ def test_fetch_by_hand_says_where():
         catalogue.fetch("spnet-ntu")
 
 
+@pytest.mark.slow(covers=True)
 def test_fetched_file_loads_by_its_preset(tmp_path, monkeypatch):
     monkeypatch.setenv("POSEACT_CACHE", str(tmp_path))
     with pytest.raises(poseact.PoseActError, match="weights fetch PRESET"):

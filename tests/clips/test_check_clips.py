@@ -151,6 +151,7 @@ class TestCheck:
         assert ("squat/c.mp4 [7-9 s]", "empty") in kinds(report)
         assert [clip.frames for clip in report.clips] == [15, 15, 15]
 
+    @pytest.mark.slow(covers=True)
     def test_people(self, tmp_path, person):
         for name in ("jump", "squat"):
             write_video(tmp_path / "clips" / name / "a.mp4", person[40:43])

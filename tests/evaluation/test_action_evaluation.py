@@ -244,6 +244,7 @@ class TestCalibration:
         after = evaluate(net, clips()).log_probabilities["fused"]
         np.testing.assert_allclose(after, tempered(before, found.temperature), atol=1e-5)
 
+    @pytest.mark.slow(covers=True)
     def test_enough_known_motion_is_named(self):
         net, several = network(), clips(40)
         calibrate(net, several, kept=0.8)

@@ -314,6 +314,7 @@ def test_eval_pose_writes_scores_and_pictures(tmp_path, recipe):
     assert all(f"]({name})" in text for name in pictures)
 
 
+@pytest.mark.slow(covers=True)
 def test_a_card_is_written_from_header_and_scores(tmp_path, recipe, monkeypatch):
     network = poseact.create_model("tiny")
     origin = {"weights": "made up", "data": {"photos": "noise, free"}, "recipe": {"name": "check"}}
@@ -345,6 +346,7 @@ def test_eval_pose_names_the_data_there_is(recipe):
     assert "no validation data 'x'; choose from all, again" in str(result.exception)
 
 
+@pytest.mark.slow(covers=True)
 def test_evaluation_reads_what_the_predictor_reads(shared):
     """The same crops and weights as the package's predictor, on photos with human labels."""
     spec = SourceSpec(

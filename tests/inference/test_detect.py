@@ -38,6 +38,7 @@ def test_people_side_by_side_are_two(detector, person):
     assert sorted((people[:, 0] + people[:, 2]) / 2 > width) == [False, True]
 
 
+@pytest.mark.slow(covers=True)
 def test_the_mirrored_picture_has_the_mirrored_box(detector, person):
     pictures = person, person[:, ::-1].copy()
     (there,), (mirrored,) = (detector.find(picture, 0.5) for picture in pictures)

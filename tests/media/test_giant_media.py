@@ -68,7 +68,7 @@ def write_video(path, width=64, height=48, **metadata):
         container.mux(stream.encode(None))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(covers=True)
 def test_giant_videos(tmp_path):
     write_video(tmp_path / "a.mkv", 8192, 4096)
     with pytest.raises(PoseActError, match=r"8192 x 4096 px in .* bytes, but at most"):

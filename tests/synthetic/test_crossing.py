@@ -32,6 +32,7 @@ def test_equal_seeds_give_equal_scenes():
     assert not np.array_equal(first, other)
 
 
+@pytest.mark.slow(covers=True)
 def test_scenes_are_written_with_their_ids(tmp_path):
     done = []
     (video,) = make_scenes(tmp_path, 1, seconds=0.2, on_frame=lambda *step: done.append(step))
@@ -45,6 +46,7 @@ def test_scenes_are_written_with_their_ids(tmp_path):
         np.testing.assert_allclose(own[:, 1:5], [one.box for one in seen])
 
 
+@pytest.mark.slow(covers=True)
 def test_the_ids_of_a_scene_are_scored(tmp_path):
     make_scenes(tmp_path, 1, seed=1, seconds=0.2)
     (score,) = eval_tracking(tmp_path, device="cpu").values()

@@ -249,6 +249,7 @@ def test_other_joints_are_refused(clips, network, recipe, tmp_path):
         finetune(network, clips, changed, tmp_path, plan=PLAN, workers=0)
 
 
+@pytest.mark.slow(covers=True)
 def test_windows_can_be_read_by_processes(clips, network, recipe, tmp_path):
     plan = replace(PLAN, steps=2, max_pck_drop=1.0)
     one = finetune(network, clips, recipe, tmp_path, plan=plan, workers=1)

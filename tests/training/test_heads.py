@@ -294,6 +294,7 @@ class TestTraining:
             self.run(out=tmp_path)
         assert (tmp_path / STATE_NAME).is_dir()
 
+    @pytest.mark.slow(covers=True)
     def test_a_state_of_another_run_or_a_damaged_one_is_replaced(self, tmp_path, caplog):
         expected = self.run()
         self.run(seed=1, out=tmp_path)

@@ -126,6 +126,7 @@ def test_poses_and_actions_are_learned_together(recipe, tmp_path):
     assert poseact.load(report.weights).config.labels == ACTIONS
 
 
+@pytest.mark.slow(covers=True)
 def test_actions_alone_leave_the_pose_as_it_is(recipe, tmp_path):
     data = yaml.safe_load(recipe().read_text())["data"]
     del data["train"]["people"]

@@ -256,6 +256,7 @@ def test_a_worker_that_dies_within_a_step_does_not_spoil_it(recipe, tmp_path, mo
     assert report.steps == kept + 1
 
 
+@pytest.mark.slow(covers=True)
 def test_a_run_of_other_labels_is_not_taken_up(recipe, people, tmp_path):
     shutil.copytree(people, tmp_path / "people")
     source = {"adapter": "lsp-extended", "root": str(tmp_path / "people")}

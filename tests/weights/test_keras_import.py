@@ -51,6 +51,7 @@ def test_convolution_kernels_keep_their_meaning(tmp_path):
     assert y.abs().sum() == 1
 
 
+@pytest.mark.slow(covers=True)
 def test_action_blocks_counted_on_by_keras(tmp_path):
     write_keras(tmp_path / "first.h5", "spnet-ntu")
     write_keras(tmp_path / "later.h5", "spnet-ntu", first_action=7, nested=True)
