@@ -182,6 +182,11 @@ def test_a_fast_predictor_keeps_ids_and_finds_nobody_where_nobody_is(fast, perso
     assert fast.image(np.zeros((100, 100, 3), np.uint8)) == []
 
 
+def test_a_fast_predictor_does_not_open_the_pose_network(person, monkeypatch):
+    monkeypatch.setattr("poseact.inference.predictor.open_pose", None)
+    assert len(Predictor(device="cpu", fast=True).image(person)) == 1
+
+
 def test_predict_writes_the_fast_poses_and_says_whose_they_are(person, tmp_path):
     write_image(tmp_path / "one.png", person)
     report = predict(tmp_path / "one.png", tmp_path / "out", device="cpu", fast=True)

@@ -297,3 +297,46 @@ def test_who_crouches_in_view_stays_the_same():
     follower.found([dressed(sighting(300), 40)], 0.0)
     crouched = dressed(sighting(300, y=225, scale=0.6), 40, size=3.5)
     assert ids(follower.found([crouched], 0.3)) == [0]
+
+
+def test_a_pose_that_slips_to_somebody_else_in_view_is_told_by_the_clothes():
+    follower = tracker()
+    follower.found([dressed(sighting(200), 20), dressed(sighting(300), 70)], 0.0)
+    slipped = [reading_of(215, 200), reading_of(302, 200)]
+    looks = [dressed(sighting(0), 70).looks] * 2
+    assert ids(follower.followed(slipped, 1 / FPS, looks)) == [1]
+    seen = follower.found([dressed(sighting(205), 20), dressed(sighting(304), 70)], 0.2)
+    assert {one.pose.person: one.pose.person_box[0] for one in seen} == {0: 175.0, 1: 274.0}
+
+
+def test_who_was_seen_in_part_for_a_while_still_has_the_looks_of_before():
+    follower = tracker()
+    half = dressed(sighting(200, scale=0.7), 60, size=3.3)
+    for time in np.arange(0.0, 1.0, 0.2):
+        follower.found([dressed(sighting(200), 20)], time)
+    for time in np.arange(1.0, 3.0, 0.2):
+        assert ids(follower.found([half], time)) == [0]
+    assert follower.found([], 3.2) == []
+    assert ids(follower.found([dressed(sighting(230), 20)], 3.6)) == [0]
+
+
+def test_whoever_is_hidden_may_stop_on_the_way():
+    follower = tracker()
+    for k in range(10):
+        follower.found([dressed(sighting(100 + 100 * k / FPS), 20)], k / FPS)
+    follower.found([], 0.8)
+    seen = follower.found([dressed(sighting(x), 20) for x in (330, 165)], 2.1)
+    (place,) = (one.pose.joints[:, 0].mean() for one in seen if one.pose.person == 0)
+    assert place < 200
+
+
+def test_a_newcomer_of_whom_one_frame_was_missed_gets_one_id():
+    follower = tracker()
+    follower.found([sighting(100)], 0.0)
+    follower.found([sighting(100), sighting(400, score=0.35)], 0.2)
+    unsure = with_confidence(0.0)(None, [(100, 200, 100), (400, 200, 100)], 0, 0.25)
+    surely = [reading_of(100, 200), unsure[1]]
+    assert ids(follower.followed(surely, 0.25)) == [0]
+    for time in (0.4, 0.6, 0.8):
+        seen = follower.found([sighting(100), sighting(400, score=0.35)], time)
+        assert ids(seen) == [0, 1]

@@ -100,6 +100,9 @@ class PersonDetector:
         device: Where PyTorch runs; by default CUDA if available.
         choice: Runtime and precision; 8-bit numbers stand for 32 bit.
 
+    Attributes:
+        device: Where it runs.
+
     Raises:
         PoseActError: The device does not exist.
     """
@@ -108,6 +111,7 @@ class PersonDetector:
         if choice.precision == "int8":
             choice = choice._replace(precision="fp32")
         self._run = PersonSource().start(choice, device)
+        self.device = getattr(self._run, "device", "cpu")
 
     def find(
         self,

@@ -100,7 +100,8 @@ class EveryoneFollower:
         if not (self._fast or self._is_time(frame.time)):
             squares = [track.square for track in in_view]
             followed = self._read(frame.image, squares, frame.index, frame.time)
-            seen = self._tracker.followed(followed, frame.time)
+            looks = [self._looks(frame.image, reading.pose) for reading in followed]
+            seen = self._tracker.followed(followed, frame.time, looks)
             if len(seen) == len(in_view) or frame.time - self._detected < LEAST_S / 2:
                 return seen
         self._detected, self._at_detection = frame.time, self._last

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -33,9 +34,9 @@ from poseact.media.crop import (
     whole_square,
 )
 from poseact.models.card import Card
-from poseact.runtime.choose import Choice
-from poseact.runtime.interface import DEFAULT_PRECISION
-from poseact.runtime.pose_reader import CropReading, open_pose
+from poseact.runtime.choose import Choice, choices
+from poseact.runtime.interface import AUTO, DEFAULT_PRECISION
+from poseact.runtime.pose_reader import CropReading, PoseReader, open_pose, placed
 from poseact.skeleton import COCO17
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ class Predictor:
             :func:`~poseact.runtime.pose_reader.open_pose`.
         precision: ``fp32``, ``bf16``, ``int8`` or ``auto``, see there.
         fast: Take the 2D poses of the person detector, in COCO's skeleton, in place of the
-            network's: the cost does not grow with the number of people.
+            network's: the cost does not grow with the number of people. The pose network is not
+            opened; ``auto`` takes OpenVINO if installed.
 
     Attributes:
         calibrated: Whether the confidence is the probability that a joint is right.
@@ -97,19 +99,31 @@ class Predictor:
         fast: bool = False,
     ) -> None:
         self.people_limit = _checked_people(people)
-        self.reader = open_pose(weights, num_blocks, device, runtime, precision)
-        facts = self.reader.facts
-        self.num_blocks, self.image_size = facts.num_blocks, facts.image_size
-        self.fast, self.card = fast, DETECTOR_CARD if fast else facts.card
-        self.skeleton = COCO17 if fast else facts.skeleton
-        self.has_depth = facts.has_depth and not fast
-        self.calibrated = facts.calibrated and not fast
-        running = self.reader.runtime
+        self.fast = fast
+        self._pose = weights, num_blocks, device, runtime, precision
+        if fast:
+            self.card, self.skeleton = DETECTOR_CARD, COCO17
+            self.has_depth = self.calibrated = False
+            bits = DEFAULT_PRECISION if precision == AUTO else precision
+            self.detector = PersonDetector(device, choices(*placed(device, runtime, bits))[-1])
+            self.device = self.detector.device
+            return
+        facts, running = self.reader.facts, self.reader.runtime
+        self.card, self.skeleton = facts.card, facts.skeleton
+        self.has_depth, self.calibrated = facts.has_depth, facts.calibrated
         self.device = getattr(running, "device", "cpu")
-        one = self.people_limit == 1 and not fast
-        self.detector = (
-            None if one else PersonDetector(self.device, Choice(running.name, running.precision))
-        )
+        choice = Choice(running.name, running.precision)
+        self.detector = None if self.people_limit == 1 else PersonDetector(self.device, choice)
+
+    @cached_property
+    def reader(self) -> PoseReader:
+        """The pose network."""
+        return open_pose(*self._pose)
+
+    @property
+    def image_size(self) -> int:
+        """Side in px of the crops that the pose network reads."""
+        return self.reader.facts.image_size
 
     @property
     def sure(self) -> float:

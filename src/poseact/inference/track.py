@@ -17,8 +17,14 @@ from poseact.media.crop import Square
 _STEADINESS = 0.7
 # After a second of occlusion, a velocity hardly predicts the position.
 _COASTING_S = 1.0
-# Share of the old looks that is kept.
-_KEPT = 0.8
+# Share of the looks of a person seen as before that is taken over, and of one who looks different,
+# who may be hidden in part.
+_LEARNT, _LEARNT_LEAST = 0.2, 0.02
+# The first looks count alike.
+_FIRST = 4
+# Joints in common that tell a velocity, and the largest one, in sizes per second.
+_LEAST_JOINTS = 4
+_FASTEST = 3.0
 # Largest change of a box's sides from one frame to the next.
 _RESIZED = 1.6
 
@@ -59,6 +65,7 @@ class Track:
         looks: As of a :class:`Sighting`, over time.
         height: Of the box in px when detected, over time.
         course: Box, velocity and time of the last detection: poses may drift to another person.
+        detections: How often the person was detected.
         in_view: Whether the person was seen in the last frame.
         certain: Whether the track is confirmed by a second detection or a high score.
     """
@@ -74,6 +81,7 @@ class Track:
     looks: np.ndarray
     height: float
     course: tuple[np.ndarray, np.ndarray, float]
+    detections: int = 1
     in_view: bool = True
     certain: bool = True
 
@@ -92,6 +100,14 @@ class Track:
         """``(2,)`` px that the person has moved by a time, if the velocity stays."""
         return self.velocity * min(time - self.time, _COASTING_S)
 
+    def distance(self, box: np.ndarray, time: float) -> float:
+        """Px between the centre of a box and the course of a person who may have stopped on it."""
+        start, velocity, then = self.course
+        off = (box[:2] + box[2:] - start[:2] - start[2:]) / 2
+        way = velocity * (time - then)
+        done = np.clip(off @ way / max(way @ way, 1e-9), 0, 1)
+        return float(np.hypot(*(off - done * way)))
+
     def on_course(self, time: float) -> np.ndarray:
         """``(4,)`` box extrapolated to a time from the last detection."""
         box, velocity, then = self.course
@@ -107,26 +123,38 @@ class Track:
         self.in_view = False
         self.box, self.velocity = self.on_course(time), self.course[1]
 
-    def see(self, one: Sighting) -> None:
-        """Update the person's appearance."""
+    def see(self, one: Sighting, alike: float) -> None:
+        """Update the person's appearance, the more similar (0 to 1) the sighting, the more."""
         y0, y1 = one.person.box[1::2]
-        self.height = _KEPT * self.height + (1 - _KEPT) * max(y1 - y0, 1)
+        self.detections += 1
+        first = 1 / self.detections if self.detections <= _FIRST else 0.0
+        share = max(_LEARNT * alike, _LEARNT_LEAST, first)
+        self.height += share * (max(y1 - y0, 1) - self.height)
         both = np.where(
-            np.isfinite(self.looks), _KEPT * self.looks + (1 - _KEPT) * one.looks, one.looks
+            np.isfinite(self.looks), self.looks + share * (one.looks - self.looks), one.looks
         )
         self.looks = np.where(np.isfinite(both), both, self.looks)
 
-    def move(self, box: np.ndarray, reading: PersonReading, time: float) -> None:
-        """Update the position of a person who was seen."""
+    def move(self, box: np.ndarray, reading: PersonReading, time: float, sure_joint: float) -> None:
+        """Update the position of a person who was seen.
+
+        Joints count from the confidence ``sure_joint``.
+        """
         passed = time - self.time
-        # Following and then detecting in the same frame gives no velocity.
-        if passed > 0:
-            moved = (box[:2] + box[2:] - self.box[:2] - self.box[2:]) / 2
-            kept = _STEADINESS if self.in_view and self.velocity.any() else 0.0
+        joints, confidence = reading.pose.joints[:, :2], reading.pose.confidence
+        both = np.minimum(self.confidence, confidence) >= sure_joint
+        # Following and then detecting in the same frame gives no velocity, and neither does a box
+        # of which another part is hidden.
+        if not self.in_view:
+            self.velocity = np.zeros(2)  # whatever it was before
+        elif passed > 0 and both.sum() >= _LEAST_JOINTS:
+            moved = np.median((joints - self.joints)[both], axis=0)
+            kept = _STEADINESS if self.velocity.any() else 0.0
             self.velocity = kept * self.velocity + (1 - kept) * moved / passed
+            if np.hypot(*self.velocity) > _FASTEST * self.size:  # the pose was somebody else's
+                self.velocity = np.zeros(2)
         self.box, self.time, self.in_view = box, time, True
-        self.joints = reading.pose.joints[:, :2]
-        self.confidence = reading.pose.confidence
+        self.joints, self.confidence = joints, confidence
 
 
 def moved_box(box: np.ndarray, before: np.ndarray, now: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 from poseact.actions.frame_pose import PersonReading
 from poseact.inference.confirm import is_same_pose
 from poseact.inference.follow import SURE, PersonFollower
+from poseact.inference.detect import Person
 from poseact.inference.track import Sighting, Track, moved_box
 from poseact.media.crop import Square
 from poseact.metrics import assigned, overlaps
@@ -31,18 +32,26 @@ _LEAST_POSE = 0.43
 _FAR_POSE = 0.5
 # People who were out of view may be anywhere near: their size per second of absence.
 _DRIFT = 1.5
+# Likeness of those who come back, relative to that of those in view, and how long after a loss the
+# place says as much as in view.
+_BACK = 0.7
+_FRESH_S = 0.4
 # Sizes from the course, after which a pose is taken for that of another person.
 _OFF_COURSE = 0.3
 # Difference of the colours of limbs, in CIE L*a*b*, at which clothes are others, and the number of
 # limbs that must be seen to say so.
 _OTHER_COLOUR = 9.0
 _LEAST_LIMBS = 3
-# Logarithm of the ratio of sizes at which people are others.
-_OTHER_SIZE = 0.2
+_UNKNOWN = 0.5
+# Likeness below which a pose that was followed lies on another person.
+_SLIPPED = 0.05
+# Logarithm of the ratio of the lengths of limbs at which people are others, half as much if their
+# boxes differ too.
+_OTHER_LENGTH = 0.4
 # A new person of at least this score, beside all others, counts at once.
 _CLEAR = 0.5
 _BESIDE = 0.3
-# Median distance of the joints from somebody's, in sizes, up to which a new one is a part of them.
+# Median distance of the joints from somebody's, in sizes, up to which they are the same person's.
 _PART = 0.08
 # Tracks that overlap so much hold one person twice.
 _DOUBLED = 0.6
@@ -99,20 +108,26 @@ class PeopleTracker:
         self._tracks = [track for track in self._tracks if time - track.time <= MAX_GAP_S]
         sure = [one for one in sightings if one.person.score >= self._sure]
         doubtful = [one for one in sightings if one.person.score < self._sure]
-        pairs = self._assign(sure, self._tracks, time)
-        taken = {id(track) for track, _ in pairs}
-        left = [track for track in self.in_view if id(track) not in taken]
-        pairs += self._assign(doubtful, left, time)
-        known = {id(one) for part in pairs for one in part}
+        pairs: list[tuple[Track, Sighting]] = []
+        known: set[int] = set()
+        for tracks, seen in (
+            ([track for track in self._tracks if track.certain], sure),
+            (self._tracks, sure),
+            (self.in_view, doubtful),
+        ):
+            tracks = [track for track in tracks if id(track) not in known]
+            pairs += self._assign([one for one in seen if id(one) not in known], tracks, time)
+            known = {id(one) for part in pairs for one in part}
         for track in [track for track in self.in_view if id(track) not in known]:
             track.lose(time)
-        self._tracks = [track for track in self._tracks if track.in_view or track.certain]
         for track, one in pairs:
-            track.move(np.array(one.person.box), one.reading, time)
+            alike = looks_alike(track, one.looks, one.person)
+            track.move(np.array(one.person.box), one.reading, time, self._sure_joint)
             track.score = one.person.score
             track.course = track.box, track.velocity, time
-            track.see(one)
+            track.see(one, alike)
             self._make_certain(track)
+        self._tracks = [track for track in self._tracks if track.in_view or track.certain]
         held = [(one.person, one.reading) for _, one in pairs]
         new = [
             one
@@ -133,35 +148,48 @@ class PeopleTracker:
             self._keep_square(track, one.reading, one.square)
         return [_numbered(one.reading, track) for track, one in pairs if track.certain]
 
-    def followed(self, readings: Sequence[PersonReading], time: float) -> list[PersonReading]:
+    def followed(
+        self,
+        readings: Sequence[PersonReading],
+        time: float,
+        looks: Sequence[np.ndarray] | None = None,
+    ) -> list[PersonReading]:
         """Update the tracks in view with the poses read in their squares.
 
         Args:
             readings: Of each track ``in_view``.
             time: Of the frame in s.
+            looks: Of the poses, see :class:`Sighting`; they tell a pose that has come to lie on
+                another person.
 
         Returns:
             The people with their ids, without those who were lost.
         """
-        seen = []
-        boxes = np.array([track.box for track in self.in_view]).reshape(-1, 4)
+        tracks = self.in_view
+        boxes = np.array([track.box for track in tracks]).reshape(-1, 4)
         crossing = ((overlaps(boxes, boxes) > _COVERED).sum(1) > 1).tolist()
-        for track, reading, crosses in zip(self.in_view, readings, crossing, strict=True):
+        looks = [track.looks for track in tracks] if looks is None else looks
+        seen, lost, strange = [], [], {}
+        for track, reading, own, crosses in zip(tracks, readings, looks, crossing, strict=True):
             square, unsure = track.square, track.follower.square is None
             joints = reading.pose.joints[:, :2]
             both = np.minimum(track.confidence, reading.pose.confidence) >= self._sure_joint
             box = moved_box(track.box, track.joints[both], joints[both])
-            track.move((box + track.on_course(time)) / 2 if crosses else box, reading, time)
+            alike = looks_alike(track, own)
+            if crosses and alike <= _UNKNOWN:
+                box = (box + track.on_course(time)) / 2
+            track.move(box, reading, time, self._sure_joint)
             self._keep_square(track, reading, square)
             # Who was detected with an unsure pose is not lost by another one.
-            track.in_view = unsure or track.follower.square is not None
-            if track.in_view:
-                seen.append((track, reading))
-            else:
+            if not unsure and track.follower.square is None:
                 track.lose(time)
-        lost = self._doubled([track for track, _ in seen], time)
-        lost += [track for track, _ in seen if track.off_course(time) > _OFF_COURSE]
-        for track in lost:
+                continue
+            seen.append((track, reading))
+            off = track.off_course(time)
+            strange[id(track)] = round(off, 1) - round(alike, 1)
+            if off > _OFF_COURSE or alike < _SLIPPED:
+                lost.append(track)
+        for track in (*self._doubled([track for track, _ in seen], strange), *lost):
             track.lose(time)
         counted = [(track, reading) for track, reading in seen if track.in_view and track.certain]
         return [_numbered(reading, track) for track, reading in counted]
@@ -220,18 +248,12 @@ class PeopleTracker:
             if alike[row, column] >= _LEAST_LIKENESS
         ]
 
-    def _doubled(self, tracks: Sequence[Track], time: float) -> list[Track]:
-        """Of two tracks that have come to hold one person, the one that has left its course."""
-        if len(tracks) < 2:
-            return []
-        boxes = [(*t.joints.min(0), *t.joints.max(0)) for t in tracks]
-        same = np.triu(overlaps(np.array(boxes), np.array(boxes)) > _DOUBLED, 1)
+    def _doubled(self, tracks: Sequence[Track], strange: dict[int, float]) -> list[Track]:
+        """Of two tracks that have come to hold one person, the one that is less like before."""
+        boxes = np.array([(*t.joints.min(0), *t.joints.max(0)) for t in tracks]).reshape(-1, 4)
+        same = np.triu(overlaps(boxes, boxes) > _DOUBLED, 1)
         return [
-            max(
-                tracks[a],
-                tracks[b],
-                key=lambda t: (not t.certain, round(t.off_course(time), 1), t.number),
-            )
+            max(tracks[a], tracks[b], key=lambda t: (not t.certain, strange[id(t)], t.number))
             for a, b in np.argwhere(same)
         ]
 
@@ -248,15 +270,18 @@ def likeness(track: Track, one: Sighting, time: float, sure_joint: float) -> flo
         time: Of the frame in s.
         sure_joint: Confidence from which a joint counts.
     """
-    shift = track.shift(time)
-    box, found = track.box + np.tile(shift, 2), np.array(one.person.box)
+    looks = looks_alike(track, one.looks, one.person)
+    found, course = np.array(one.person.box), track.on_course(time)
+    # For people who return, and where the pose may have drifted to another person, appearance is a
+    # better cue than position.
+    reach = max(track.size, track.height) * (_FAR_POSE + _DRIFT * (time - track.course[2]))
+    near = max(0.0, 1 - track.distance(found, time) / reach)
+    back = _BACK * near**0.5 * looks**1.5
     if not track.in_view:
-        reach = track.size * (_FAR_POSE + _DRIFT * (time - track.time))
-        apart = np.hypot(*(found[:2] + found[2:] - box[:2] - box[2:])) / 2
-        # For people who return, appearance is a better cue than position.
-        return max(0.0, 1 - apart / reach) ** 0.5 * looks_alike(track, one) ** 1.5
-    # By the pose, which may have slipped to somebody else, and by the course.
-    alike = float(overlaps(np.stack((box, track.on_course(time))), found[None]).mean())
+        fresh = max(0.0, 1 - (time - track.time) / _FRESH_S)
+        return max(back, fresh * float(overlaps(course[None], found[None])[0, 0]) * (1 + looks) / 2)
+    shift = track.shift(time)
+    alike = float(overlaps(np.stack((track.box + np.tile(shift, 2), course)), found[None]).mean())
     pose = one.reading.pose
     both = np.minimum(track.confidence, pose.confidence) >= sure_joint
     if both.any():
@@ -264,22 +289,28 @@ def likeness(track: Track, one: Sighting, time: float, sure_joint: float) -> flo
         near = max(0.0, 1 - off / (_FAR_POSE * track.size))
         alike = _OVERLAP_SHARE * alike + (1 - _OVERLAP_SHARE) * near
     # People in view bend and turn from one detection to the next.
-    return alike * (1 + looks_alike(track, one)) / 2
+    return max(back, alike * (1 + looks) / 2)
 
 
-def looks_alike(track: Track, one: Sighting) -> float:
-    """From 0, for other clothes or another size, to 1.
+def looks_alike(track: Track, looks: np.ndarray, person: Person | None = None) -> float:
+    """From 0, for other clothes or another size, to 1; ``_UNKNOWN`` where too little is seen.
 
     Poses of people who are partly hidden are too small, and so are boxes, but seldom both.
+
+    Args:
+        track: A person.
+        looks: Of somebody, see :class:`Sighting`.
+        person: The same person as detected, if so.
     """
-    apart = np.abs(track.looks - one.looks)
+    apart = np.abs(track.looks - looks)
     apart = apart[np.isfinite(apart).all(1)]
     if len(apart) < _LEAST_LIMBS:
-        return 1.0
-    y0, y1 = one.person.box[1::2]
+        return _UNKNOWN
     colour, size = np.median(apart[:, :3].mean(1)), np.median(apart[:, 3])
-    size = min(size, abs(np.log(max(y1 - y0, 1) / track.height)))
-    return float(np.exp(-((colour / _OTHER_COLOUR) ** 2) - (size / _OTHER_SIZE) ** 2))
+    if person is not None:
+        y0, y1 = person.box[1::2]
+        size = 2 * min(size, abs(np.log(max(y1 - y0, 1) / track.height)))
+    return float(np.exp(-((colour / _OTHER_COLOUR) ** 2) - (size / _OTHER_LENGTH) ** 2))
 
 
 def _has_pose(one: Sighting) -> bool:

@@ -251,8 +251,26 @@ def open_pose(
         PoseActError: The weights cannot be read or give no poses, ``num_blocks``, the device, the
             runtime or the precision do not exist or do not go together.
     """
-    runtime, precision = checked_runtime(runtime, precision)
     source = PoseSource(weights, num_blocks)
+    runtime, precision, on_cpu = placed(device, runtime, precision)
+    running = source.start(_chosen(source, runtime, precision, on_cpu), device)
+    return PoseReader(source.facts, running)
+
+
+def placed(
+    device: str | torch.device | None, runtime: str | None, precision: str
+) -> tuple[str, str, bool]:
+    """Runtime and precision, as a name or ``auto``, and whether the CPU runs the network.
+
+    Args:
+        device: See :func:`open_pose`.
+        runtime: See there.
+        precision: See there.
+
+    Raises:
+        PoseActError: They do not exist or do not go together.
+    """
+    runtime, precision = checked_runtime(runtime, precision)
     on_cpu = str(device) == "cpu" or (device is None and not has_gpu())
     if not on_cpu and runtime not in ("torch", AUTO):
         if device is not None:
@@ -263,8 +281,7 @@ def open_pose(
         on_cpu = True
     if runtime == AUTO and not on_cpu and precision != "int8":
         runtime = "torch"
-    running = source.start(_chosen(source, runtime, precision, on_cpu), device)
-    return PoseReader(source.facts, running)
+    return runtime, precision, on_cpu
 
 
 def _chosen(source: PoseSource, runtime: str, precision: str, on_cpu: bool) -> Choice:

@@ -31,7 +31,7 @@ from poseact.synthetic.texture import draw_tile
 
 SCENE_FPS = 15
 SCENE_SECONDS = 20
-SCENE_SIZE = (480, 270)
+SCENE_SIZE = (640, 360)
 TRUTH_TABLE = "people.csv"
 """Name of the table of who is where, with the columns ``TRUTH_COLUMNS``."""
 
@@ -40,11 +40,14 @@ TRUTH_COLUMNS = ("source", "frame", "person", "x0", "y0", "x1", "y1", "visible")
 _PERSON_PX = 200
 _CYCLE = "walk1"
 # Height of the nearest and the farthest person as a share of the picture, and where the feet are.
-_HEIGHTS = (0.8, 0.45)
-_FEET = (0.97, 0.72)
+_HEIGHTS = (0.6, 0.34)
+_FEET = (0.97, 0.76)
 _SPEED = (0.5, 0.9)  # heights per second
 _STRIDE = 0.055  # heights per picture of the cycle
 _HIDDEN_S = 1.05
+# How long the middle of a person is outside of the picture, and how long people stand.
+_AWAY_S = (0.9, 1.6)
+_STAND_S = (0.0, 1.5)
 
 
 class Seen(NamedTuple):
@@ -81,6 +84,8 @@ class _Walker:
         height = self.steps[0].shape[0]
         step = self.steps[int(moved / (_STRIDE * height)) % len(self.steps)]
         ahead = self.places[frame:]
+        if (ahead[:2] == ahead[0]).all():  # stands
+            step = min(self.steps, key=lambda one: np.ptp(np.flatnonzero(one[..., 3].any(0))))
         if (turns := np.flatnonzero(ahead != ahead[0])).size and ahead[turns[0]] < ahead[0]:
             step = step[:, ::-1]
         shift = (self.places[frame] - step.shape[1] / 2, self.ground - height)
@@ -92,8 +97,10 @@ def draw_scene(
 ) -> Iterator[tuple[np.ndarray, list[Seen]]]:
     """The frames of a scene of 2 to 5 people, with the visible people.
 
-    In every third scene each person hides once behind a pillar, whole, for more than a second. In
-    every fourth two people have the same body and the same clothes. Nobody is away for as long as
+    People walk from side to side, at a speed of their own. On each side they leave the picture and
+    come back, or turn in view after standing a while. In every third scene there is a pillar, and
+    each person stops once behind it, hidden whole for more than a second, and walks on. In every
+    fourth scene two people have the same body and the same clothes. Nobody is away for as long as
     2 s.
 
     Args:
@@ -206,8 +213,8 @@ class _Pillar(NamedTuple):
         return cls(slice(left, left + wide), tile)
 
     @property
-    def middle(self) -> float:
-        return (self.columns.start + self.columns.stop) / 2
+    def edges(self) -> tuple[int, int]:
+        return self.columns.start, self.columns.stop
 
 
 def _view(width: int, height: int) -> View:
@@ -244,26 +251,33 @@ def _cycle(body: Body, outfit: Outfit, light: Light, tall: float) -> list[np.nda
 def _places(
     rng: np.random.Generator, frames: int, wide: int, tall: float, pillar: _Pillar | None
 ) -> np.ndarray:
-    """``(T,)`` px: back and forth, out of the picture for a moment, and once behind the pillar."""
+    """``(T,)`` px: from side to side, out of the picture or not, with a stop behind the pillar."""
     width = SCENE_SIZE[0]
     speed = rng.uniform(*_SPEED) * tall / SCENE_FPS
-    hide_at = rng.uniform(0.2, 0.6) * frames
-    places, place = [], rng.uniform(0.1, 0.9) * width
-    side = rng.choice([-1, 1])
+    left, right = (0.3 * width, 0.7 * width) if pillar is None else pillar.edges
+    middle, hide_at = (left + right) / 2, np.inf if pillar is None else rng.uniform(0, 0.4) * frames
+    places, to_right = [rng.uniform(0.1, 0.9) * width], rng.random() < 0.5
+
+    def walk(goal: float, wait: float) -> None:
+        count = max(round(abs(goal - places[-1]) / speed), 1)
+        places.extend(np.linspace(places[-1], goal, count + 1)[1:].tolist())
+        places.extend([goal] * round(max(wait, 0)))
+
     while len(places) < frames:
-        side = -side
-        # Slightly outside the picture, or a turning point within it.
-        beyond = (
-            rng.uniform(0.55, 0.9) * wide if rng.random() < 0.5 else -rng.uniform(0.5, 2) * wide
-        )
-        goal, wait = (width + beyond if side > 0 else -beyond), 0
-        if pillar is not None and len(places) > hide_at:
-            passing = (pillar.columns.stop - pillar.columns.start - wide) / speed
-            goal, hide_at = pillar.middle, np.inf
-            wait = max(round(_HIDDEN_S * SCENE_FPS - passing), 0)
-        count = max(round(abs(goal - place) / speed), 1)
-        places += np.linspace(place, goal, count + 1)[1:].tolist() + [goal] * wait
-        place = goal
+        if rng.random() < 0.5:
+            beyond = 0.55 * wide
+            wait = rng.uniform(*_AWAY_S) * SCENE_FPS - 2 * beyond / speed
+        else:
+            room = (width - right if to_right else left) - 0.6 * wide
+            beyond = -rng.uniform(*sorted((0.6 * wide, room)))
+            wait = rng.uniform(*_STAND_S) * SCENE_FPS
+        goal = width + beyond if to_right else -beyond
+        passes = (places[-1] - middle) * (goal - middle) < 0
+        if passes and len(places) + abs(middle - places[-1]) / speed > hide_at:
+            walk(middle, _HIDDEN_S * SCENE_FPS - (right - left - wide) / speed)
+            hide_at = np.inf
+        walk(goal, wait)
+        to_right = not to_right
     return np.array(places[:frames])
 
 
