@@ -13,8 +13,8 @@ import numpy as np
 
 from poseact.actions.frame_pose import PersonReading
 from poseact.inference.confirm import is_same_pose
-from poseact.inference.follow import SURE, PersonFollower
 from poseact.inference.detect import Person
+from poseact.inference.follow import SURE, PersonFollower
 from poseact.inference.track import Sighting, Track, moved_box
 from poseact.media.crop import Square
 from poseact.metrics import assigned, overlaps
@@ -110,13 +110,10 @@ class PeopleTracker:
         doubtful = [one for one in sightings if one.person.score < self._sure]
         pairs: list[tuple[Track, Sighting]] = []
         known: set[int] = set()
-        for tracks, seen in (
-            ([track for track in self._tracks if track.certain], sure),
-            (self._tracks, sure),
-            (self.in_view, doubtful),
-        ):
-            tracks = [track for track in tracks if id(track) not in known]
-            pairs += self._assign([one for one in seen if id(one) not in known], tracks, time)
+        certain = [track for track in self._tracks if track.certain]
+        for tracks, seen in (certain, sure), (self._tracks, sure), (self.in_view, doubtful):
+            left = [track for track in tracks if id(track) not in known]
+            pairs += self._assign([one for one in seen if id(one) not in known], left, time)
             known = {id(one) for part in pairs for one in part}
         for track in [track for track in self.in_view if id(track) not in known]:
             track.lose(time)
