@@ -269,7 +269,8 @@ def _places(
             wait = rng.uniform(*_AWAY_S) * SCENE_FPS - 2 * beyond / speed
         else:
             room = (width - right if to_right else left) - 0.6 * wide
-            beyond = -rng.uniform(*sorted((0.6 * wide, room)))
+            low, high = sorted((0.6 * wide, room))
+            beyond = -rng.uniform(low, high)
             wait = rng.uniform(*_STAND_S) * SCENE_FPS
         goal = width + beyond if to_right else -beyond
         passes = (places[-1] - middle) * (goal - middle) < 0
