@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
@@ -21,11 +20,9 @@ import pytest
 import typer
 
 import poseact
-from helpers.keras_files import write_keras
 from poseact._utils.interrupt import StopRequest
 from poseact.cli import app, main
 from poseact.data.pose_table import COLUMNS
-from poseact.inference.boxes import read_boxes
 from poseact.inference.predict import predict
 from poseact.media import VideoReader, VideoWriter, read_image, write_image
 from poseact.media.drawing import px_per_mm
@@ -35,15 +32,14 @@ from poseact.weights import catalogue
 predict_one = partial(predict, people="one")
 
 
-def run(*arguments, cwd=None, **environment):
+def run(*arguments):
     return subprocess.run(
         [sys.executable, "-m", "poseact", *map(str, arguments)],
         capture_output=True,
         text=True,
         errors="replace",
         timeout=120,
-        cwd=cwd,
-        env={**os.environ, "COLUMNS": "200", **environment},
+        env={**os.environ, "COLUMNS": "200"},
         check=False,
     )
 
@@ -169,44 +165,6 @@ def test_boxes_from_a_file(folder, weights, tmp_path):
     of_video = {row for row in people if row[0] == "photo.mp4"}
     assert of_video == {("photo.mp4", 0, 0), ("photo.mp4", 0, 1), ("photo.mp4", 3, 0)}
     assert people - of_video == {("photo.png", 0, 0), ("sub dir/photo.jpg", 0, 0)}
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("source,frame,x0\n", "lack the columns y0, x1, y1"),
-        ("source,frame,x0,y0,x1,y1\na.png,0,1,2,3,four\n", "Line 2"),
-        ("source,frame,x0,y0,x1,y1\na.png,0.5,1,2,3,4\n", "Line 2"),
-        ("source,frame,x0,y0,x1,y1\na.png,0,1\n", "Line 2"),
-    ],
-)
-def test_bad_boxes(text, message, tmp_path):
-    (tmp_path / "boxes.csv").write_text(text)
-    with pytest.raises(poseact.PoseActError, match=message):
-        read_boxes(tmp_path / "boxes.csv")
-
-
-def test_a_bad_box_is_found_before_any_work(tmp_path):
-    (tmp_path / "boxes.csv").write_text("source,frame,x0,y0,x1,y1\na.png,0,1,2,nan,4\n")
-    with pytest.raises(poseact.PoseActError, match="Line 2"):
-        read_boxes(tmp_path / "boxes.csv")
-    (tmp_path / "boxes.csv").write_text("source,frame,x0,y0,x1,y1\na.png,-1,1,2,3,4\n")
-    with pytest.raises(poseact.PoseActError, match="not a whole number from 0"):
-        read_boxes(tmp_path / "boxes.csv")
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "source,frame,x0,y0,x1,y1\na,0,1,2,3,4\na,1,1,2,nan,4\na,2,5,2,3,4\na,3.0,1,2,3,4\n,,,,,\n",
-        "sep=;\n Source;Frame;X0;Y0;X1;Y1\na;0;1,0;2;3;4\na;1;1;2;?;4\na;3;1;2;3;4\n",
-    ],
-)
-def test_rows_that_are_no_boxes_are_left_out(text, tmp_path, caplog):
-    (tmp_path / "boxes.csv").write_text(text)
-    boxes = read_boxes(tmp_path / "boxes.csv")
-    assert boxes == {"a": {0: [(1, 2, 3, 4)], 3: [(1, 2, 3, 4)]}}
-    assert re.search(r"Line \d of the boxes .* is not a box", caplog.text)
 
 
 def test_links_to_themselves_and_to_devices_do_not_stop_the_others(tmp_path, weights):
@@ -501,9 +459,6 @@ def test_version():
     assert (result.returncode, result.stdout) == (0, f"poseact {poseact.__version__}\n")
 
 
-# ------------------------------------------------------------------ catalogue
-
-
 def test_weights_list_keeps_addresses_whole(run_here):
     code, printed, errors = run_here("weights", "list", columns=80)
     assert code == 0, errors
@@ -514,53 +469,3 @@ def test_weights_list_names_release_and_check_sum(run_here):
     _, printed, _ = run_here("weights", "list")
     assert "weights_PE_MPII_cvpr18_19-09-2017.h5" in printed
     assert "d6b85ba4b8a3fc9d05c8ad73f763d999" in printed
-
-
-@pytest.fixture
-def published(tmp_path, monkeypatch):
-    """A catalogue whose one file lies on this disk."""
-    source = tmp_path / "release" / "weights.h5"
-    source.parent.mkdir()
-    source.write_bytes(b"some weights")
-    md5 = hashlib.md5(b"some weights", usedforsecurity=False).hexdigest()
-    file = catalogue.PublishedFile("cvpr18-mpii", source.name, source.as_uri(), md5, "v0")
-    monkeypatch.setattr(catalogue, "PUBLISHED", (file,))
-    return source
-
-
-def test_fetch_verifies_and_reuses(published, tmp_path):
-    seen = []
-    path = catalogue.fetch("cvpr18-mpii", tmp_path / "cache", lambda *p: seen.append(p))
-    assert path.read_bytes() == b"some weights"
-    assert seen[-1][0] == 12
-    published.unlink()
-    assert catalogue.fetch("cvpr18-mpii", tmp_path / "cache") == path
-
-
-def test_fetch_refuses_another_content(published, tmp_path):
-    published.write_bytes(b"tampered")
-    with pytest.raises(poseact.PoseActError, match="nothing was kept"):
-        catalogue.fetch("cvpr18-mpii", tmp_path / "cache")
-    assert list((tmp_path / "cache").iterdir()) == []
-
-
-def test_fetch_without_network_or_file(published, tmp_path):
-    published.unlink()
-    with pytest.raises(poseact.PoseActError, match="could not be fetched"):
-        catalogue.fetch("cvpr18-mpii", tmp_path / "cache")
-    with pytest.raises(poseact.PoseActError, match="published no file for 'tiny'"):
-        catalogue.fetch("tiny", tmp_path / "cache")
-
-
-def test_fetch_by_hand_says_where():
-    with pytest.raises(poseact.PoseActError, match="by hand"):
-        catalogue.fetch("spnet-ntu")
-
-
-@pytest.mark.slow(covers=True)
-def test_fetched_file_loads_by_its_preset(tmp_path, monkeypatch):
-    monkeypatch.setenv("POSEACT_CACHE", str(tmp_path))
-    with pytest.raises(poseact.PoseActError, match="weights fetch PRESET"):
-        poseact.load("cvpr18-mpii")
-    write_keras(tmp_path / "weights_PE_MPII_cvpr18_19-09-2017.h5", "cvpr18-mpii")
-    assert poseact.load("cvpr18-mpii").card.preset == "cvpr18-mpii"
