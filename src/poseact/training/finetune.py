@@ -131,11 +131,7 @@ def finetune(
             written.
     """
     plan = plan or FinetunePlan()
-    if recipe.skeleton.joints != network.config.skeleton.joints:
-        raise PoseActError(
-            f"The pose recipe {recipe.name} is for the joints of {recipe.skeleton.name}, but the "
-            f"network has those of {network.config.skeleton.name}; give a recipe for these."
-        )
+    _require_same_joints(recipe, network)
     poses = PoseData(recipe, workers=0)
     poses.setup("fit")
     config = network.config
@@ -167,10 +163,17 @@ def finetune(
     if trainer.global_step < plan.steps:
         return FinetuneReport(network, kept=False, finished=False)
     trained = module.network.to(next(network.parameters()).device).eval()
-    before = pose_scores(network, poses.validation)
-    after = pose_scores(trained, poses.validation)
+    before, after = (pose_scores(one, poses.validation) for one in (network, trained))
     kept = all(after[name] >= before[name] - plan.max_pck_drop for name in before)
     return FinetuneReport(trained if kept else network, kept, True, before, after)
+
+
+def _require_same_joints(recipe: Recipe, network: MultitaskNetwork) -> None:
+    if recipe.skeleton.joints != network.config.skeleton.joints:
+        raise PoseActError(
+            f"The pose recipe {recipe.name} is for the joints of {recipe.skeleton.name}, but the "
+            f"network has those of {network.config.skeleton.name}; give a recipe for these."
+        )
 
 
 def pose_scores(

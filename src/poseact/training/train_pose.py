@@ -198,7 +198,6 @@ def train_recipe(
         sync_norms(module.network)
     if machine.compiles:
         module.network.compile()
-    purged = None if begun is None else begun["global_step"] + 1
     trainer = run_steps(
         module,
         data,
@@ -208,15 +207,9 @@ def train_recipe(
         minutes=recipe.checkpoint_minutes,
         averaging=Averaging(recipe.optimiser.ema) if recipe.optimiser.ema else None,
         callbacks=[Record(out, machine.log_every, data, on_progress)],
-        logger=TensorBoardLogger(out, name="", version="tensorboard", purge_step=purged),
+        logger=_tensorboard(out, begun),
         default_root_dir=out,
-        accumulate_grad_batches=recipe.accumulate,
-        gradient_clip_val=recipe.optimiser.clip_norm,
-        val_check_interval=recipe.validate_every * recipe.accumulate,
-        check_val_every_n_epoch=None,
-        limit_val_batches=None if recipe.validation else 0,
-        log_every_n_steps=machine.log_every,
-        **machine.trainer_options(),
+        **_trainer_options(recipe, machine),
     )
     finished = trainer.global_step >= recipe.steps
     if trainer.is_global_zero:
@@ -232,6 +225,25 @@ def train_recipe(
         data.tally.count,
         trainer.is_global_zero,
     )
+
+
+def _tensorboard(out: Path, begun: Mapping[str, Any] | None) -> TensorBoardLogger:
+    """The log, without what an interrupted run wrote after its last checkpoint."""
+    purged = None if begun is None else begun["global_step"] + 1
+    return TensorBoardLogger(out, name="", version="tensorboard", purge_step=purged)
+
+
+def _trainer_options(recipe: Recipe, machine: Machine) -> dict[str, Any]:
+    """Arguments of Lightning's trainer."""
+    return {
+        "accumulate_grad_batches": recipe.accumulate,
+        "gradient_clip_val": recipe.optimiser.clip_norm,
+        "val_check_interval": recipe.validate_every * recipe.accumulate,
+        "check_val_every_n_epoch": None,
+        "limit_val_batches": None if recipe.validation else 0,
+        "log_every_n_steps": machine.log_every,
+        **machine.trainer_options(),
+    }
 
 
 def _save_weights(
