@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import poseact
+from helpers.clips import write_video
 from poseact._utils.errors import PoseActError
 from poseact.actions.answers import answer_windows
 from poseact.actions.pose_sequence import PoseSequence
@@ -95,6 +96,8 @@ def test_the_folder_runs_alone(folder, tmp_path, to):
     assert np.array(answer["joints"]).shape == (16, 4)
     assert answer["action"] in ("jump", "sit", "unknown")
     assert 0.5 <= answer["probability"] <= 1
+    film = write_video(tmp_path / "film.mp4", [picture] * 3, times=[0, 0.2, 0.5])
+    assert [answer["time"] for answer in run(out, film)] == [0, 0.2, 0.5]
 
 
 def test_frame_by_frame_is_the_window(folder):

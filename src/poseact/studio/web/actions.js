@@ -63,11 +63,12 @@ export function actionList(app, onChoose) {
   }
 
   function update(state) {
-    actions = state.actions;
+    // Other motion alone says nothing to somebody who begins.
+    actions = state.actions.some((action) => !action.other || action.clips) ? state.actions : [];
     if (!actions.some((action) => action.label === app.selected)) app.selected = actions.find((action) => !action.other)?.label || "";
     const focused = document.activeElement?.name === "action" ? document.activeElement.value : null;
     fill(list, actions.map(item));
-    hint.hidden = actions.length > 1;
+    hint.hidden = actions.length > 0;
     if (focused !== null) list.querySelector("input:checked")?.focus();
   }
 

@@ -40,7 +40,7 @@ export function clipsPage(main, app) {
       : h("span", { class: "nothing" }, t("no_picture"));
     const isBad = clip.notes.some((note) => note.severity === "error");
     const notes = clip.notes.length
-      ? h("span", { class: `note ${isBad ? "bad" : ""}`, title: clip.notes.map((note) => note.message).join("\n") }, `${isBad ? "✕" : "▲"} ${clip.notes.map((note) => known("note", note.kind)).join(", ")}`) : null;
+      ? h("span", { class: `note ${isBad ? "bad" : ""}`, title: clip.notes.map((note) => note.message).join("\n") }, `${isBad ? "✕" : "▲"} ${[...new Set(clip.notes.map((note) => known("note", note.kind)))].join(", ")}`) : null;
     return h("button", { class: "clip", "aria-pressed": String(clip.clip === chosen), "aria-label": `${t("clip_open", { clip: clip.clip })}${clip.notes.map((note) => `. ${note.message}`).join("")}`, title: clip.clip, onclick: () => select(clip.clip) },
       picture, h("span", { class: "facts" }, h("span", {}, t("seconds", { n: seconds })),
         clip.part ? h("span", { class: "part" }, t(`part_${clip.part}`)) : null, notes));

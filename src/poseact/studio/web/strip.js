@@ -5,7 +5,8 @@ const SPAN_S = 30;
 const MOST_LANES = 4;
 // Who was away for longer leaves a gap.
 const GAP_S = 2;
-const LANE_PX = 26;
+// Height of a lane and of its text, as a share of the page's text.
+const LANE = 1.6, TEXT = 0.75;
 
 export class Strip {
   constructor() {
@@ -32,26 +33,26 @@ export class Strip {
   /** Draw onto a canvas, whose height follows the number of people. */
   draw(canvas, colours) {
     const ratio = Math.min(devicePixelRatio || 1, 2), lanes = [...this.lanes.values()].slice(-MOST_LANES);
-    canvas.style.height = `${Math.max(lanes.length, 1) * LANE_PX}px`;
+    const { color, fontSize } = getComputedStyle(canvas), size = parseFloat(fontSize), high = LANE * size * ratio;
+    canvas.style.height = `${Math.max(lanes.length, 1) * LANE}em`;
     canvas.width = Math.round(canvas.clientWidth * ratio);
-    canvas.height = Math.round(Math.max(lanes.length, 1) * LANE_PX * ratio);
+    canvas.height = Math.round(Math.max(lanes.length, 1) * high);
     const context = canvas.getContext("2d");
-    const text = getComputedStyle(canvas).color;
-    context.font = `${12 * ratio}px system-ui, sans-serif`;
+    context.font = `${TEXT * size * ratio}px system-ui, sans-serif`;
     context.textBaseline = "middle";
     const place = (time) => ((time - this.time + SPAN_S) / SPAN_S) * canvas.width;
     lanes.forEach((lane, row) => {
-      const top = row * LANE_PX * ratio;
+      const top = row * high;
       for (const { start, end, label } of lane) {
         const left = Math.max(place(start), 0), wide = Math.max(place(end) - left, 1);
         context.fillStyle = colours[label] || "#7a828e";
         context.globalAlpha = label === "unknown" ? 0.35 : 0.55;
-        context.fillRect(left, top + 2 * ratio, wide, (LANE_PX - 4) * ratio);
+        context.fillRect(left, top + 2 * ratio, wide, high - 4 * ratio);
         context.globalAlpha = 1;
         const name = actionName(label);
         if (context.measureText(name).width + 8 * ratio < wide) {
-          context.fillStyle = text;
-          context.fillText(name, left + 4 * ratio, top + (LANE_PX / 2) * ratio);
+          context.fillStyle = color;
+          context.fillText(name, left + 4 * ratio, top + high / 2);
         }
       }
     });

@@ -39,7 +39,7 @@ const TEXTS = {
   retake: "Retake",
   retake_hint: "Delete the last recording and film it again",
   length: "Length",
-  length_hold: "as long as I hold the button",
+  length_hold: "while held",
   countdown: "Countdown 3-2-1",
   recording: "Recording {action}",
   saving: "Saving …",
