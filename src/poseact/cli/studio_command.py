@@ -18,6 +18,9 @@ def studio_command(
     skeleton_only: bool = False,
 ) -> None:
     """Film, label, train and watch actions in the browser."""
+    # What follows takes some seconds.
+    make_console(stderr=True).print("The studio is starting …")
+
     from poseact.studio.server import run_studio
 
     run_studio(
