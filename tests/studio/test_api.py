@@ -76,6 +76,26 @@ def test_what_is_no_video_leaves_nothing(client, studio):
     assert list(studio.places.incoming.iterdir()) == []
 
 
+def test_an_upload_that_is_broken_off_leaves_nothing(studio):
+    headers = {"host": HOST, "origin": f"http://{HOST}"}
+    scope = {
+        **{"type": "http", "method": "POST", "path": "/api/videos", "query_string": b"label=squat"},
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    part = {"type": "http.request", "body": b"half a video", "more_body": True}
+    messages = iter([part, {"type": "http.disconnect"}])
+
+    async def receive():
+        return next(messages)
+
+    async def send(_):
+        pass
+
+    asyncio.run(make_app(studio, frozenset({HOST}))(scope, receive, send))
+    assert next(messages, None) is None
+    assert list(studio.places.incoming.iterdir()) == []
+
+
 def test_an_upload_that_cannot_be_stored_is_one_sentence(client, studio, video):
     shutil.rmtree(studio.places.incoming)
     answer = client.post("/api/videos?label=squat", content=video)

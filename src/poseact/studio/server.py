@@ -17,7 +17,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
@@ -111,6 +111,7 @@ def make_app(
             PoseActError: _tell_error,
             ConflictError: _tell_error,
             HTTPException: _tell_error,
+            ClientDisconnect: _tell_nobody,
         },
         lifespan=lifespan,
     )
@@ -167,3 +168,8 @@ async def _tell_error(_: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         return JSONResponse({"error": error.detail}, error.status_code)
     return JSONResponse({"error": str(error)}, 409 if isinstance(error, ConflictError) else 400)
+
+
+async def _tell_nobody(_: Request, __: Exception) -> Response:
+    """The answer to an upload that its page broke off."""
+    return Response(status_code=400)
