@@ -133,6 +133,7 @@ class TestFeatures:
         (sequence,) = read(clip_of(video)).sequences
         np.testing.assert_allclose(sequence.times, times, atol=1e-3)
 
+    @pytest.mark.slow(covers=True)
     def test_rotated_phone_video(self, tmp_path, person, read):
         upright = write_video(tmp_path / "a.mp4", person[:4])
         lying = [np.ascontiguousarray(np.rot90(image)) for image in person[:4]]
@@ -234,6 +235,7 @@ class TestCache:
         assert len(list((tmp_path / "cache").iterdir())) == 3
 
     @pytest.mark.parametrize("damage", ["cut", "bit", "empty", "other"])
+    @pytest.mark.slow(covers=True)
     def test_damage_is_mended(self, tmp_path, person, damage, caplog, read):
         video = write_video(tmp_path / "a.mp4", person[:4])
         (before,) = read(clip_of(video)).sequences

@@ -122,6 +122,7 @@ class TestMatlab:
         assert found["complex"][0, 0] == 1 + 2j
         assert "other" in found
 
+    @pytest.mark.slow(covers=True)
     def test_no_changed_byte_ends_the_process(self, tmp_path):
         content = self.content(tmp_path)
         outcomes = set()

@@ -12,6 +12,7 @@ from fuzz.targets import TARGETS
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of Linux")
 
 
+@pytest.mark.slow(covers=True)
 def test_mutations_are_read_or_refused_in_one_sentence():
     count = fuzz(",".join(TARGETS), seed=1, count=3)
     assert count.faults == {}

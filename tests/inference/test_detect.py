@@ -47,6 +47,7 @@ def test_the_mirrored_picture_has_the_mirrored_box(detector, person):
     assert overlaps(boxes_of([there]), back)[0, 0] > 0.8
 
 
+@pytest.mark.slow(covers=True)
 def test_a_person_who_leaves_the_picture_is_found_in_it(detector, person):
     (found,) = detector.find(person, 0.5)
     middle = round((found.box[1] + found.box[3]) / 2)

@@ -125,6 +125,7 @@ def test_everyone_in_view_has_answers_of_their_own(network, person):
     assert len(stream) == 0  # both are gone for good
 
 
+@pytest.mark.slow(covers=True)
 def test_everyone_is_answered_as_in_the_whole_video(network, person):
     stream = poseact.Stream(network, device="cpu", people=2)
     two = np.concatenate((person, person), 1)
@@ -527,6 +528,7 @@ def test_no_window_without_a_display(network, video, monkeypatch):
         run_live(stream, live_source(video), show=True)
 
 
+@pytest.mark.slow(covers=True)
 def test_live_command(weights, video, tmp_path, monkeypatch, capsys):
     def run(*arguments):
         arguments = ("live", "--weights", weights, "--people", "one", *arguments)

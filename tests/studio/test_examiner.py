@@ -117,11 +117,13 @@ def wait_for_thumbnails(studio, count):
         time.sleep(0.02)
 
 
+@pytest.mark.slow(covers=True)
 def test_clips_get_a_thumbnail_and_their_length(examined):
     clips = wait_for_thumbnails(examined, 4)
     assert [clip["end"] for clip in clips] == pytest.approx([7 / 15] * 4, abs=1e-3)
 
 
+@pytest.mark.slow(covers=True)
 def test_changes_made_by_other_means_are_noticed(examined, folder):
     wait_for_thumbnails(examined, 4)
     write_video(folder / "jump" / "e.mp4", pictures(seed=9))
@@ -130,6 +132,7 @@ def test_changes_made_by_other_means_are_noticed(examined, folder):
     assert {clip["label"] for clip in wait_for_thumbnails(examined, 3)} == {"jump"}
 
 
+@pytest.mark.slow(covers=True)
 def test_a_recording_is_trimmed_before_it_is_examined(examined, video, monkeypatch):
     monkeypatch.setattr(examiner, "seen_span", lambda finder, path: (0.2, 0.4))
     received = examined.incoming()
@@ -141,6 +144,7 @@ def test_a_recording_is_trimmed_before_it_is_examined(examined, video, monkeypat
     ]
 
 
+@pytest.mark.slow(covers=True)
 def test_thumbnails_of_skeletons_alone_hold_no_picture(folder, monkeypatch):
     monkeypatch.setattr(examiner, "load", lambda name: action_network(()))
     monkeypatch.setattr("poseact.clips.findings.NOBODY_BELOW", 0)

@@ -26,6 +26,7 @@ def test_a_scene_says_who_is_seen_where(number, people):
     assert seen_ids == set(range(people))
 
 
+@pytest.mark.slow(covers=True)
 def test_equal_seeds_give_equal_scenes():
     first, again, other = (next(draw_scene(seed, 0, 0.1))[0] for seed in (3, 3, 4))
     np.testing.assert_array_equal(first, again)

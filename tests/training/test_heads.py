@@ -221,6 +221,7 @@ class TestCriterion:
 
 
 class TestTraining:
+    @pytest.mark.slow(covers=True)
     def test_actions_are_learned_from_poses(self, tmp_path):
         rows = []
         trained = train_heads(
