@@ -337,6 +337,5 @@ def test_a_newcomer_of_whom_one_frame_was_missed_gets_one_id():
     unsure = with_confidence(0.0)(None, [(100, 200, 100), (400, 200, 100)], 0, 0.25)
     surely = [reading_of(100, 200), unsure[1]]
     assert ids(follower.followed(surely, 0.25)) == [0]
-    for time in (0.4, 0.6, 0.8):
-        seen = follower.found([sighting(100), sighting(400, score=0.35)], time)
-        assert ids(seen) == [0, 1]
+    both = [sighting(100), sighting(400, score=0.35)]
+    assert [ids(follower.found(both, time)) for time in (0.4, 0.6, 0.8)] == [[0], [0, 1], [0, 1]]

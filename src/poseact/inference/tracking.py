@@ -118,12 +118,14 @@ class PeopleTracker:
         for track in [track for track in self.in_view if id(track) not in known]:
             track.lose(time)
         for track, one in pairs:
+            # Newcomers who were lost since the first detection have to be detected once more.
+            if track.in_view:
+                self._make_certain(track)
             alike = looks_alike(track, one.looks, one.person)
             track.move(np.array(one.person.box), one.reading, time, self._sure_joint)
             track.score = one.person.score
             track.course = track.box, track.velocity, time
             track.see(one, alike)
-            self._make_certain(track)
         self._tracks = [track for track in self._tracks if track.in_view or track.certain]
         held = [(one.person, one.reading) for _, one in pairs]
         new = [
