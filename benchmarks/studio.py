@@ -1,7 +1,6 @@
 """The studio in a real browser: answers per second, latency, memory, time to the first recogniser.
 
-    export OMP_WAIT_POLICY=passive
-    python benchmarks/studio.py --out benchmarks/studio.json
+    python benchmarks/studio.py --minutes 2 --out benchmarks/studio.json
     python benchmarks/studio.py --minutes 30 --out benchmarks/studio-memory.json
     python benchmarks/studio.py --clips CLIPS --out benchmarks/studio-first.json
 
