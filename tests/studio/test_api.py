@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
@@ -25,6 +26,12 @@ from poseact.studio.training_job import TrainingJob
 from studio.conftest import HOST, ODD, page_of
 
 WEB = files("poseact.studio") / "web"
+
+
+def _run(coroutine):
+    """Run in a thread of its own: tests in a browser keep an event loop running in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 def state(client):
@@ -91,7 +98,7 @@ def test_an_upload_that_is_broken_off_leaves_nothing(studio):
     async def send(_):
         pass
 
-    asyncio.run(make_app(studio, frozenset({HOST}))(scope, receive, send))
+    _run(make_app(studio, frozenset({HOST}))(scope, receive, send))
     assert next(messages, None) is None
     assert list(studio.places.incoming.iterdir()) == []
 
@@ -357,7 +364,7 @@ def test_pages_hear_once_of_news_that_they_have_not_fetched_yet():
         events.end()
         return [hello, *news, *[one async for one in stream]]
 
-    hello, *news = asyncio.run(heard())
+    hello, *news = _run(heard())
     assert hello.startswith(":")
     assert news == ["event: clips\ndata: 1\n\n", "event: training\ndata: 1\n\n"]
 
