@@ -40,6 +40,8 @@ def main() -> None:
     if not isinstance(network, MultitaskNetwork):
         parser.error(f"{args.weights} give no appearance features")
     check = check_clips(args.clips, network, args.cache)
+    if check.interrupted:
+        parser.exit(130, "Interrupted; the features of the clips read so far are kept.\n")
     sequences = join_recordings(check.sequences, check.copies)
     table = Table("clips per action, at most", "heads", "seeds, fused", *STREAMS)
     parts = [split_by_recording(sequences, 0.3, seed) for seed in range(args.seeds)]

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from functools import partial
+from collections.abc import Callable
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import one_core
 
 from poseact.inference.predictor import Predictor
 from poseact.media import VIDEO_SUFFIXES, VideoReader, VideoWriter
@@ -104,7 +104,7 @@ def jobs(folder: Path) -> dict[str, float]:
                 for picture in repeats * [cv2.resize(one, size) for one in pictures]:
                     writer.write(picture)
             command = ["predict", str(source), "--out", str(folder / "jobs"), *flags]
-            seconds.append(_seconds([sys.executable, "-m", "poseact", *command], one_core=True))
+            seconds.append(_seconds([sys.executable, "-m", "poseact", *command], one_core.pin))
         more = (REPEATS[1] - REPEATS[0]) * len(pictures)
         rows[name] = round(1e3 * (seconds[1] - seconds[0]) / more, 1)
     return rows
@@ -141,10 +141,7 @@ def clips(source: Path, counts: list[int]) -> dict[str, Any]:
     return seconds
 
 
-def _seconds(command: list[str], one_core: bool = False) -> float:
-    pin = None
-    if one_core and hasattr(os, "sched_setaffinity"):
-        pin = partial(os.sched_setaffinity, 0, {max(os.sched_getaffinity(0))})
+def _seconds(command: list[str], start: Callable[[], None] | None = None) -> float:
     before = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True, preexec_fn=pin)
+    subprocess.run(command, check=True, capture_output=True, preexec_fn=start)
     return round(time.perf_counter() - before, 2)

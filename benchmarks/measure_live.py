@@ -21,6 +21,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import one_core
 from rich.console import Console
 from rich.progress import track
 
@@ -36,8 +37,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=600, help=f"at least {POINTS}")
     parser.add_argument("--runtime")
     args = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):  # before PyTorch counts the cores
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    one_core.pin()
     sys.stdout.write(json.dumps(measure(args.people, args.frames, args.runtime)) + "\n")
 
 

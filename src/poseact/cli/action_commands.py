@@ -11,7 +11,7 @@ import typer
 from poseact._utils.errors import PoseActError
 from poseact.cli.app import INTERRUPTED, Bars, app, make_console, named_table
 from poseact.cli.explained import explained_by, given
-from poseact.cli.options import DeviceOption, PrecisionOption, RuntimeOption
+from poseact.cli.options import DeviceOption, PrecisionOption, RuntimeOption, reading_options
 
 SHOWN_NOTES = 10
 
@@ -109,19 +109,18 @@ def eval_actions_command(
 ) -> None:
     """Evaluate an action recogniser on labelled clips."""
     from poseact.clips.eval_actions import eval_actions
-    from poseact.clips.extract import ReadingOptions
     from poseact.evaluation.action_evaluation import ActionProtocol
     from poseact.evaluation.action_report import accuracy_rows
 
     options = given(kind=kind, split=split, part=part, background=background, cache=cache)
-    reading = given(workers=workers, device=device, runtime=runtime, precision=precision)
+    reading = reading_options(workers, device, runtime, precision)
     with Bars() as bars:
         report = eval_actions(
             *(weights, source, out),
             protocol=ActionProtocol(crop, flip),
             groups=read_groups(group or ()),
             **options,
-            reading=ReadingOptions(**reading),
+            reading=reading,
             on_stage=bars.update,
         )
     console = make_console()
@@ -159,19 +158,18 @@ def eval_unknown_command(
 ) -> None:
     """Leave out each action once and score how well it is called unknown."""
     from poseact.clips.eval_unknown import eval_unknown
-    from poseact.clips.extract import ReadingOptions
     from poseact.clips.train_plan import TrainPlan
     from poseact.evaluation.action_report import percent
 
     plan = TrainPlan(
         **given(streams=streams, weights=weights, kind=kind, seed=seed, test=test, instant=instant)
     )
-    reading = given(workers=workers, device=device, runtime=runtime, precision=precision)
+    reading = reading_options(workers, device, runtime, precision)
     with Bars() as bars:
         report = eval_unknown(
             *(source, out, plan),
             **given(cache=cache),
-            reading=ReadingOptions(**reading),
+            reading=reading,
             on_stage=bars.update,
         )
     console = make_console()

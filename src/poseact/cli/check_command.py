@@ -11,7 +11,7 @@ from rich.table import Table
 
 from poseact.cli.app import INTERRUPTED, Bars, app, make_console
 from poseact.cli.explained import explained_by, given
-from poseact.cli.options import DeviceOption, PrecisionOption, RuntimeOption
+from poseact.cli.options import DeviceOption, PrecisionOption, RuntimeOption, reading_options
 
 if TYPE_CHECKING:
     from poseact.clips.check_clips import CheckReport
@@ -45,9 +45,8 @@ def check_command(
 ) -> None:
     """Check the clips of a folder before training on them."""
     from poseact.clips.check_clips import check_clips
-    from poseact.clips.extract import ReadingOptions
 
-    reading = given(workers=workers, device=device, runtime=runtime, precision=precision)
+    reading = reading_options(workers, device, runtime, precision)
     options = given(weights=weights, cache_dir=cache_dir)
     if not people:
         options["weights"] = None
@@ -55,7 +54,7 @@ def check_command(
         report = check_clips(
             folder,
             **options,
-            reading=ReadingOptions(**reading),
+            reading=reading,
             on_step=lambda step: bars.update("videos", step.files, step.of),
         )
     report.write_json(out)

@@ -1,11 +1,15 @@
 """Options that several commands have, and how their values are read."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from poseact._utils.errors import PoseActError
+from poseact.cli.explained import given
+
+if TYPE_CHECKING:
+    from poseact.clips.extract import ReadingOptions
 
 DeviceOption = Annotated[
     str | None,
@@ -31,6 +35,20 @@ PeopleOption = Annotated[
 def people_of(text: str) -> Any:
     """The value of ``--people``; words are checked by the function that takes them."""
     return int(text) if text.isdecimal() else text
+
+
+def reading_options(
+    workers: int | None, device: str | None, runtime: str | None, precision: str | None
+) -> "ReadingOptions":
+    """How videos are read; what was not given keeps its default.
+
+    Raises:
+        PoseActError: There is less than one worker.
+    """
+    from poseact.clips.extract import ReadingOptions
+
+    options = given(workers=workers, device=device, runtime=runtime, precision=precision)
+    return ReadingOptions(**options)
 
 
 def parsed_changes(

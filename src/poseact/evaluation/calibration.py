@@ -108,9 +108,14 @@ def calibrate(
     elif known.any():
         threshold = reject_threshold(certainty[known], weights[known], kept)
     found = Calibration(
-        *(temperature, threshold, kept, len(sequences)),
-        *(expected_calibration_error(one, targets, weights) for one in (raw, calibrated)),
-        *(_mean_loss(one, targets, weights) for one in (raw, calibrated)),
+        temperature,
+        threshold,
+        kept,
+        len(sequences),
+        expected_calibration_error(raw, targets, weights),
+        expected_calibration_error(calibrated, targets, weights),
+        _mean_loss(raw, targets, weights),
+        _mean_loss(calibrated, targets, weights),
     )
     network.card = found.on(network.card)
     return found

@@ -31,7 +31,7 @@ VIDEO_LOOKS_PX = (256, 480)
 """The same for frames of a video, where time counts."""
 
 FAST_LOOKS_PX = (320,)
-"""The same where the detector's own poses are taken."""
+"""The same where the detector's own poses are taken, or time is short."""
 
 CLOSE_LOOKS = (1.3, 1.6, 2.2)
 """Sizes of the squares, relative to the person, in which doubtful people are looked at again."""
@@ -111,7 +111,7 @@ class PersonDetector:
         if choice.precision == "int8":
             choice = choice._replace(precision="fp32")
         self._run = PersonSource().start(choice, device)
-        self.device = getattr(self._run, "device", "cpu")
+        self.device = self._run.device
 
     def find(
         self,

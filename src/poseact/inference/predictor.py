@@ -111,7 +111,7 @@ class Predictor:
         facts, running = self.reader.facts, self.reader.runtime
         self.card, self.skeleton = facts.card, facts.skeleton
         self.has_depth, self.calibrated = facts.has_depth, facts.calibrated
-        self.device = getattr(running, "device", "cpu")
+        self.device = running.device
         choice = Choice(running.name, running.precision)
         self.detector = None if self.people_limit == 1 else PersonDetector(self.device, choice)
 

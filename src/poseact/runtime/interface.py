@@ -7,11 +7,14 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
 
 from poseact._utils.errors import PoseActError
+
+if TYPE_CHECKING:
+    import torch
 
 RuntimeName = Literal["torch", "onnx", "openvino"]
 Precision = Literal["fp32", "bf16", "int8"]
@@ -45,10 +48,14 @@ class Runtime(Protocol):
     Attributes:
         name: The runtime.
         precision: Number format of the pose network.
+        device: Where it runs.
     """
 
     name: RuntimeName
     precision: Precision
+
+    @property
+    def device(self) -> str | torch.device: ...
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
         """Outputs of the graph, in its order, for inputs in its order.

@@ -19,6 +19,7 @@ class OnnxRuntime:
 
     name: RuntimeName = "onnx"
     precision: Precision = "fp32"
+    device = "cpu"
 
     def __init__(self, file: Path) -> None:
         options = onnxruntime.SessionOptions()

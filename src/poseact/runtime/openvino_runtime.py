@@ -34,6 +34,7 @@ class OpenVinoRuntime:
     """
 
     name: RuntimeName = "openvino"
+    device = "cpu"
 
     def __init__(
         self, file: Path, precision: Precision = "fp32", compiled: Path | None = None

@@ -251,8 +251,8 @@ def open_pose(
         PoseActError: The weights cannot be read or give no poses, ``num_blocks``, the device, the
             runtime or the precision do not exist or do not go together.
     """
-    source = PoseSource(weights, num_blocks)
     runtime, precision, on_cpu = placed(device, runtime, precision)
+    source = PoseSource(weights, num_blocks)
     running = source.start(_chosen(source, runtime, precision, on_cpu), device)
     return PoseReader(source.facts, running)
 

@@ -117,9 +117,9 @@ def show(page, studio, name):
 
 
 def until(page, condition):
-    """Wait for what JavaScript says; Playwright's own way is against the page's policy."""
+    """Wait for what a function or JavaScript says; Playwright's own way is against the policy."""
     limit = time.monotonic() + PATIENCE_S
-    while not page.evaluate(condition):
+    while not (condition() if callable(condition) else page.evaluate(condition)):
         assert time.monotonic() < limit, condition
         page.wait_for_timeout(50)
 

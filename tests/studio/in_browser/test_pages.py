@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import cv2
 import pytest
@@ -12,7 +11,6 @@ from helpers.clips import write_video
 from poseact.clips.folder import find_clips
 from poseact.media.drawing import OUTLINE
 from studio.in_browser.browser import (
-    PATIENCE_S,
     StudioProcess,
     few_epochs,
     show,
@@ -133,11 +131,9 @@ def test_a_retake_counts_down_and_replaces_the_last_recording(record, folder):
         page.locator(".big", has_text=number).wait_for()
     page.locator(".light:visible").wait_for()
     # The message of the first recording may still be there.
-    limit = time.monotonic() + PATIENCE_S
-    while not (new := {clip.path for clip in of(folder, "squat")} - before - {first}):
-        assert time.monotonic() < limit
-        page.wait_for_timeout(50)
-    assert len(new) == 1
+    until(page, lambda: {clip.path for clip in of(folder, "squat")} - before - {first})
+    (second,) = {clip.path for clip in of(folder, "squat")} - before
+    assert second != first
     assert not first.exists()
     assert page.faults == []
 
