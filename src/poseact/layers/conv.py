@@ -126,7 +126,7 @@ class ActSeparableConvBN(nn.Sequential):
 
 
 class SeparableResidual(nn.Module):
-    """Separable-residual unit: ``x + BN(SeparableConv(ReLU(x)))``.
+    """Separable-residual unit: ``x + BN(SeparableConv(ReLU(x)))`` (CVPR 2018).
 
     Where the number of channels changes, the skip is ReLU, 1x1 convolution, BN.
     """

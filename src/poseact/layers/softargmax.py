@@ -66,7 +66,10 @@ def _grid(marginal: Tensor) -> Tensor:
 
 
 def soft_argmax_1d(logits: Tensor, grid: Tensor) -> Tensor:
-    """Expected depth: ``(N, D, J)`` logits and a ``(D,)`` grid to ``(N, J)``."""
+    """Expected depth: ``(N, D, J)`` logits and a ``(D,)`` grid to ``(N, J)``.
+
+    The soft-argmax of z (CVPR 2018, volumetric heat maps).
+    """
     return (logits.softmax(1) * grid.unsqueeze(-1)).sum(1)
 
 

@@ -120,7 +120,7 @@ class ActionBlocks(nn.Module):
 
 
 class PoseStream(nn.Module):
-    """Actions from the movement of the joints.
+    """Actions from the movement of the joints (CVPR 2018, pose-based recognition).
 
     ``(B, T, J, D)`` joints, each weighted by its confidence, to class maps block by block. Joints
     are neighbours in time at first (3x1), then in time and body (3x3, 3x5).
@@ -147,7 +147,10 @@ class PoseStream(nn.Module):
 
 
 class AppearanceStream(nn.Module):
-    """Actions from features at the joints: ``(B, T, J, C)`` to class maps of every block."""
+    """Actions from features at the joints: ``(B, T, J, C)`` to class maps of every block.
+
+    CVPR 2018, appearance-based recognition.
+    """
 
     def __init__(self, in_channels: int, channels: int, num_actions: int, num_blocks: int) -> None:
         super().__init__()
@@ -162,7 +165,8 @@ class AppearanceStream(nn.Module):
 class Fusion(nn.Module):
     """Adds the two streams' last class maps, each re-weighted across classes.
 
-    Starts as a plain sum: the weights are trained from the identity.
+    CVPR 2018, aggregation of the two recognitions. Starts as a plain sum: the weights are trained
+    from the identity.
     """
 
     def __init__(self, num_actions: int) -> None:

@@ -239,7 +239,8 @@ class PeakHead(PoseHead):
 class PredictionBlock(nn.Module):
     """One prediction block: hourglass, separable convolution, maps, and re-injection of the maps.
 
-    The last block of a network has no re-injection, because nothing follows it.
+    CVPR 2018, network architecture. The last block of a network has no re-injection, because
+    nothing follows it.
     """
 
     def __init__(

@@ -103,7 +103,8 @@ class ScalePredictionBlock(nn.Module):
     """Pose prediction at one level of a pyramid.
 
     ``(N, C, H, W)`` features to features of the same shape with the maps re-injected, and the maps.
-    The last block of a network has no re-injection, for nothing follows it.
+    With ``decoupled``, the action prediction has maps of its own, which are not re-injected. The
+    last block of a network has no re-injection, because nothing follows it.
     """
 
     def __init__(self, config: SPNetConfig, channels: int, decoupled: bool, last: bool) -> None:

@@ -27,8 +27,8 @@ class StemOutput(NamedTuple):
 class MultitaskStem(nn.Module):
     """Entry flow of the CVPR'18 networks: ``(N, 3, H, W)`` to ``(N, C, H / 8, W / 8)``.
 
-    Convolutions at half resolution, three two-way stages that each join two branches, and a
-    separable-residual unit that brings the features to their final width.
+    As in Inception-v4: convolutions at half resolution, then three stages that each join two
+    branches. A separable-residual unit brings the features to their final width.
     """
 
     def __init__(self, out_channels: int) -> None:
