@@ -20,7 +20,13 @@ from scipy.io import savemat
 
 from helpers.ntu_jhmdb_files import ntu_body, write_skeletons
 from poseact import PoseActError
-from poseact._utils.boundary import inside, one_sentence, parse_json, require_bounded
+from poseact._utils.boundary import (
+    inside,
+    one_sentence,
+    parse_json,
+    reason_of,
+    require_bounded,
+)
 from poseact.data.blazepose import read_blazepose
 from poseact.data.coco import read_coco
 from poseact.data.formats.label_files import read_json, read_mat, read_npz
@@ -60,6 +66,10 @@ class TestBoundary:
             told = pytest.raises(PoseActError, match=r"^The file \(\S.*\) is bad\.$")
             with told, one_sentence("The file ({error}) is bad."):
                 raise error
+
+    def test_a_missing_key_is_called_missing(self):
+        assert reason_of(KeyError("box")) == "there is no 'box'"
+        assert reason_of(KeyError()) == "KeyError"
 
     def test_an_error_from_within_stays(self):
         with pytest.raises(PoseActError, match=r"^inner$"), one_sentence("outer {error}"):

@@ -69,6 +69,8 @@ def test_clips_follow_the_frames_and_never_cross_sequences(people):
     assert all(len({s.sequence for s in unit}) == 1 for unit in units)
     with pytest.raises(PoseActError, match="longest of the 2 sequences has 4"):
         clips(shuffled, 5)
+    with pytest.raises(PoseActError, match="the 4 samples are photos"):
+        clips(people[:4], 2)
     x, y, side = clip_square(units[0])
     for sample in units[0]:
         assert x - side / 2 <= sample.box[0]

@@ -18,6 +18,7 @@ from poseact.data.images import ImageFile
 from poseact.data.sample import PoseSample, labelled_box
 from poseact.media import read_image
 from poseact.skeleton import PA16
+from poseact.training.inspect_recipe import inspect_recipe
 
 
 def standing(tmp_path, name="a.png", shift=0.0, value=0):
@@ -162,6 +163,27 @@ def test_inspect_draws_and_lists(tmp_path, recipe):
     assert grid.shape[1] % 256 == 0
     assert grid.std() > 0
     assert "train: sports" in result.output
+
+
+def test_boxes_without_numbers_are_listed_but_not_drawn(tmp_path, recipe, monkeypatch):
+    endless = replace(standing(tmp_path), box=(0.0, 0.0, np.nan, 9.0))
+    samples = [endless, *(standing(tmp_path, f"{n}.png", shift=n, value=n) for n in (1, 2))]
+    monkeypatch.setattr("poseact.data.sources.ADAPTERS", {"lsp-extended": lambda *_: samples})
+    report = inspect_recipe(recipe, tmp_path / "out", count=9)
+    assert [fault.kind for fault in report.sources[0].faults] == ["degenerate-box"]
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ({"box": (1.0, 2.0, 3.0)}, r"^a\.png has a box of 3 numbers"),
+        ({"joints": np.zeros((15, 2))}, r"joints of shape \(15, 2\) for the 16 joints of pa16"),
+        ({"visible": np.zeros((16, 1), bool)}, r"visible of shape \(16, 1\)"),
+    ],
+)
+def test_a_sample_has_one_row_per_joint_and_a_box_of_four(tmp_path, part, message):
+    with pytest.raises(PoseActError, match=message):
+        replace(standing(tmp_path), **part)
 
 
 def test_inspect_without_a_readable_picture(tmp_path, recipe):

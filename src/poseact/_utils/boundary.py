@@ -48,6 +48,8 @@ def one_sentence(sentence: str, *, around: bool = False) -> Generator[None]:
 def reason_of(error: Exception) -> str:
     """The message of an exception, in one line of limited length."""
     said = "out of memory" if isinstance(error, MemoryError) else str(error)
+    if isinstance(error, KeyError) and said:  # says the key only
+        said = f"there is no {said}"
     faults: Callable[[], list[dict[str, Any]]] | None = getattr(error, "errors", None)
     if faults is not None:  # pydantic's, which lists every fault with a web address
         fault = faults()[0]

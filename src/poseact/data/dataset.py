@@ -92,19 +92,24 @@ def clips(samples: Sequence[PoseSample], length: int) -> list[Unit]:
     Samples without a sequence, and what is left at the end of one, are left out.
 
     Raises:
-        PoseActError: No sequence is long enough.
+        PoseActError: There is no sequence, or none is long enough.
     """
     by_sequence: dict[str, list[PoseSample]] = {}
     for sample in samples:
         if sample.sequence is not None:
             by_sequence.setdefault(sample.sequence, []).append(sample)
+    if not by_sequence:
+        raise PoseActError(
+            f"Clips of {length} frames were asked for, but the {len(samples)} samples are photos, "
+            "not frames of videos; leave out clips: true."
+        )
     units = []
     for frames in by_sequence.values():
         ordered = sorted(frames, key=lambda sample: sample.frame or 0)
         starts = range(0, len(ordered) - length + 1, length)
         units += [tuple(ordered[start : start + length]) for start in starts]
     if not units:
-        longest = max((len(frames) for frames in by_sequence.values()), default=0)
+        longest = max(len(frames) for frames in by_sequence.values())
         raise PoseActError(
             f"Clips of {length} frames were asked for, but the longest of the "
             f"{len(by_sequence)} sequences has {longest}; give a smaller clip_length, or read "

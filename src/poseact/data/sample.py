@@ -31,7 +31,7 @@ class PoseSample:
         valid: ``(J,)`` boolean; the joint has a label. Where False, its state is unknown.
         visible: ``(J,)`` boolean; the label says that the joint can be seen.
         depth_valid: ``(J,)`` boolean; the depth has a label.
-        box: Tight around everything that the data set labels.
+        box: ``(x0, y0, x1, y1)`` px, tight around everything that the data set labels.
         camera: The camera that took the picture, where it is known.
         root_depth_mm: Depth of the root in front of the camera, where it is known; with the camera
             it turns px and depths into mm.
@@ -41,6 +41,9 @@ class PoseSample:
         frame: Its number there.
         square: The crop that the data set's own evaluation takes, where it prescribes one.
         picture_size: Width and height in px that the labels state, where they do.
+
+    Raises:
+        PoseActError: An array has not one entry per joint, or the box not four numbers.
     """
 
     name: str
@@ -59,6 +62,20 @@ class PoseSample:
     frame: int | None = None
     square: Square | None = None
     picture_size: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        count = len(self.skeleton)
+        for name in ("joints", "valid", "visible", "depth_valid"):
+            shape, ends = getattr(self, name).shape, ((2,), (3,)) if name == "joints" else ((),)
+            if shape not in [(count, *end) for end in ends]:
+                raise PoseActError(
+                    f"{self.name} has {name} of shape {shape} for the {count} joints of "
+                    f"{self.skeleton.name}; give one row per joint."
+                )
+        if len(self.box) != 4:
+            raise PoseActError(
+                f"{self.name} has a box of {len(self.box)} numbers; give x0, y0, x1, y1."
+            )
 
 
 def evenly_spaced(items: Sequence[T], count: int) -> list[T]:

@@ -42,7 +42,8 @@ class UnreadableTally:
             if count > UNREADABLE_LIMIT * size:
                 raise PoseActError(
                     f"{count} of the {size} pictures of {name} cannot be read, which is more than "
-                    f"{UNREADABLE_LIMIT:.0%}; the last: {message}"
+                    f"{UNREADABLE_LIMIT:.0%}; repair them or name them under leave_out. The last: "
+                    f"{message}"
                 )
 
 

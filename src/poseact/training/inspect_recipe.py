@@ -166,7 +166,9 @@ def _grid(recipe: Recipe, training: list[tuple[str, list[PoseSample]]], count: i
 def _tile(
     sample: PoseSample, ranges: AugmentRanges, size: int, rng: np.random.Generator
 ) -> np.ndarray | None:
-    """One augmented crop with its joints; None if the picture cannot be read."""
+    """One augmented crop with its joints; None without a readable picture or a finite box."""
+    if not np.isfinite(sample.box).all():
+        return None
     try:
         image = sample.image.read()
     except PoseActError:  # It is among the faults.
