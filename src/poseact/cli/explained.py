@@ -94,11 +94,15 @@ def _value(node: ast.expr | None, module: ast.Module) -> object:
         return node.value
     if isinstance(node, ast.Name):
         for line in module.body:
-            if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == node.id:
+            if isinstance(line, ast.Assign | ast.AnnAssign) and node.id == _target(line):
                 return _value(line.value, module)
             if isinstance(line, ast.ImportFrom) and node.id in [name.name for name in line.names]:
                 return _value(node, _parsed(line.module or ""))
     return None
+
+
+def _target(line: ast.Assign | ast.AnnAssign) -> str:
+    return ast.unparse(line.targets[0] if isinstance(line, ast.Assign) else line.target)
 
 
 def _default_nodes(node: ast.FunctionDef | ast.ClassDef) -> Iterator[tuple[str, ast.expr | None]]:

@@ -15,9 +15,10 @@ DeviceOption = Annotated[
     str | None,
     typer.Option(help="Device of the network, such as cpu; by default CUDA if available."),
 ]
+RuntimeChoice = Literal["torch", "onnx", "openvino", "auto"] | None
 RuntimeOption = Annotated[
-    Literal["torch", "onnx", "openvino", "auto"] | None,
-    typer.Option(help="Runtime of the pose network; auto takes the fastest one installed."),
+    RuntimeChoice,
+    typer.Option(help="Runtime of the pose network; by default auto, the fastest one installed."),
 ]
 PrecisionOption = Annotated[
     Literal["fp32", "bf16", "int8", "auto"] | None,

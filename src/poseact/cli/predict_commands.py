@@ -43,7 +43,10 @@ def predict_command(
     runtime: RuntimeOption = None,
     precision: PrecisionOption = None,
     people: PeopleOption = "all",
-    draw: bool | None = None,
+    draw: Annotated[
+        bool | None,
+        typer.Option(help="Write the drawn pictures and videos, as is the default without ray."),
+    ] = None,
     side_view: bool = False,
     smooth: bool = True,
     fast: bool = False,

@@ -16,6 +16,7 @@ from poseact.cli.options import (
     DeviceOption,
     PeopleOption,
     PrecisionOption,
+    RuntimeChoice,
     RuntimeOption,
     parsed_changes,
     people_of,
@@ -110,7 +111,10 @@ def eval_pose_command(
     num_blocks: int | None = None,
     data: list[str] | None = None,
     device: DeviceOption = None,
-    runtime: RuntimeOption = None,
+    runtime: Annotated[
+        RuntimeChoice,
+        typer.Option(help="Runtime of the pose network; auto takes the fastest one installed."),
+    ] = None,
     precision: PrecisionOption = None,
 ) -> None:
     """Score weights on the validation data of a recipe."""
@@ -209,9 +213,7 @@ class TrainingBar:
     """Steps of each stage of a training run, with loss, speed and remaining time."""
 
     def __init__(self) -> None:
-        self._bar = make_progress(
-            TextColumn("loss {task.fields[loss]:.3f}  {task.fields[speed]:.1f} images/s")
-        )
+        self._bar = make_progress(TextColumn("{task.fields[state]}"))
         self._task: TaskID | None = None
 
     def __enter__(self) -> TrainingBar:
@@ -224,13 +226,12 @@ class TrainingBar:
         self._bar.stop()
 
     def begin(self, name: str, steps: int) -> None:
-        self._task = self._bar.add_task(name, total=steps, loss=float("nan"), speed=0.0)
+        self._task = self._bar.add_task(name, total=steps, state="")
 
     def update(self, progress: Progress) -> None:
         if self._task is not None:
             self._bar.update(
                 self._task,
                 completed=progress.step,
-                loss=progress.loss,
-                speed=progress.images_per_second,
+                state=f"loss {progress.loss:.3f}  {progress.images_per_second:.1f} images/s",
             )
