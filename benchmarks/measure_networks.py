@@ -12,8 +12,10 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import torch
 from rich.console import Console
@@ -28,19 +30,26 @@ from poseact.runtime.interface import computes_in, has_bf16, installed
 
 MOST_SETTLING_S = 30.0
 WORKER = Path(__file__).with_name("speed_worker.py")
+# What OpenMP does by default; the earlier commit asks for threads that wait passively.
+SPINNING = {"GOMP_SPINCOUNT": "300000"}
+
+
+class Entry(NamedTuple):
+    """A competitor: arguments of the worker, its Python, and what its environment has more."""
+
+    arguments: list[str]
+    python: str = sys.executable
+    variables: Mapping[str, str] = MappingProxyType({})
 
 
 class Competitor:
     """A worker process under way."""
 
-    def __init__(self, arguments: list[str], python: str, sources: Path | None) -> None:
+    def __init__(self, entry: Entry) -> None:
         _settle()
-        environment = dict(os.environ)
-        if sources is not None:
-            environment["PYTHONPATH"] = str(sources / "src")
         self.process = subprocess.Popen(
-            [python, str(WORKER), *arguments],
-            env=environment,
+            [entry.python, str(WORKER), *entry.arguments],
+            env={**os.environ, **entry.variables},
             text=True,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -75,11 +84,9 @@ def _settle() -> None:
         time.sleep(0.5)
 
 
-def interleaved(
-    wanted: dict[str, tuple[list[str], str, Path | None]], runs: int
-) -> dict[str, dict[str, Any]]:
+def interleaved(wanted: dict[str, Entry], runs: int) -> dict[str, dict[str, Any]]:
     """Median milliseconds of competitors that run in turn, with their facts."""
-    competitors = {name: Competitor(*arguments) for name, arguments in wanted.items()}
+    competitors = {name: Competitor(entry) for name, entry in wanted.items()}
     times: dict[str, list[float]] = {name: [] for name in wanted}
     load = os.getloadavg()[0]
     for _ in track(range(runs), ", ".join(wanted), console=Console(stderr=True)):
@@ -108,30 +115,32 @@ def runtimes(
         mediapipe: Python of an environment that has it.
         movenet: File of a converted MoveNet.
     """
-    wanted: dict[str, tuple[list[str], str, Path | None]] = {}
-    for name in installed():
-        for precision in ("fp32", "bf16", "int8"):
-            if computes_in(name, precision) and (precision != "bf16" or has_bf16()):
-                arguments = [name, precision, DEFAULT_WEIGHTS]
-                wanted[f"{name} {precision}"] = (arguments, sys.executable, None)
+    wanted = {
+        f"{name} {precision}": Entry([name, precision, DEFAULT_WEIGHTS])
+        for name in installed()
+        for precision in ("fp32", "bf16", "int8")
+        if computes_in(name, precision) and (precision != "bf16" or has_bf16())
+    }
     if movenet is not None:
-        wanted["MoveNet's graph in onnx fp32"] = (
-            ["movenet", "fp32", str(movenet)],
-            sys.executable,
-            None,
-        )
+        wanted["MoveNet's graph in onnx fp32"] = Entry(["movenet", "fp32", str(movenet)])
     if mediapipe:
-        wanted["MediaPipe full"] = (["mediapipe", "-", str(picture)], mediapipe, None)
+        wanted["MediaPipe full"] = Entry(["mediapipe", "-", str(picture)], mediapipe)
     return interleaved(wanted, runs)
 
 
 def presets(names: list[str], runs: int, earlier: Path | None) -> dict[str, Any]:
-    """Size of presets, and their forward pass in PyTorch, now and as an earlier commit runs it."""
+    """Size of presets, and their forward pass in PyTorch, now and as an earlier commit runs it.
+
+    That lets threads wait passively; it runs with spinning ones too.
+    """
     result = {}
     for name in names:
-        wanted = {"torch fp32": (["network", "fp32", name], sys.executable, None)}
+        arguments = ["network", "fp32", name]
+        wanted = {"torch fp32": Entry(arguments)}
         if earlier is not None and name not in ("small", "base"):  # it has not got them
-            wanted["earlier"] = (["network", "fp32", name], sys.executable, earlier)
+            sources = {"PYTHONPATH": str(earlier / "src")}
+            wanted["earlier"] = Entry(arguments, variables=sources)
+            wanted["earlier, spinning"] = Entry(arguments, variables=sources | SPINNING)
         network = poseact.create_model(name)
         result[name] = {
             "parameters": num_parameters(network),

@@ -23,9 +23,9 @@ from typing import Any
 
 def network(preset: str) -> tuple[Callable[[], object], dict[str, Any]]:
     """A preset's forward pass at batch 1, folded, on what its frames say."""
-    import torch
+    import poseact  # before PyTorch, so that it can say how threads wait, as in every command
 
-    import poseact
+    import torch  # isort: skip
 
     model = poseact.fused(poseact.create_model(preset))
     config = model.config

@@ -116,15 +116,15 @@ def draw_people(
             unless the picture is too small for it.
         names: What to write behind a person's number.
     """
+    image = np.array(image, order="C")
     for pose in poses:
-        image = draw_pose(image, pose.joints[:, :2], pose.confidence, predictor.skeleton)
+        draw_pose(image, pose.joints, pose.confidence, predictor.skeleton, in_place=True)
         box = pose.person_box or (pose.box if len(poses) > 1 else None)
         if box is not None:
             name = (names or {}).get(pose.person, "")
-            image = draw_box(image, box, label=f"{pose.person} {name}".rstrip())
+            draw_box(image, box, label=f"{pose.person} {name}".rstrip(), in_place=True)
     size = min(image.shape[:2]) // 3
     if side_view and poses and size >= _MIN_SIDE_VIEW_PX:
-        image = image.copy()
         image[:size, -size:] = side_view_of(poses[0].joints, predictor.skeleton, size)
     return image
 

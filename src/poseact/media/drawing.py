@@ -1,6 +1,7 @@
 """Drawing of bodies, boxes and captions onto pictures.
 
-All functions return a new picture and leave the one given as it was.
+All functions return a new picture and leave the one given as it was, unless they are to draw in
+place: a frame of a video then takes one copy, not one for everything in it.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ def draw_pose(
     confidence: np.ndarray,
     skeleton: Skeleton,
     threshold: float = DRAW_THRESHOLD,
+    *,
+    in_place: bool = False,
 ) -> np.ndarray:
     """Draw one person's limbs and joints.
 
@@ -59,11 +62,12 @@ def draw_pose(
         confidence: ``(J,)`` confidence of each joint.
         skeleton: Names the J joints and the limbs between them.
         threshold: Joints of lower confidence, and their limbs, are left out.
+        in_place: Draw into the picture itself, which lies in one piece.
 
     Returns:
         ``(H, W, 3)`` uint8 RGB.
     """
-    canvas = np.array(image, order="C")
+    canvas = image if in_place else np.array(image, order="C")
     size = np.array(canvas.shape[1::-1])
     points = np.asarray(joints, float)[:, :2]
     shown = np.isfinite(points).all(1) & (np.nan_to_num(confidence, nan=-np.inf) >= threshold)
@@ -81,6 +85,8 @@ def draw_box(
     box: tuple[float, float, float, float],
     colour: Colour = BOX_COLOUR,
     label: str = "",
+    *,
+    in_place: bool = False,
 ) -> np.ndarray:
     """Draw a rectangle, with a caption standing on its upper edge if one is given.
 
@@ -90,11 +96,12 @@ def draw_box(
             not finite is left out.
         colour: RGB.
         label: Caption.
+        in_place: See :func:`draw_pose`.
 
     Returns:
         ``(H, W, 3)`` uint8 RGB.
     """
-    canvas = np.array(image, order="C")
+    canvas = image if in_place else np.array(image, order="C")
     if not np.isfinite(box).all():
         return canvas
     height, width = canvas.shape[:2]
@@ -106,7 +113,7 @@ def draw_box(
         cv2.polylines(canvas, [corners], True, colour_, thickness + extra, cv2.LINE_AA, _SHIFT)
     if not label:
         return canvas
-    return draw_label(canvas, label, (x0, y0 - _panel(canvas, label).height))
+    return draw_label(canvas, label, (x0, y0 - _panel(canvas, label).height), in_place=True)
 
 
 def draw_label(
@@ -114,6 +121,8 @@ def draw_label(
     text: str,
     origin: tuple[float, float] = (0, 0),
     colour: Colour = BOX_COLOUR,
+    *,
+    in_place: bool = False,
 ) -> np.ndarray:
     """Write text on a dark panel.
 
@@ -122,11 +131,12 @@ def draw_label(
         text: One line; characters outside of ASCII, which the font lacks, become ``?``.
         origin: Upper left corner of the panel in px, moved so that the panel is in the picture.
         colour: RGB of the letters.
+        in_place: See :func:`draw_pose`.
 
     Returns:
         ``(H, W, 3)`` uint8 RGB.
     """
-    canvas = np.array(image, order="C")
+    canvas = image if in_place else np.array(image, order="C")
     look = _panel(canvas, text)
     height, width = canvas.shape[:2]
     x = int(np.clip(np.nan_to_num(origin[0]), 0, max(0, width - look.width)))

@@ -158,8 +158,9 @@ class VideoWriter:
 
     def _add_stream(self) -> VideoStream:
         # No B-frames: with them the file's own durations, and so its rate, are off where frames
-        # are unevenly spaced.
-        options = {"crf": "20", "preset": "superfast", "bf": "0"}
+        # are unevenly spaced. Motion to whole pixels takes a third less time for 5 % more bytes.
+        faster = "weightp=0:subme=0"
+        options = {"crf": "20", "preset": "superfast", "bf": "0", "x264-params": faster}
         stream = self._container.add_stream("libx264", rate=self._rate, options=options)
         stream.width = self.width + self.width % 2
         stream.height = self.height + self.height % 2

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from poseact._utils.device import keep_freed_memory
-from poseact.layers.conv import ActSeparableConvBN, ConvBN
+from poseact.layers.conv import ActSeparableConvBN, Conv2d, ConvBN
 from poseact.models.base import Network
 from poseact.models.pyramid_blocks import Residual
 
@@ -39,7 +39,11 @@ def fold_batch_norm(network: N) -> N:
             module.conv1 = fuse_conv_bn_eval(module.conv1, module.bn2)
             module.register_module("bn2", nn.Identity())
     network.folded = True
-    return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    for module in network.modules():
+        if isinstance(module, Conv2d):
+            module.pack()
+    return network
 
 
 fused = fold_batch_norm
