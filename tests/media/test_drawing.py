@@ -43,6 +43,17 @@ def test_pose_is_drawn_on_a_copy_in_the_sides_colours(skeleton):
     assert (out[:20] == BACKGROUND).all()
 
 
+def test_everything_is_drawn_in_place_as_on_a_copy():
+    joints, confidence = body()
+    image = picture()
+    boxed = draw_box(draw_pose(image, joints, confidence, PA16), (60, 40, 240, 270), label="0")
+    expected = draw_label(boxed, "jump", (10, 280))
+    draw_pose(image, joints, confidence, PA16, in_place=True)
+    draw_box(image, (60, 40, 240, 270), label="0", in_place=True)
+    draw_label(image, "jump", (10, 280), in_place=True)
+    assert (image == expected).all()
+
+
 def test_joint_is_drawn_where_it_is():
     joints = np.array([[20.0, 30.0]])
     out = draw_pose(picture(60, 80), joints, np.ones(1), Skeleton("one", ("head",)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -150,6 +152,20 @@ def test_folding_batch_norm_changes_rounding_only(kind):
             tensors(network(frames)), tensors(folded(frames)), strict=True
         ):
             torch.testing.assert_close(a, b, msg=name)
+
+
+def test_a_folded_network_can_be_copied_and_computes_in_half_precision():
+    network = poseact.fold_batch_norm(small("cvpr18-2d"))
+    frames = clip(1, 2)
+    with torch.inference_mode():
+        joints = network(frames).pose.joints
+        copied = copy.deepcopy(network)(frames).pose.joints
+        with torch.autocast("cpu", torch.bfloat16):
+            rough = network(frames).pose.joints
+        exact = copy.deepcopy(network).double()(frames.double()).pose.joints
+    torch.testing.assert_close(copied, joints)
+    torch.testing.assert_close(exact.float(), joints, atol=1e-4, rtol=0)
+    assert 1e-5 < (rough - joints).abs().max() < 0.1
 
 
 def test_mirrored_depth_grid_mirrors_depth():
