@@ -27,8 +27,8 @@ PrecisionOption = Annotated[
 PeopleOption = Annotated[
     str,
     typer.Option(
-        help="all: everyone in view; a number: that many people, the largest; one: exactly one "
-        "person is assumed, and searched for without the person detector."
+        help="all: everyone in view; a number N: the N largest people; one: assume exactly one "
+        "person, located by the pose network without the person detector."
     ),
 ]
 

@@ -32,7 +32,8 @@ class TrainPlan:
         test: Share of the recordings held out for the test.
         curve: Also train on fewer clips, for the learning curve.
         instant: Recognise actions by prototypes, without training; one clip per action is enough.
-            All clips are used, unless the data name test clips, and scored by prototypes of others.
+            All clips are used, unless the data name test clips; each is scored by the prototypes of
+            other recordings.
         pictures: Whether the report shows pictures of the videos; else skeletons alone.
         recipe: Further settings of the head trainings.
         finetune: Recipe of pose data; if given, the whole network is finally trained end to end,

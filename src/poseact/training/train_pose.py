@@ -37,8 +37,8 @@ class Machine:
     """Hardware settings of a run; results depend on them only by rounding and batch size."""
 
     devices: int | None = None
-    """Processes on this machine, one per GPU, or on the CPU without GPUs; by default the number
-    of ``torchrun``, else all GPUs or one process."""
+    """Number of processes on this machine, one per GPU, or on the CPU if there is no GPU; by
+    default that of ``torchrun``, else one per GPU, else one."""
     nodes: int = 1
     """Number of machines, each started by ``torchrun`` or SLURM."""
     workers: int = 1
