@@ -156,7 +156,7 @@ def eval_unknown_command(
     runtime: RuntimeOption = None,
     precision: PrecisionOption = None,
 ) -> None:
-    """Leave out each action once and score how well it is called unknown."""
+    """Leave out each action in turn and score how well it is recognised as unknown."""
     from poseact.clips.eval_unknown import eval_unknown
     from poseact.clips.train_plan import TrainPlan
     from poseact.evaluation.action_report import percent

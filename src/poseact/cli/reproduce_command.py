@@ -23,7 +23,7 @@ def reproduce_command(
     limit: int | None = None,
     device: DeviceOption = None,
 ) -> None:
-    """Reproduce the papers' result tables, and print both side by side."""
+    """Run the papers' evaluations and print the scores beside the published ones."""
     from poseact.evaluation.protocols.reproduce import reproduce
 
     with Bars() as bars:

@@ -1,4 +1,4 @@
-"""How well motions that were never learned are called unknown: each action left out once."""
+"""How reliably motions outside the training count as unknown: each action left out in turn."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def eval_unknown(
     on_stage: OnStage | None = None,
     on_row: OnRow | None = None,
 ) -> UnknownEvaluation:
-    """Leave out each action once and score how well it is called unknown.
+    """Leave out each action in turn and score how well it is recognised as unknown.
 
     Heads are trained and calibrated on the training clips of all other actions. Windows of the
     other actions' test clips are known, those of the action that was left out unknown.
