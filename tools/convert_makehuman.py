@@ -10,8 +10,9 @@ import json
 from pathlib import Path
 
 import numpy as np
+from recorded_angles import angles_of
 
-from poseact.synthetic.angles import ANGLES, angles_of, rotation
+from poseact.synthetic.angles import ANGLES, rotation
 
 GROUPS = ("body", "helper-l-eye", "helper-r-eye", "helper-skirt", "helper-hair")
 """Face groups that are kept, in the order of their numbers in the asset."""

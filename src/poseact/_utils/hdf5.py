@@ -21,9 +21,6 @@ class Hdf5File:
     """An HDF5 file of arrays of numbers; use it in a ``with`` block.
 
     Every method raises what h5py does, or ValueError where the file asks for more than it holds.
-
-    Args:
-        path: The file.
     """
 
     def __init__(self, path: Path) -> None:

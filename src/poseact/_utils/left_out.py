@@ -41,9 +41,6 @@ class LeftOut:
     def finish(self, kept: Sized) -> None:
         """Warn of the entries left out.
 
-        Args:
-            kept: The entries that can be used.
-
         Raises:
             PoseActError: Entries were left out, and none is kept.
         """

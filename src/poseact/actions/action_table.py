@@ -53,11 +53,7 @@ _TYPES: dict[str, pa.DataType] = {
 
 
 class ActionTable:
-    """Actions in one or more files, in order of appending.
-
-    Args:
-        network: The network that gave the answers.
-    """
+    """Actions in one or more files, in order of appending."""
 
     def __init__(self, network: ActionNetwork) -> None:
         self.network = network
@@ -114,9 +110,6 @@ class ActionTable:
 
         The facts of the table are in the schema's metadata, as JSON under the key ``poseact``.
 
-        Args:
-            path: The file to make or replace.
-
         Raises:
             PoseActError: The file cannot be written; a file that was there stays.
         """
@@ -140,9 +133,6 @@ class ActionTable:
 
     def write_csv(self, path: Path) -> None:
         """Write one row per segment, with the columns of ``SEGMENT_COLUMNS``.
-
-        Args:
-            path: The file to make or replace.
 
         Raises:
             PoseActError: The file cannot be written; a file that was there stays.

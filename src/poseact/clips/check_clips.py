@@ -181,9 +181,6 @@ def judge_clips(folder: Path, clips: Sequence[Clip], read: Extraction) -> CheckR
 def require_trainable(items: Sequence[Labelled]) -> None:
     """Refuse clips that no recogniser can be trained on.
 
-    Args:
-        items: Clips or sequences.
-
     Raises:
         PoseActError: There are fewer than two of them, or they are all of one action.
     """

@@ -250,12 +250,7 @@ class FeatureCache:
         self._options += [] if precision == DEFAULT_PRECISION else [precision]
 
     def path_of(self, video: str, stretch: Stretch) -> Path:
-        """The file of a stretch.
-
-        Args:
-            video: Digest of the video's content.
-            stretch: Stretch of the video.
-        """
+        """The file of a stretch."""
         named = stretch if stretch.person is not None else stretch[:2]
         key = json.dumps([VERSION, self._network, video, *named, *self._options])
         return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"

@@ -224,9 +224,6 @@ class PoseTable:
         The facts of the table are in the schema's metadata, as JSON under the key ``poseact``, and
         each column's sentence is in its own metadata under ``description``.
 
-        Args:
-            path: The file to make or replace.
-
         Raises:
             PoseActError: The file cannot be written; a file that was there stays.
         """
@@ -239,9 +236,6 @@ class PoseTable:
         ``people`` has ``{person, box, joints}``, where joints gives ``{x, y, z, confidence,
         visible}`` by name. Numbers are rounded to a meaningful precision. The file has one line
         per frame.
-
-        Args:
-            path: The file to make or replace.
 
         Raises:
             PoseActError: The file cannot be written; a file that was there stays.
@@ -257,9 +251,6 @@ class PoseTable:
     @classmethod
     def read_parquet(cls, path: Path) -> PoseTable:
         """Read a table that ``write_parquet`` wrote.
-
-        Args:
-            path: The file.
 
         Returns:
             The table, equal to the one written, numbers being those of float32.

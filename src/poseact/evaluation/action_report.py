@@ -75,10 +75,6 @@ class ReportFiles:
 def write_action_report(out: Path, found: Measured) -> ReportFiles:
     """Write a report as Markdown with pictures, as one HTML file, and as JSON.
 
-    Args:
-        out: Folder for the report.
-        found: Its content.
-
     Raises:
         PoseActError: A file cannot be written.
     """

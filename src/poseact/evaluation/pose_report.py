@@ -137,12 +137,6 @@ def people_grid(
 
     Below each, predictions of a 3D network are drawn from the side, two metres high.
 
-    Args:
-        samples: N people.
-        predictions: Their predictions.
-        chosen: Indices of the people to draw.
-        captions: Their captions.
-
     Returns:
         ``(H, W, 3)`` uint8 RGB.
     """

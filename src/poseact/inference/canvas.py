@@ -195,12 +195,6 @@ class FileDrawing:
         The timeline is that of the person who is longest in view. Where there are several people,
         each has a box with number and action.
 
-        Args:
-            frames: Frames with their people.
-            fps: Frame rate of the video.
-            segments: Actions by the person's number.
-            labels: All actions that the network knows.
-
         Raises:
             PoseActError: The results cannot be written.
         """

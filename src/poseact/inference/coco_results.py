@@ -16,11 +16,7 @@ _DECIMALS = 2
 
 
 class CocoResults:
-    """The people of pictures, as COCO describes them.
-
-    Args:
-        skeleton: Of the poses.
-    """
+    """The people of pictures, as COCO describes them."""
 
     def __init__(self, skeleton: Skeleton) -> None:
         self._skeleton = skeleton

@@ -38,11 +38,6 @@ class Input:
 def find_inputs(source: Path, out: Path, draw: bool) -> list[Input]:
     """The files to predict in a path.
 
-    Args:
-        source: File or folder.
-        out: Folder of the results.
-        draw: Whether they are drawn.
-
     Raises:
         PoseActError: There is none, or a result would replace one.
     """

@@ -11,9 +11,6 @@ from poseact._utils.errors import PoseActError
 class Window:
     """Shows one picture after the other; use it in a ``with`` block.
 
-    Args:
-        title: Of the window.
-
     Attributes:
         is_open: False once the user has closed it.
 

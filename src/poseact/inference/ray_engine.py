@@ -80,10 +80,6 @@ def ray_session(cpus: int | None) -> Iterator[None]:
 def workers_that_fit(cpus: int, gpus: float) -> int:
     """Number of workers that the cluster has room for.
 
-    Args:
-        cpus: CPU cores of each.
-        gpus: GPUs of each.
-
     Raises:
         PoseActError: Not one.
     """

@@ -150,12 +150,7 @@ class JobFolder:
             return list(pool.map(self.read, names))
 
     def waiting(self, source: Path, names: Sequence[str]) -> list[str]:
-        """The files to predict: those without complete results for their current size.
-
-        Args:
-            source: Folder of the files.
-            names: Files, relative to it.
-        """
+        """The files to predict: those without complete results for their current size."""
         with ThreadPoolExecutor(_READS_AT_ONCE) as pool:
             done = pool.map(lambda name: self._is_done(source / name, name), names)
             return [name for name, is_done in zip(names, done, strict=True) if not is_done]

@@ -28,10 +28,6 @@ class MultitaskTraining(TrainingModule):
     If only actions are learned, all parts that they do not train are frozen, with their
     normalisation statistics.
 
-    Args:
-        network: The network to train.
-        recipe: The run.
-
     Attributes:
         scores: Scores of the last validation by data set.
         scored_at: Step of the last validation.

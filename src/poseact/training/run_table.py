@@ -12,11 +12,7 @@ Row = dict[str, float]
 
 
 class RunTable:
-    """A CSV file of rows with a step each; its columns grow with the rows.
-
-    Args:
-        path: The file.
-    """
+    """A CSV file of rows with a step each; its columns grow with the rows."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -137,10 +137,6 @@ class Lists(BaseModel):
 def read_lists(file: Path, what: str) -> Lists:
     """The lists at the top of a file.
 
-    Args:
-        file: The JSON file.
-        what: What it should be, for messages.
-
     Raises:
         PoseActError: The file is missing, not JSON, or lacks a list.
     """

@@ -64,11 +64,6 @@ def require_numbers(path: Path, arrays: Mapping[str, np.ndarray], what: str) -> 
 def read_mat_variables(path: Path, variables: Sequence[str], what: str) -> list[np.ndarray]:
     """Variables of a MATLAB file; structs are objects with attributes, cells object arrays.
 
-    Args:
-        path: The file.
-        variables: Their names.
-        what: What the file is, for messages.
-
     Returns:
         The arrays in the order asked for, of at least two dimensions as MATLAB has it.
 
@@ -152,10 +147,6 @@ def require_shape(
 
 def read_json(path: Path, what: str) -> Any:
     """The content of a JSON file.
-
-    Args:
-        path: The file.
-        what: What the file is, for messages.
 
     Raises:
         PoseActError: The file is missing, empty or not JSON; the message names line and column.

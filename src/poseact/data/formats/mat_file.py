@@ -37,10 +37,6 @@ _Header = tuple[int, bool, tuple[int, ...]]
 def load_variables(content: bytes, variables: Sequence[str]) -> dict[str, np.ndarray]:
     """Variables of a MATLAB file; structs are objects with attributes, cells object arrays.
 
-    Args:
-        content: The file.
-        variables: Those wanted.
-
     Returns:
         Those of them that it holds, and None for each of the others that it holds.
 

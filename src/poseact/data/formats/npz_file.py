@@ -19,11 +19,6 @@ def load_arrays(
 ) -> tuple[list[str], dict[str, np.ndarray]]:
     """Arrays of numbers, booleans and strings; nothing in the file is ever executed.
 
-    Args:
-        file: The archive.
-        file_bytes: Its size.
-        keys: The arrays that are wanted.
-
     Returns:
         The names of all arrays, and those wanted that there are.
 

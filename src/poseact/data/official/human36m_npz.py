@@ -21,10 +21,6 @@ _MM_PER_M = 1000
 def read_positions(path: Path, joints: int) -> dict[str, dict[str, np.ndarray]]:
     """Read ``positions_3d``: of each subject and action such as ``S1`` and ``Directions 1``.
 
-    Args:
-        path: The archive.
-        joints: J, their number.
-
     Returns:
         ``(N, J, 3)`` float32 mm in the axes of the world.
 

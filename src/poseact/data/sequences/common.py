@@ -24,11 +24,6 @@ def files_below(path: Path, suffixes: tuple[str, ...], what: str) -> dict[str, P
     The folder is searched as :func:`~poseact._utils.files.walk_files` does. The names are those of
     the files without their suffix, relative to the folder.
 
-    Args:
-        path: A file or a folder.
-        suffixes: In lower case, with their dot.
-        what: What is looked for, for messages.
-
     Raises:
         PoseActError: There is no such path, or no such file in the folder.
     """
