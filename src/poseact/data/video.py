@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -79,21 +79,32 @@ class FrameVideo:
         return self.path.is_file()
 
     def read(self, numbers: Sequence[int]) -> list[np.ndarray]:
+        found = dict(self.existing(numbers))
+        if missing := set(numbers) - found.keys():
+            raise self.lacks(min(missing))
+        return [found[number] for number in numbers]
+
+    def existing(self, numbers: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
+        """Those of these frames that exist, with their numbers, decoded in one pass.
+
+        Raises:
+            PoseActError: The video cannot be read.
+        """
         wanted, last = set(numbers), max(numbers)
-        found: dict[int, np.ndarray] = {}
         # Labels are in px of the pictures as they are stored.
         with VideoReader(self.path, square_pixels=False) as video:
             for number, frame in enumerate(video):
                 if number in wanted:
-                    found[number] = frame.image
+                    yield number, frame.image
                 if number >= last:
-                    break
-        if missing := wanted - found.keys():
-            raise PoseActError(
-                f"The video {self.path} has no frame {min(missing)}, but its labels have "
-                f"{self.length}; fetch the file again."
-            )
-        return [found[number] for number in numbers]
+                    return
+
+    def lacks(self, number: int) -> PoseActError:
+        """The error of a frame that does not exist."""
+        return PoseActError(
+            f"The video {self.path} has no frame {number}, but its labels have {self.length}; "
+            "fetch the file again."
+        )
 
 
 @dataclass(frozen=True)

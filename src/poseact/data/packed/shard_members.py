@@ -15,7 +15,7 @@ from poseact.data.images import ImageFile, ImageSource
 from poseact.data.packed.shards import STILL_FACTS, VIDEO_FACTS
 from poseact.data.sample import PoseSample
 from poseact.data.video import FrameImages, FrameSource, FrameVideo, LabelledVideo, VideoFrame
-from poseact.media import VideoReader, decode_image
+from poseact.media import decode_image
 from poseact.media.image import picture_content
 
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95)
@@ -56,7 +56,7 @@ def _film_members(
 ) -> Iterator[Members | PoseActError]:
     numbers = [sample.image.number for sample in samples if isinstance(sample.image, VideoFrame)]
     try:
-        found = _decoded(film, numbers)
+        found = {number: _jpeg(image) for number, image in film.existing(numbers)}
     except PoseActError as error:
         yield from (error for _ in samples)
         return
@@ -64,7 +64,7 @@ def _film_members(
         if number in found:
             yield _still_members(sample, found[number])
         else:
-            yield _short(film, number)
+            yield film.lacks(number)
 
 
 class _Picture(NamedTuple):
@@ -91,34 +91,14 @@ def _jpeg(rgb: np.ndarray) -> _Picture:
     return _Picture("jpg", data.tobytes())
 
 
-def _decoded(video: FrameVideo, numbers: Sequence[int]) -> dict[int, _Picture]:
-    """The requested frames that exist, in one pass and re-encoded as JPEG."""
-    wanted, last = set(numbers), max(numbers)
-    found: dict[int, _Picture] = {}
-    with VideoReader(video.path, square_pixels=False) as frames:
-        for number, frame in enumerate(frames):
-            if number in wanted:
-                found[number] = _jpeg(frame.image)
-            if number >= last:
-                break
-    return found
-
-
-def _short(video: FrameVideo, number: int) -> PoseActError:
-    return PoseActError(
-        f"The video {video} has no frame {number}, but its labels have {len(video)}; "
-        "fetch the file again."
-    )
-
-
 def _frames(video: FrameSource) -> list[bytes]:
     numbers = range(len(video))
     if not isinstance(video, FrameVideo):
         return [_stored(VideoFrame(video, number)).content for number in numbers]
-    found = _decoded(video, numbers)
+    found = [_jpeg(image).content for _, image in video.existing(numbers)]
     if len(found) < len(video):
-        raise _short(video, len(found))
-    return [found[number].content for number in numbers]
+        raise video.lacks(len(found))
+    return found
 
 
 def _still_members(sample: PoseSample, picture: _Picture) -> Members:
