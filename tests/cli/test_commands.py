@@ -246,16 +246,16 @@ def test_what_cannot_be_printed_changes_no_exit_code(tmp_path, weights, run_here
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
-@pytest.mark.parametrize("closed", ["stdout", "stderr"])
 @pytest.mark.slow
-def test_a_closed_pipe_changes_no_exit_code(tmp_path, weights, closed):
+def test_closed_pipes_change_no_exit_code(tmp_path, weights):
     write_image(tmp_path / "a.png", noise(0))
     reading, writing = os.pipe()
     os.close(reading)
     try:
         code = subprocess.run(
             [sys.executable, "-m", "poseact", "predict", "a.png", "--weights", str(weights)],
-            **{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, closed: writing},
+            stdout=writing,
+            stderr=writing,
             cwd=tmp_path,
             timeout=120,
             check=False,

@@ -28,7 +28,7 @@ from poseact.runtime.interface import DEFAULT_PRECISION
 MOST_PEOPLE = 10
 """Largest number of people that are followed where everyone is asked for."""
 
-_LATENCIES = 1000
+LATENCIES = 1000
 # After an answer that took longer than the next picture, time is short for so long.
 _LATE_S = 2.0
 
@@ -128,7 +128,7 @@ class Stream:
         self._follow = self.predictor.follower()
         self._recent: dict[int, RecentFrames] = {}
         self._smoother = self._new_smoother()
-        self._latencies: deque[float] = deque(maxlen=_LATENCIES)
+        self._latencies: deque[float] = deque(maxlen=LATENCIES)
         self._shape: tuple[int, ...] = ()
         self._time = self._late_until = -math.inf
         self._count = 0
