@@ -29,6 +29,8 @@ MOST_PEOPLE = 10
 """Largest number of people that are followed where everyone is asked for."""
 
 LATENCIES = 1000
+"""Number of answers that :meth:`Stream.latency` covers."""
+
 # After an answer that took longer than the next picture, time is short for so long.
 _LATE_S = 2.0
 
