@@ -102,7 +102,7 @@ def test_coco_tracks_videos_are_folders_without_an_id(tmp_path):
     [
         (lambda c: c["annotations"][3].pop("track_id"), r"annotation 4 .*track_id: Field required"),
         (lambda c: c["annotations"][3].update(track_id=[1]), r"annotation 4 .*track_id"),
-        (lambda c: c["annotations"][3].update(image_id=99), "annotation 4 is of no image"),
+        (lambda c: c["annotations"][3].update(image_id=99), "annotation 4 belongs to no image"),
         (lambda c: c["annotations"].insert(3, None), "annotation 3 cannot be used"),
         (lambda c: c["annotations"][3].update(keypoints=[1, 2, 3]), "annotation 4 .*51 were"),
         (lambda c: c["annotations"][3].update(track_id=1, image_id=11), "two people in one frame"),

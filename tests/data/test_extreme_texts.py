@@ -33,7 +33,7 @@ class TestTables:
         ("rows", "reason"),
         [
             (CLIPS + 'a.mp4,0,1,"run,\na.mp4,1,2,jump,\n', "unexpected end of data"),
-            ("file,start,end,label,Label\na.mp4,0,1,run,jump\n", "the column label is there twice"),
+            ("file,start,end,label,Label\na.mp4,0,1,run,jump\n", "the column label occurs twice"),
             (CLIPS + "../b.mp4,0,1,run,\n", r"Line 2 .* leads out of"),
             (CLIPS + "/etc/hostname,0,1,run,\n", r"Line 2 .* leads out of"),
             (CLIPS + "a.mp4,0,1,,\n", r"Line 2 .* names no action"),
@@ -55,7 +55,7 @@ class TestTables:
             (BOXES, "holds no boxes"),
             (BOXES + 'a.mp4,0,1,2,3,"4\n', "unexpected end of data"),
             (BOXES + "a.mp4,1e300,1,2,3,4\n", "is not a whole number"),
-            ("source,frame,x0,y0,x1,y1,X0\na.mp4,0,1,2,3,4,5\n", "the column x0 is there twice"),
+            ("source,frame,x0,y0,x1,y1,X0\na.mp4,0,1,2,3,4,5\n", "the column x0 occurs twice"),
         ],
     )
     def test_boxes(self, rows, reason, tmp_path):
@@ -116,7 +116,7 @@ class TestRecipes:
             load_recipe(path)
 
     def test_a_name_that_is_there_twice(self):
-        with pytest.raises(ValueError, match="steps is there twice"):
+        with pytest.raises(ValueError, match="steps occurs twice"):
             parse_yaml("steps: 10\nseed: 1\nsteps: 20\n")
         merged = parse_yaml("a: &a {steps: 10}\nb:\n  <<: *a\n  steps: 20\n")
         assert merged["b"] == {"steps": 20}

@@ -165,8 +165,8 @@ def test_coco_order_comes_from_the_category(tmp_path):
             r"annotation 7 cannot be used .*keypoints.0: Input should be a valid n",
         ),
         ({"keypoints": [1.0, 2.0, 5.0] * 17}, r"annotation 7 has \[5.0\] as v"),
-        ({"image_id": 99}, "annotation 7 is of image_id 99"),
-        ({"category_id": 4}, "annotation 7 is of category_id 4"),
+        ({"image_id": 99}, "annotation 7 has image_id 99"),
+        ({"category_id": 4}, "annotation 7 has category_id 4"),
     ],
 )
 def test_coco_faults_name_the_annotation(tmp_path, change, message):

@@ -454,7 +454,7 @@ def coming_back(sizes, count=4):
 @pytest.mark.parametrize("sizes", [[(64, 48)], [(64, 48), (64, 48)], [(64, 48), (90, 30), (8, 80)]])
 def test_what_a_lost_source_gave_is_kept(network, tmp_path, sizes):
     stream, seen = one_person(network), []
-    with pytest.raises(poseact.PoseActError, match=r"was lost .* pictures that came are in"):
+    with pytest.raises(poseact.PoseActError, match=r"was lost .* pictures received so far are in"):
         run_live(stream, coming_back(sizes), out=tmp_path / "live.mp4", on_answers=seen.extend)
     assert [path.name for path in tmp_path.iterdir()] == ["live.mp4"]
     recorded = VideoReader(tmp_path / "live.mp4")
@@ -468,7 +468,7 @@ def test_what_could_not_be_recorded_is_not_claimed(network, tmp_path, name):
     (tmp_path / "file").touch()
     with pytest.raises(poseact.PoseActError, match=r"could not be written|cannot be") as told:
         run_live(one_person(network), coming_back([(64, 48)]), out=tmp_path / name)
-    assert "pictures that came" not in str(told.value)
+    assert "received so far" not in str(told.value)
 
 
 def test_a_recording_never_replaces_its_source(network, video):

@@ -33,7 +33,7 @@ def rows_of(file: TextIO) -> tuple[list[str], Iterator[tuple[int, dict[str, str]
     )
     columns = [cell.strip().lower() for cell in next(lines, list[str]())]
     if repeated := [name for name, count in Counter(columns).items() if name and count > 1]:
-        raise csv.Error(f"the column {repeated[0]} is there twice")
+        raise csv.Error(f"the column {repeated[0]} occurs twice")
 
     def rows() -> Iterator[tuple[int, dict[str, str]]]:
         for cells in lines:

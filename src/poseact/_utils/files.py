@@ -164,5 +164,5 @@ def unwritable(path: Path, error: Exception) -> PoseActError:
     reason = getattr(error, "strerror", None) or error
     return PoseActError(
         f"The file {path} could not be written ({reason}); "
-        f"check the folder, your rights to it and the space left."
+        "check the folder, its permissions and the free disk space."
     )

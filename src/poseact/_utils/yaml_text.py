@@ -17,7 +17,7 @@ def parse_yaml(text: str) -> Any:
     """The values of a YAML text.
 
     Raises:
-        ValueError: It is no YAML, too long, has a name twice in one place, unfolds to too many
+        ValueError: It is no YAML, too long, has a name twice in one place, expands to too many
             values, or holds a whole number beyond 2^53.
     """
     if len(text) > _LONGEST:
@@ -34,11 +34,11 @@ class _Loader(yaml.SafeLoader):
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         if repeated := [name for name, count in Counter(names).items() if count > 1]:
-            raise ValueError(f"{repeated[0]} is there twice")
+            raise ValueError(f"{repeated[0]} occurs twice")
         super().flatten_mapping(node)
         # Mappings that merge others may grow tenfold with every line.
         if len(node.value) > _MOST_VALUES:
-            raise ValueError(f"a mapping unfolds to more than {_MOST_VALUES:,} values")
+            raise ValueError(f"a mapping expands to more than {_MOST_VALUES:,} values")
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
         value = super().construct_yaml_int(node)

@@ -62,7 +62,7 @@ def main() -> None:
         # Such as names that are too long, or folders that may not be looked into.
         _refuse(
             f"{error.filename or 'A file'} cannot be used ({error.strerror or error}); check the "
-            "path, your rights to it and the space left."
+            "path, its permissions and the free disk space."
         )
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]

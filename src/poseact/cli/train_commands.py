@@ -178,7 +178,7 @@ def eval_people_command(
     # One row per score: there are more scores than sets of photos.
     console = make_console()
     console.print(named_table("people", list(zip(*rows, strict=True))))
-    console.print(f"Finding people took {1000 * report.detector_s:.0f} ms of a core per photo.")
+    console.print(f"Person detection took {1000 * report.detector_s:.0f} ms of CPU time per photo.")
 
 
 @app.command("eval-tracking", cls=explained_by("poseact.evaluation.eval_tracking.eval_tracking"))

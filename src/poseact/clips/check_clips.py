@@ -53,7 +53,7 @@ class ClipFacts:
         fps: Average frames per second.
         width: Width of the upright pictures in px.
         height: Their height in px.
-        people: Number of people surely in view; None if the poses were not read.
+        people: Number of people detected in view; None if the poses were not read.
     """
 
     name: str

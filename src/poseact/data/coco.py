@@ -116,13 +116,13 @@ def _sample(
         return None
     if person.image_id not in pictures:
         raise PoseActError(
-            f"{place} is of image_id {person.image_id!r}, but no entry of 'images' has this id; "
+            f"{place} has image_id {person.image_id!r}, but no entry of 'images' has this id; "
             "add the image or correct image_id."
         )
     category = next(iter(layouts)) if person.category_id is None else person.category_id
     if category not in layouts:
         raise PoseActError(
-            f"{place} is of category_id {category!r}, but the categories with keypoints are "
+            f"{place} has category_id {category!r}, but the categories with keypoints are "
             f"{', '.join(map(repr, layouts))}; correct category_id."
         )
     picture, layout = pictures[person.image_id], layouts[category]

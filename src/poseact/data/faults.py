@@ -199,7 +199,7 @@ def _same_labels(sample: PoseSample, seen: dict[bytes, str]) -> Iterator[Fault]:
 def _same_picture(
     sample: PoseSample, image: np.ndarray, seen: dict[bytes, tuple[str, str]]
 ) -> Iterator[Fault]:
-    """Several people of one file share its picture rightly."""
+    """Several people in one file are meant to share its picture."""
     digest = hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest()
     source, first = seen.setdefault(digest, (str(sample.image), sample.name))
     if source != str(sample.image):

@@ -93,7 +93,7 @@ def labelled_box(joints: np.ndarray, valid: np.ndarray) -> Box:
     points = joints[valid & within(joints), :2]
     if not len(points):
         raise PoseActError(
-            "A box was asked for around 0 labelled joints; leave out people without labels."
+            "A box needs a labelled joint, but there is none; leave out people without labels."
         )
     (x0, y0), (x1, y1) = points.min(0).tolist(), points.max(0).tolist()
     return x0, y0, x1, y1

@@ -76,7 +76,7 @@ def expand_variables(text: str) -> str:
         found = os.environ.get(name) or default
         if found is None:
             raise PoseActError(
-                f"{text} asks for the environment variable {name}, which is not set; "
+                f"{text} uses the environment variable {name}, which is not set; "
                 f"set it, or write ${{{name}:-a default}}."
             )
         return found

@@ -135,7 +135,9 @@ def run_live(
         interrupted = bool(stop)
         seconds = perf_counter() - begun if begun else 0.0
     if isinstance(failure, PoseActError) and _inode(out) not in (None, before):
-        raise PoseActError(f"{failure} The {frames} pictures that came are in {out}.") from failure
+        raise PoseActError(
+            f"{failure} The {frames} pictures received so far are in {out}."
+        ) from failure
     if failure is not None:
         raise failure
     return LiveReport(

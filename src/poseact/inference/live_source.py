@@ -266,7 +266,7 @@ def live_source(
         )
     if "@" in text and not Path(text).exists():
         raise PoseActError(
-            f"There is no file {_printable(text)}; an address begins like rtsp:// or http://."
+            f"There is no file {_printable(text)}; an address starts with rtsp:// or http://."
         )
     reader = VideoReader(Path(text))
     return LiveSource(

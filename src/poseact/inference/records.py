@@ -211,7 +211,7 @@ def _read_json(path: Path) -> dict[str, Any] | None:
             "is predicted again."
         ) from error
     if not isinstance(found, dict):
-        raise PoseActError(f"The record {path} is no JSON object; remove it.")
+        raise PoseActError(f"The record {path} is not a JSON object; remove it.")
     return found
 
 
@@ -233,7 +233,7 @@ def _record_of(name: str, found: dict[str, Any]) -> FileRecord:
             or not 0 <= record.seconds < 2**53
             or type(record.actions) is not bool
         ):
-            raise ValueError("a fact is of another file or type")
+            raise ValueError("a field has another type or belongs to another file")
         # The index holds no text that cannot be written.
         "".join(texts).encode()
     return record

@@ -163,8 +163,7 @@ class Stream:
         if not math.isfinite(time) or time <= self._time:
             last = f" after one of {self._time} s" if self._count else ""
             raise PoseActError(
-                f"A picture of the time {time} s was given to a stream{last}; give finite, "
-                "increasing times."
+                f"A picture at {time} s was given to a stream{last}; give finite, increasing times."
             )
         interval_ms, self._time = 1000 * (time - self._time), time
         if image.shape != self._shape:

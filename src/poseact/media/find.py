@@ -77,7 +77,7 @@ def warn_skipped(folder: Path, files: Sequence[Path]) -> None:
     names = ", ".join(file.relative_to(folder).as_posix() for file in files[:_NAMED])
     more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
     _log.warning(
-        "%d files of %s are left out, for files with such suffixes are not read: %s%s",
+        "%d files in %s are skipped, because they are not pictures or videos: %s%s",
         *(len(files), folder, names, more),
     )
 

@@ -48,7 +48,7 @@ def calibrate_confidence(network: Network, samples: Sequence[PoseSample]) -> dic
     if right.all() or not right.any():
         raise PoseActError(
             f"calibration: of {len(right)} joints with a labelled torso, {int(right.sum())} are "
-            "correct; give more and more varied people."
+            "correct; give more people in more varied poses."
         )
     probability = found.confidence[counted].clip(1e-6, 1 - 1e-6)
     scale, shift = _fit(np.log(probability / (1 - probability)), right)

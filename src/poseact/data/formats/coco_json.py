@@ -37,7 +37,7 @@ _OR_NONE = WrapValidator(_or_none)
 
 def _no_bool(value: Any) -> Any:
     if isinstance(value, bool):
-        raise ValueError("a truth value names nothing")  # noqa: TRY004 - pydantic wants it
+        raise ValueError("a boolean is not an id")  # noqa: TRY004 - pydantic wants it
     return value
 
 

@@ -93,7 +93,7 @@ def claim_folder(out: Path, index: dict[str, Any]) -> None:
     try:
         found = parse_json(file.read_bytes())
     except ValueError as error:
-        raise PoseActError(f"{file} is no JSON; remove the folder or give another one.") from error
+        raise PoseActError(f"{file} is not JSON; remove the folder or give another one.") from error
     former = found if isinstance(found, dict) else {}
     differences = [
         f"{key} {former.get(key)!r} there, {value!r} asked"

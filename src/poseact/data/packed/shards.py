@@ -207,7 +207,7 @@ class PackedPoses:
                 raise ValueError(f"joints of shape {poses.joints.shape}, not {flags}")
             marks = (poses.valid, poses.visible, poses.depth_valid)
             if any(mark.shape != flags or mark.dtype != bool for mark in marks):
-                raise ValueError(f"truth values of other shapes or types than {flags}")
+                raise ValueError(f"booleans of another shape or type than {flags}")
             source = Skeleton("packed", self.joints)
             joints, valid = source.convert(poses.joints, poses.valid, self.skeleton)
             _, visible = source.convert(poses.joints, poses.visible, self.skeleton)
@@ -239,7 +239,7 @@ class StillLabels(BaseModel):
     @model_validator(mode="after")
     def _known(self) -> StillLabels:
         if any(len(place) != self.dims for place in self.joints.values()):
-            raise ValueError(f"a joint has other than {self.dims} numbers")
+            raise ValueError(f"a joint does not have {self.dims} numbers")
         if unknown := {*self.joints, *self.hidden, *self.no_depth} - _PLACES.keys():
             raise ValueError(f"there is no joint {min(unknown)}")
         if self.box[0] > self.box[2] or self.box[1] > self.box[3]:

@@ -147,7 +147,7 @@ def _pose(
     place: str,
 ) -> _Pose:
     if annotation.image_id not in frames:
-        raise PoseActError(f"{place} is of no image of the file; give it an image_id of one.")
+        raise PoseActError(f"{place} belongs to no image in the file; correct its image_id.")
     category = categories.get(annotation.category_id) or Category()
     joints, label = category.joints, annotation.label or category.name
     layout = COCO17 if joints in ((), COCO17.joints) else Skeleton("coco-tracks", joints)

@@ -131,7 +131,7 @@ def _given(preset: str, name: str) -> Network:
     presets = dict.fromkeys(row.preset for rows in TABLES.values() for row in rows)
     if preset not in presets:
         raise PoseActError(
-            f"Weights of {preset} were given, but no table has a row of it; give those of "
+            f"Weights of {preset} were given, but no table has a row for it; give those of "
             f"{', '.join(presets)}."
         )
     return load(name)
