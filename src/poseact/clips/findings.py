@@ -53,8 +53,8 @@ def people_findings(clip: Clip, features: ClipFeatures) -> Iterator[Finding]:
         return
     if features.people == 0:
         message = (
-            f"The person in {name} was detected with low confidence only; check that the whole body "
-            "is visible and large enough."
+            f"The person in {name} was detected with low confidence; check that the whole body is "
+            "visible and large enough."
         )
         yield Finding(name, "unsure", "warning", message)
     if features.people > 1 and clip.person is None:
