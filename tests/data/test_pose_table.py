@@ -39,7 +39,7 @@ def make_table(frames=3, people=2, **facts):
     table = PoseTable("a film.mp4", PA16, **{**defaults, **facts})
     for frame in range(frames):
         for person in range(people):
-            table.append(make_pose(frame, person, dimensions=table._dimensions))
+            table.append(make_pose(frame, person, dimensions=2 + (table.depth_unit is not None)))
     return table
 
 

@@ -61,15 +61,16 @@ def mux(container, packets, without_times):
         container.mux(packet)
 
 
-def with_threads(count):
-    original = VideoReader._stream
+def with_threads(count, opened=av.open):
+    """``av.open`` on a machine of so many cores."""
 
-    def stream(reader, container):
-        found = original(reader, container)
-        found.codec_context.thread_count = count
-        return found
+    def open_with_threads(*arguments, **options):
+        container = opened(*arguments, **options)
+        for stream in container.streams.video:
+            stream.codec_context.thread_count = count
+        return container
 
-    return stream
+    return open_with_threads
 
 
 def grey_levels(path):
@@ -248,7 +249,7 @@ class TestReader:
         path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
         counts = {}
         for threads in (1, 2, 3, 8):
-            monkeypatch.setattr(VideoReader, "_stream", with_threads(threads))
+            monkeypatch.setattr(av, "open", with_threads(threads))
             caplog.clear()
             with caplog.at_level(logging.WARNING, "poseact.media"):
                 counts[threads] = len(list(VideoReader(path)))

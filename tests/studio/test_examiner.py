@@ -101,7 +101,7 @@ def examined(studio, monkeypatch):
     """A studio that examines with a small network, which finds somebody in every picture."""
     monkeypatch.setattr(examiner, "load", lambda name: action_network(()))
     monkeypatch.setattr("poseact.clips.findings.NOBODY_BELOW", 0)
-    monkeypatch.setattr(examiner, "_WATCH_S", 0.05)
+    monkeypatch.setattr(examiner, "WATCH_S", 0.05)
     studio.examiner.start()
     yield studio
     studio.examiner.end()

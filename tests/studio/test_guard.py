@@ -38,10 +38,10 @@ def listened(monkeypatch):
     """The addresses that a studio listens at, which then serves nothing."""
     found = []
 
-    def serve(app, listener, studio):
-        found.append(listener.getsockname())
+    def run(_, sockets):
+        found.append(sockets[0].getsockname())
 
-    monkeypatch.setattr("poseact.studio.server._serve", serve)
+    monkeypatch.setattr("uvicorn.Server.run", run)
     return found
 
 
@@ -159,10 +159,10 @@ def test_a_taken_port_is_one_sentence(tmp_path):
 
 
 def test_two_studios_of_one_folder_are_refused(tmp_path, listened, monkeypatch):
-    def again(app, listener, studio):
+    def again(*_, **__):
         run_studio(tmp_path, 0, browser=False)
 
-    monkeypatch.setattr("poseact.studio.server._serve", again)
+    monkeypatch.setattr("uvicorn.Server.run", again)
     with pytest.raises(PoseActError, match="open in another studio"):
         run_studio(tmp_path, 0, browser=False)
 

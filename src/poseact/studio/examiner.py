@@ -40,7 +40,7 @@ _ROOM_S = 0.25
 
 _END_S = 20.0
 
-_WATCH_S = 3.0
+WATCH_S = 3.0
 """How often the folder is looked through for changes that were not made here."""
 
 ReadClips = Callable[[], tuple[list[PoseSequence], Network] | None]
@@ -107,7 +107,7 @@ class Examiner(Thread):
     def run(self) -> None:
         known: Listing | str | None = None
         while True:
-            is_woken = self._wanted.wait(_WATCH_S)
+            is_woken = self._wanted.wait(WATCH_S)
             self._wanted.clear()
             if self._end_request:
                 return
