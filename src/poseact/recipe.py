@@ -235,17 +235,9 @@ class Recipe(_Part):
         return size
 
 
-def load_recipe(path: str | Path, changes: Mapping[str, Any] | None = None) -> Recipe:
-    """Load the recipe of a YAML file, the last one if it has stages.
-
-    Args:
-        path: The file.
-        changes: See :func:`load_stages`.
-
-    Raises:
-        PoseActError: As :func:`load_stages`.
-    """
-    return load_stages(path, changes)[-1]
+def load_recipe(path: str | Path) -> Recipe:
+    """Load the recipe of a YAML file, the last one if it has stages; see :func:`load_stages`."""
+    return load_stages(path)[-1]
 
 
 def load_stages(path: str | Path, changes: Mapping[str, Any] | None = None) -> list[Recipe]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from poseact._utils.errors import PoseActError
-from poseact.metrics import ECE_BINS, calibration_error
+from poseact.metrics import calibration_error
 
 # Quantile of the normal distribution for a 95 % interval.
 _Z95 = 1.959963984540054
@@ -119,9 +119,9 @@ class ActionScores:
             {name: answers[kept] for name, answers in self.log_probabilities.items()},
         )
 
-    def worst(self, count: int, stream: str = "fused") -> list[int]:
+    def worst(self, count: int) -> list[int]:
         """The clips with the lowest probability of their true action, lowest first."""
-        of_truth = self.log_probabilities[stream][np.arange(len(self.targets)), self.targets]
+        of_truth = self.log_probabilities["fused"][np.arange(len(self.targets)), self.targets]
         return np.argsort(of_truth, kind="stable")[:count].tolist()
 
     def to_json(self) -> dict[str, Any]:
@@ -155,7 +155,6 @@ def expected_calibration_error(
     log_probabilities: np.ndarray,
     targets: np.ndarray,
     weights: np.ndarray | None = None,
-    bins: int = ECE_BINS,
 ) -> float:
     """:func:`poseact.metrics.calibration_error` of the best action's probability.
 
@@ -163,7 +162,6 @@ def expected_calibration_error(
         log_probabilities: ``(N, A)``.
         targets: ``(N,)`` the true actions.
         weights: ``(N,)`` how much each answer counts; None for all the same.
-        bins: Number of bins.
     """
     right = log_probabilities.argmax(1) == targets
-    return calibration_error(np.exp(log_probabilities.max(1)), right, weights, bins)
+    return calibration_error(np.exp(log_probabilities.max(1)), right, weights)
