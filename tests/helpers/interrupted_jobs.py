@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+import poseact
 from poseact.media import VideoWriter, write_image
 
 SIGNALS = ("KILL", "INT", "TERM")
@@ -47,8 +48,9 @@ def make_input(root: Path) -> None:
                 video.write(noise(48, 64))
     for number in range(2):
         write_image(root / "media" / f"{number}.png", noise(48, 64))
+    poseact.save(poseact.create_model("tiny"), root / "pose.safetensors")
     clips = ["file,start,end,label,recording"]
-    for number in range(8):
+    for number in range(6):
         start = 0.15 * number
         clips.append(f"demo.mp4,{start:.2f},{start + 0.12:.2f},{'ab'[number % 2]},{number}")
     (root / "clips").mkdir()
@@ -68,7 +70,10 @@ def make_input(root: Path) -> None:
 def arguments_of(command: str, root: Path, out: Path) -> list[str]:
     """The command line, without the program."""
     parts: dict[str, tuple[str | Path, ...]] = {
-        "predict": ("predict", root / "media", "--out", out),
+        "predict": (
+            *("predict", root / "media", "--out", out),
+            *("--weights", root / "pose.safetensors", "--people", "one"),
+        ),
         "train-actions": (
             *("train-actions", root / "clips", "--out", out, "--epochs", "1", "--frames", "4"),
             "--no-curve",
