@@ -18,6 +18,7 @@ import pytest
 import poseact
 from helpers.networks import action_network
 from poseact.clips.folder import find_clips
+from poseact.skeleton import PA16
 from poseact.studio import api
 from poseact.studio.core import Studio
 from poseact.studio.events import Events
@@ -374,10 +375,11 @@ def test_the_bundle_is_what_export_writes(client, studio):
     answer = client.post("/api/bundle")
     assert answer.status_code == 400
     assert "train first" in answer.json()["error"]
-    poseact.save(action_network(("sit", "stand")), studio.places.trained)
+    # Of the pose alone: the graphs of actions take several times as long to convert.
+    poseact.save(action_network(()), studio.places.trained)
     assert client.post("/api/bundle").status_code == 201
     with ZipFile(BytesIO(client.get("/api/bundle").content)) as archive:
-        card = json.loads(archive.read("recogniser/card.json"))
         names = {Path(name).name for name in archive.namelist()}
-    assert card["actions"]["labels"] == ["sit", "stand"]
-    assert {"pose.onnx", "actions.onnx", "actions_stream.onnx", "run.py", "README.md"} <= names
+        card = json.loads(archive.read("recogniser/card.json"))
+    assert names == {"card.json", "pose.onnx", "run.py", "README.md"}
+    assert card["skeleton"]["joints"] == list(PA16.joints)
