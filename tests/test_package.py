@@ -45,6 +45,7 @@ def loaded_by(program: str, *names: str) -> set[str]:
     return set(result.stdout.split())
 
 
+@pytest.mark.slow
 def test_import_needs_no_network_and_no_optional_package():
     program = f"{NO_NETWORK}\nfrom poseact import Predictor, Stream, create_model, load"
     assert not loaded_by(program, "matplotlib", "pandas", "tensorflow", "keras")
@@ -55,6 +56,7 @@ def test_import_waits_with_torch_until_a_network_is_touched(program):
     assert not loaded_by(program, "torch", "numpy", "cv2", "av", "pyarrow")
 
 
+@pytest.mark.slow
 def test_layers_and_models_need_neither_pictures_nor_metadata():
     assert loaded_by(LAYERS_AND_MODELS, "torch", "cv2", "av", "pyarrow") == {"torch"}
 

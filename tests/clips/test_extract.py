@@ -77,6 +77,7 @@ def same(first, second):
 
 
 class TestFeatures:
+    @pytest.mark.slow
     def test_they_are_what_the_predictor_follows(self, tmp_path, person, read):
         predictor = Predictor(for_actions(load("small-open")))
         video = write_video(tmp_path / "späß 写真 1.mp4", person[:6])
@@ -293,7 +294,7 @@ def test_an_interrupted_run_resumes(tmp_path, person, read):
     assert (len(second.sequences), second.frames, second.interrupted) == (3, 8, False)
 
 
-@pytest.mark.parametrize("left", [True, False])
+@pytest.mark.parametrize("left", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_of_two_who_are_as_large_the_one_who_moves_is_followed(tmp_path, person, read, left):
     moving, still = person[:30:3], [person[0]] * 10
     sides = (moving, still) if left else (still, moving)

@@ -72,7 +72,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
-    return train_actions(folder, out, replace(PLAN, epochs=40, curve=True))
+    return train_actions(folder, out, replace(PLAN, epochs=20, curve=True))
 
 
 @pytest.fixture(scope="module")

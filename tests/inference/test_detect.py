@@ -71,7 +71,9 @@ def test_nobody_is_in_pictures_without_people(detector, picture):
     assert detector.find(picture) == []
 
 
-@pytest.mark.parametrize("kind", ["upside down", "a poster", "half outside"])
+@pytest.mark.parametrize(
+    "kind", ["a poster", "half outside", pytest.param("upside down", marks=pytest.mark.slow)]
+)
 def test_odd_views_of_a_person_have_boxes_inside_the_picture(detector, person, kind):
     picture = person[::-1].copy()
     if kind == "a poster":

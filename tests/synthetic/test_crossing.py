@@ -12,7 +12,9 @@ from poseact.media import VideoReader
 from poseact.synthetic.crossing import SCENE_SIZE, TRUTH_TABLE, draw_scene, make_scenes
 
 
-@pytest.mark.parametrize(("number", "people"), [(0, 2), (1, 3)])
+@pytest.mark.parametrize(
+    ("number", "people"), [(0, 2), pytest.param(1, 3, marks=pytest.mark.slow(covers=True))]
+)
 def test_a_scene_says_who_is_seen_where(number, people):
     seen_ids = set()
     for picture, seen in islice(draw_scene(0, number, 1.0), 15):

@@ -85,7 +85,7 @@ def write_clips(folder: Path, exercises) -> Path:
     """Two actions with two clips each."""
     for label, images in zip(("squat", "jump"), exercises, strict=False):
         for number in range(2):
-            shifted = [np.roll(image, 9 * number, 1) for image in images[:24]]
+            shifted = [np.roll(image, 9 * number, 1) for image in images[:12]]
             write_video(folder / label / f"{number}.mp4", shifted)
     return folder
 
