@@ -1,4 +1,3 @@
-import pytest
 import torch
 
 import poseact
@@ -43,37 +42,6 @@ def test_every_weight_moves_and_the_loss_falls():
     used = [p.grad is not None for p in network.parameters()]
     moved = [not torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True)]
     assert used == moved
-
-
-def one_of_two(rank, folder):
-    """A process that steps on the same frames as the other, and keeps its weights."""
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2
-    )
-    network = small().to(memory_format=torch.channels_last)
-    optimiser = Muon(network, lr=1e-3)
-    for number in range(3):
-        step(network, optimiser, frames_of(number))
-    torch.save(network.state_dict(), f"{folder}/{rank}.pt")
-    torch.distributed.destroy_process_group()
-
-
-def frames_of(number):
-    return torch.rand(4, 1, 3, 32, 32, generator=torch.Generator().manual_seed(number))
-
-
-@pytest.mark.slow
-def test_processes_that_share_the_work_agree_with_one_alone(tmp_path):
-    torch.multiprocessing.spawn(one_of_two, (str(tmp_path),), nprocs=2)
-    alone = small().to(memory_format=torch.channels_last)
-    optimiser = Muon(alone, lr=1e-3)
-    for number in range(3):
-        step(alone, optimiser, frames_of(number))
-    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
-    for name, tensor in alone.state_dict().items():
-        assert torch.equal(first[name], second[name])
-        torch.testing.assert_close(first[name], tensor, rtol=1e-4, atol=1e-5)
 
 
 def test_a_loaded_state_resumes_exactly():
