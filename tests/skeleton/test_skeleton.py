@@ -147,3 +147,8 @@ def test_limbs_are_mirrored_too(skeleton):
 def test_renaming_an_unknown_joint_is_refused():
     with pytest.raises(PoseActError, match="no joint 'tail'"):
         PA16.renamed("animal", {"tail": "head"})
+
+
+def test_conversion_needs_one_row_per_joint():
+    with pytest.raises(PoseActError, match="13 joints and 14 flags were given for the 14 joints"):
+        LSP14.convert(np.zeros((13, 2)), np.ones(14, bool), PA16)

@@ -97,7 +97,15 @@ class Skeleton:
         Returns:
             ``(..., K, D)`` coordinates (0 where invalid) and ``(..., K)`` boolean validity. Joints
             whose place is no number or beyond any picture are invalid.
+
+        Raises:
+            PoseActError: The arrays are for another number of joints.
         """
+        if not joints.shape[-2] == valid.shape[-1] == len(self):
+            raise PoseActError(
+                f"{joints.shape[-2]} joints and {valid.shape[-1]} flags were given for the "
+                f"{len(self)} joints of {self.name}; give one of each per joint."
+            )
         valid = valid & within(joints)
         out = np.zeros((*joints.shape[:-2], len(target), joints.shape[-1]), joints.dtype)
         out_valid = np.zeros((*valid.shape[:-1], len(target)), bool)
