@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def read_ahead(items: Iterable[T], count: int = 2) -> Generator[T, None, None]:
+def read_ahead(items: Iterable[T], count: int = 1) -> Generator[T, None, None]:
     """The same items, read ahead by up to ``count``, so that decoding and use overlap.
 
     Once the generator is closed, nothing reads from the items any more.

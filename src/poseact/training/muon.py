@@ -15,15 +15,33 @@ _ITERATIONS = 5
 
 
 def orthogonalised(matrix: Tensor) -> Tensor:
-    """The ``(m, n)`` matrix with the same singular vectors and singular values near one."""
-    a, b, c = _QUINTIC
+    """The ``(m, n)`` matrix with the same singular vectors and singular values near one.
+
+    Every iteration multiplies the matrix by a factor that its Gram matrix gives. Where the Gram
+    matrix is much smaller, the factors are multiplied first, which takes half of the time.
+    """
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
     x = x / x.norm().clamp_min(1e-7)
-    for _ in range(_ITERATIONS):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
+    if x.shape[1] < 2 * x.shape[0]:
+        for _ in range(_ITERATIONS):
+            x = _factor(x @ x.T) @ x
+        return x.T if tall else x
+    gram = x @ x.T
+    factor = product = _factor(gram)
+    for _ in range(_ITERATIONS - 1):
+        gram = factor @ gram @ factor
+        factor = _factor(gram)
+        product = factor @ product
+    x = product @ x
     return x.T if tall else x
+
+
+def _factor(gram: Tensor) -> Tensor:
+    a, b, c = _QUINTIC
+    factor = torch.addmm(gram, gram, gram, beta=b, alpha=c)
+    factor.diagonal().add_(a)
+    return factor
 
 
 class Muon(torch.optim.Optimizer):
