@@ -67,6 +67,16 @@ def test_runtimes_agree_with_torch(weights, name, count):
 
 
 @pytest.mark.slow
+def test_a_model_of_any_batch_runs_as_one_of_8_bits(weights):
+    openvino_runtime = pytest.importorskip("poseact.runtime.openvino_runtime")
+    source = PoseSource(weights)
+    running = openvino_runtime.OpenVinoRuntime(source.converted(), "int8")
+    wanted = source.start(Choice("torch", "fp32"))(crops(3))[0]
+    assert running.precision == "int8"
+    np.testing.assert_allclose(running(crops(3))[0][..., :2], wanted[..., :2], atol=0.02)
+
+
+@pytest.mark.slow
 def test_blocks_are_left_out_in_other_runtimes_too(weights):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from poseact.runtime.interface import Precision, RuntimeName, one_by_one, threads_here
+from poseact.runtime.interface import (
+    Precision,
+    RuntimeName,
+    has_bf16,
+    one_by_one,
+    threads_here,
+)
 
 # OpenVINO imports it, and telemetry with it, as long as it is there: half of the time it starts in.
 _CONVERTER = "openvino.tools.ovc"
@@ -19,8 +25,6 @@ else:
     import openvino
 
     del sys.modules[_CONVERTER]
-
-_HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 
 class OpenVinoRuntime:
@@ -43,13 +47,19 @@ class OpenVinoRuntime:
         core = openvino.Core()
         if compiled is not None:
             core.set_property({"CACHE_DIR": str(compiled)})
-        # What of a quantised model stays in floating point is as exact as in the other models.
+        # What of a quantised model stays in floating point need not be more exact.
+        half = precision == "bf16" or (precision == "int8" and has_bf16())
         hints = {
-            "INFERENCE_PRECISION_HINT": _HINTS.get(precision, "f32"),
+            "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads_here(),
         }
-        self._request = core.compile_model(file, "CPU", hints).create_infer_request()
+        model = file
+        if precision == "int8":
+            # The file takes any number of crops, but one is up to a quarter faster.
+            model = core.read_model(file)
+            model.reshape({one: [1, *list(one.partial_shape)[1:]] for one in model.inputs})
+        self._request = core.compile_model(model, "CPU", hints).create_infer_request()
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
         return one_by_one(lambda part: list(self._request.infer(part).to_tuple()), inputs)
