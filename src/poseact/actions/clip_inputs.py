@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -133,31 +133,71 @@ def read_windows(
     Raises:
         PoseActError: The sequence has other joints than the network reads.
     """
+    starts = range(0, len(ends), _WINDOWS_PER_BATCH)
+    return _read(
+        network,
+        (network_inputs(network, sequence, ends[k : k + _WINDOWS_PER_BATCH]) for k in starts),
+    )
+
+
+def read_last_windows(
+    network: ActionNetwork, sequences: Sequence[PoseSequence], end: float
+) -> WindowReadings:
+    """Answers of a network for one window of each of some sequences, in one pass.
+
+    Args:
+        network: In eval mode.
+        sequences: At least one, in the network's skeleton.
+        end: Seconds at which all windows end.
+
+    Raises:
+        PoseActError: A sequence has other joints than the network reads.
+    """
+    import torch
+
+    inputs = [network_inputs(network, sequence, [end]) for sequence in sequences]
+    joints, confidence, appearance = zip(*inputs, strict=True)
+    together = None if appearance[0] is None else torch.cat(appearance)
+    return _read(network, [ClipInputs(torch.cat(joints), torch.cat(confidence), together)])
+
+
+def network_inputs(
+    network: ActionNetwork, sequence: PoseSequence, ends: Sequence[float] | np.ndarray
+) -> ClipInputs:
+    """Windows of one sequence as the network reads them, see :func:`clip_inputs`.
+
+    Raises:
+        PoseActError: The sequence has other joints than the network reads.
+    """
+    check_skeleton(network, sequence)
+    config = network.config
+    return clip_inputs(sequence, ends, config.frames, window_fps(network), config.dims)
+
+
+def _read(network: ActionNetwork, batches: Iterable[ClipInputs]) -> WindowReadings:
+    """Answers of a network for batches of windows, at least one."""
     import torch
 
     from poseact.models.window_heads import WindowHeads
 
-    check_skeleton(network, sequence)
     # Not of a state_dict, which takes longer to collect than the heads to answer.
     device = next(chain(network.parameters(), network.buffers())).device
-    config, fps, heads = network.config, window_fps(network), network.action_model
+    heads = network.action_model
     answers: dict[str, list[Tensor]] = {}
     looks: list[Tensor] = []
-    for start in range(0, len(ends), _WINDOWS_PER_BATCH):
-        part = ends[start : start + _WINDOWS_PER_BATCH]
-        inputs = clip_inputs(sequence, part, config.frames, fps, config.dims).to(device)
+    for batch in batches:
         with torch.inference_mode():
             if isinstance(heads, WindowHeads):
-                outputs, alike = heads.read(*inputs)
+                outputs, alike = heads.read(*batch.to(device))
                 looks.append(alike)
             else:
-                outputs = network.recognise(*inputs)
+                outputs = network.recognise(*batch.to(device))
         for stream, blocks in outputs.items():
             scaled = blocks[-1].log_probabilities / network.card.temperature
             answers.setdefault(stream, []).append(scaled.log_softmax(-1).cpu())
     joined = {stream: torch.cat(parts) for stream, parts in answers.items()}
     if not isinstance(heads, WindowHeads):
-        return WindowReadings(joined, None, torch.zeros(len(ends)))
+        return WindowReadings(joined, None, torch.zeros(len(joined["fused"])))
     seen = torch.cat(looks)
     return WindowReadings(joined, seen.cpu(), heads.familiarity(seen).cpu())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import cv2
@@ -19,15 +19,12 @@ from poseact.inference.detect import (
     Person,
     PersonDetector,
 )
-from poseact.inference.follow import SURE
+from poseact.inference.follow import SURE, Read
+from poseact.inference.still import StillReader
 from poseact.inference.track import NO_LOOKS, Sighting
 from poseact.inference.tracking import PeopleTracker
 from poseact.media import Frame
-from poseact.media.crop import Square
 from poseact.metrics import overlaps
-
-Read = Callable[[np.ndarray, Sequence[Square], int, float], list[PersonReading]]
-"""Poses in squares of a picture, with its number and its time in s."""
 
 LEAST_S, LONGEST_S = 0.2, 0.8
 """Time from one detection to the next: the more moves, the sooner."""
@@ -35,9 +32,11 @@ LEAST_S, LONGEST_S = 0.2, 0.8
 FULL_S = 2.0
 """Where time is short, only one detection in this time looks at several sizes."""
 
-# Way of a person, in sizes, and mean change of the small grey picture after which it is time.
-_WAY = 0.25
+# Way of a person, in sizes, after which it is time; mean change of the small grey picture beside
+# the people; and change of one cell of it that may be somebody who returns.
+_WAY, _WAY_CROSSING = 0.25, 0.06
 _CHANGE = 2.0
+_RETURN = 8.0
 _CROSSING = 0.1
 # Where along a limb its colour is read.
 _ALONG = np.array([0.3, 0.5, 0.7])
@@ -86,6 +85,7 @@ class EveryoneFollower:
         fast: bool = False,
     ) -> None:
         self._detector, self._read, self._limbs = detector, read, np.array(limbs, int)
+        self._still = StillReader(read)
         self._calibrated, self._fast = calibrated, fast
         self._tracker = PeopleTracker(CONFIRMED if calibrated else THRESHOLD, sure_joint, limit)
         self._shape: tuple[int, ...] = ()
@@ -100,19 +100,23 @@ class EveryoneFollower:
             self._detected = self._fully_detected = -np.inf
         in_view = self._tracker.in_view
         if not (self._fast or self._is_time(frame.time)):
-            squares = [track.square for track in in_view]
-            followed = self._read(frame.image, squares, frame.index, frame.time)
+            followed = self._still(frame, {id(track): track.square for track in in_view})
             looks = [self._looks(frame.image, reading.pose) for reading in followed]
             seen = self._tracker.followed(followed, frame.time, looks)
             if len(seen) == len(in_view) or frame.time - self._detected < LEAST_S / 2:
                 return seen
+        self._still.forget()
         self._detected, self._at_detection = frame.time, self._last
-        quick = self._fast or (late and frame.time - self._fully_detected < FULL_S)
-        sightings = self._sightings(frame, FAST_LOOKS_PX, ()) if quick else []
-        if not quick or (not self._fast and len(sightings) < len(in_view)):
-            self._fully_detected = frame.time
-            sightings = self._sightings(frame, VIDEO_LOOKS_PX, VIDEO_CLOSE_LOOKS)
-        return self._tracker.found(sightings, frame.time)
+        return self._tracker.found(self._sighted(frame, late, len(in_view)), frame.time)
+
+    def _sighted(self, frame: Frame, late: bool, expected: int) -> list[Sighting]:
+        """Everyone detected; where time is short at one size, if as many are found as expected."""
+        if self._fast or (late and frame.time - self._fully_detected < FULL_S):
+            sightings = self._sightings(frame, FAST_LOOKS_PX, ())
+            if self._fast or len(sightings) >= expected:
+                return sightings
+        self._fully_detected = frame.time
+        return self._sightings(frame, VIDEO_LOOKS_PX, VIDEO_CLOSE_LOOKS)
 
     def _sightings(
         self, frame: Frame, looks: Sequence[int], close_looks: Sequence[float]
@@ -152,13 +156,29 @@ class EveryoneFollower:
         # Poses of people who cross are easily mixed up.
         crossing = bool(np.triu(overlaps(boxes, boxes) > _CROSSING, 1).any())
         speeds = (np.abs(track.velocity).max() / track.size for track in in_view)
-        change = float(np.abs(self._last - self._at_detection).mean())
+        beside = self._changes()
         return (
-            crossing
-            or self._tracker.awaited
-            or max(speeds, default=0.0) * passed > _WAY
-            or change > _CHANGE
+            self._tracker.unconfirmed
+            or max(speeds, default=0.0) * passed > (_WAY_CROSSING if crossing else _WAY)
+            or beside.mean() > _CHANGE
+            or (self._tracker.missing and beside.max() > _RETURN)
         )
+
+    def _changes(self) -> np.ndarray:
+        """Changes of the small grey picture since the last detection, 0 where people in view are.
+
+        There, changes are no sign of somebody else.
+        """
+        apart = np.abs(self._last - self._at_detection)
+        scale = np.array(_SMALL_PX) / self._shape[1::-1]
+        for track in self._tracker.in_view:
+            # Where the person is, and was when detected.
+            low = np.minimum(track.box, track.course[0])[:2] * scale
+            high = np.maximum(track.box, track.course[0])[2:] * scale
+            x0, y0 = np.floor(low).astype(int).clip(0)
+            x1, y1 = np.ceil(high).astype(int).clip(0)
+            apart[y0:y1, x0:x1] = 0
+        return apart
 
     def _is_cut(self, image: np.ndarray) -> bool:
         """Whether a picture belongs to another scene, or is of another size."""

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
+from poseact.actions.frame_pose import PersonReading
 from poseact.media.crop import MIN_SIDE_PX, Box, Square, person_square, whole_square
+
+Read = Callable[[np.ndarray, Sequence[Square], int, float], list[PersonReading]]
+"""Poses in squares of a picture, with its number and its time in s."""
 
 SURE = 0.5
 """Confidence from which a joint counts as seen."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
@@ -14,7 +15,7 @@ import torch
 from poseact._utils.device import single_thread
 from poseact._utils.errors import PoseActError
 from poseact.actions.answers import RecentFrames, name_answer, recent_frames, window_span
-from poseact.actions.clip_inputs import read_windows
+from poseact.actions.clip_inputs import read_last_windows
 from poseact.actions.frame_pose import FramePose, PersonReading
 from poseact.inference.loading import load_action_readers
 from poseact.inference.predictor import People
@@ -174,7 +175,7 @@ class Stream:
         kept = {one: own for one, own in self._recent.items() if time - own.last <= MAX_GAP_S}
         self._recent = kept
         with single_thread():
-            answers = [self._answer(reading, time) for reading in people]
+            answers = self._answers(people, time)
         latency_ms = 1000 * (perf_counter() - arrived)
         self._latencies.append(latency_ms)
         if live and latency_ms > interval_ms:
@@ -185,18 +186,30 @@ class Stream:
             answers = [answer._replace(pose=pose) for answer, pose in pairs]
         return [answer._replace(latency_ms=latency_ms) for answer in answers]
 
-    def _answer(self, reading: PersonReading, time: float) -> StreamAnswer:
+    def _answers(self, people: Sequence[PersonReading], time: float) -> list[StreamAnswer]:
+        """Of everyone in view, from one pass of the action network."""
+        if not people:
+            return []
+        recent = [self._with_frame(reading, time) for reading in people]
+        sequences = [own.sequence("the stream") for own in recent]
+        windows = read_last_windows(self.network, sequences, time)
+        probabilities = windows.log_probabilities["fused"].exp().numpy()
+        answers: list[StreamAnswer] = []
+        for reading, own, answer, familiarity in zip(
+            people, recent, probabilities, windows.familiarity.tolist(), strict=True
+        ):
+            name = name_answer(self.network, answer, familiarity)
+            complete = time - own.first >= self.window_s
+            answers.append(StreamAnswer(reading.pose, *name, answer, complete, math.nan))
+        return answers
+
+    def _with_frame(self, reading: PersonReading, time: float) -> RecentFrames:
+        """The recent frames of a person, this one included."""
         person = reading.pose.person
         if person not in self._recent:
             self._recent[person] = recent_frames(self.network)
-        recent = self._recent[person]
-        recent.add(time, reading)
-        sequence = recent.sequence("the stream")
-        window = read_windows(self.network, sequence, [time])
-        answer = window.log_probabilities["fused"][0].exp().numpy()
-        name = name_answer(self.network, answer, float(window.familiarity))
-        complete = time - recent.first >= self.window_s
-        return StreamAnswer(reading.pose, *name, answer, complete, math.nan)
+        self._recent[person].add(time, reading)
+        return self._recent[person]
 
     def latency(self) -> Latency:
         """Of the latest answers, up to a thousand; NaN before the first."""

@@ -19,8 +19,11 @@ from poseact.inference.track import Sighting, Track, moved_box
 from poseact.media.crop import Square
 from poseact.metrics import assigned, overlaps
 
-MAX_GAP_S = 2.0
-"""A person who is out of view for longer gets a new id."""
+MAX_GAP_S = 3.0
+"""A person who is not found for longer gets a new id.
+
+Who is hidden for 2 s is hidden in part, and seldom found, before and after.
+"""
 
 # Share of the overlap in the likeness of two people; the rest is that of their poses.
 _OVERLAP_SHARE = 0.6
@@ -43,6 +46,8 @@ _OFF_COURSE = 0.3
 _OTHER_COLOUR = 9.0
 _LEAST_LIMBS = 3
 _UNKNOWN = 0.5
+# Share of the place in the likeness of people in view who look different.
+_BENT = 0.2
 # Likeness below which a pose that was followed lies on another person.
 _SLIPPED = 0.05
 # Logarithm of the ratio of the lengths of limbs at which people are others, half as much if their
@@ -86,9 +91,14 @@ class PeopleTracker:
         return [track for track in self._tracks if track.in_view]
 
     @property
-    def awaited(self) -> bool:
-        """Whether a lost person may return, or a track awaits its confirmation by a detection."""
-        return any(not (track.in_view and track.certain) for track in self._tracks)
+    def missing(self) -> bool:
+        """Whether somebody who was lost may return."""
+        return any(not track.in_view for track in self._tracks)
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether a track has to be confirmed by a second detection."""
+        return any(not track.certain for track in self._tracks)
 
     def cut(self, width: int, height: int) -> None:
         """Start a new scene, with pictures of this size in px: all tracks end."""
@@ -148,10 +158,7 @@ class PeopleTracker:
         return [_numbered(one.reading, track) for track, one in pairs if track.certain]
 
     def followed(
-        self,
-        readings: Sequence[PersonReading],
-        time: float,
-        looks: Sequence[np.ndarray] | None = None,
+        self, readings: Sequence[PersonReading], time: float, looks: Sequence[np.ndarray]
     ) -> list[PersonReading]:
         """Update the tracks in view with the poses read in their squares.
 
@@ -167,7 +174,6 @@ class PeopleTracker:
         tracks = self.in_view
         boxes = np.array([track.box for track in tracks]).reshape(-1, 4)
         crossing = ((overlaps(boxes, boxes) > _COVERED).sum(1) > 1).tolist()
-        looks = [track.looks for track in tracks] if looks is None else looks
         seen, lost, strange = [], [], {}
         for track, reading, own, crosses in zip(tracks, readings, looks, crossing, strict=True):
             square, unsure = track.square, track.follower.square is None
@@ -260,8 +266,8 @@ class PeopleTracker:
 def likeness(track: Track, one: Sighting, time: float, sure_joint: float) -> float:
     """Similarity of a track and a detection, from 0 to 1.
 
-    Overlap of the boxes and distance of the poses, both after the track has moved on at its
-    velocity. The longer a person was out of view, the farther away the person may be.
+    Of people who return, and where the pose may have drifted to another person, appearance says
+    more than position.
 
     Args:
         track: As it was last seen.
@@ -270,25 +276,33 @@ def likeness(track: Track, one: Sighting, time: float, sure_joint: float) -> flo
         sure_joint: Confidence from which a joint counts.
     """
     looks = looks_alike(track, one.looks, one.person)
-    found, course = np.array(one.person.box), track.on_course(time)
-    # For people who return, and where the pose may have drifted to another person, appearance is a
-    # better cue than position.
+    back = _BACK * _reachable(track, one, time) ** 0.5 * looks**1.5
+    # People in view bend and turn from one detection to the next.
+    place = _same_place(track, one, time, sure_joint) * (_BENT + (1 - _BENT) * looks)
+    return max(back, place)
+
+
+def _reachable(track: Track, one: Sighting, time: float) -> float:
+    """From 1 on the course of a person to 0 where nobody gets to since the last detection."""
     reach = max(track.size, track.height) * (_FAR_POSE + _DRIFT * (time - track.course[2]))
-    near = max(0.0, 1 - track.distance(found, time) / reach)
-    back = _BACK * near**0.5 * looks**1.5
+    return max(0.0, 1 - track.distance(np.array(one.person.box), time) / reach)
+
+
+def _same_place(track: Track, one: Sighting, time: float, sure_joint: float) -> float:
+    """Overlap of the boxes and nearness of the poses once the track has moved on, from 0 to 1."""
+    found, course = np.array(one.person.box)[None], track.on_course(time)
     if not track.in_view:
         fresh = max(0.0, 1 - (time - track.time) / _FRESH_S)
-        return max(back, fresh * float(overlaps(course[None], found[None])[0, 0]) * (1 + looks) / 2)
+        return fresh * float(overlaps(course[None], found)[0, 0])
     shift = track.shift(time)
-    alike = float(overlaps(np.stack((track.box + np.tile(shift, 2), course)), found[None]).mean())
+    alike = float(overlaps(np.stack((track.box + np.tile(shift, 2), course)), found).mean())
     pose = one.reading.pose
     both = np.minimum(track.confidence, pose.confidence) >= sure_joint
-    if both.any():
-        off = np.linalg.norm((track.joints + shift - pose.joints[:, :2])[both], axis=1).mean()
-        near = max(0.0, 1 - off / (_FAR_POSE * track.size))
-        alike = _OVERLAP_SHARE * alike + (1 - _OVERLAP_SHARE) * near
-    # People in view bend and turn from one detection to the next.
-    return max(back, alike * (1 + looks) / 2)
+    if not both.any():
+        return alike
+    off = np.linalg.norm((track.joints + shift - pose.joints[:, :2])[both], axis=1).mean()
+    near = max(0.0, 1 - off / (_FAR_POSE * track.size))
+    return _OVERLAP_SHARE * alike + (1 - _OVERLAP_SHARE) * near
 
 
 def looks_alike(track: Track, looks: np.ndarray, person: Person | None = None) -> float:
