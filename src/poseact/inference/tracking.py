@@ -27,7 +27,7 @@ Who is hidden for 2 s is hidden in part, and seldom found, before and after.
 
 # Share of the overlap in the likeness of two people; the rest is that of their poses.
 _OVERLAP_SHARE = 0.6
-_LEAST_LIKENESS = 0.12
+_LEAST_LIKENESS = 0.1
 # Mean confidence of the joints below which a new person has no pose to follow: it is a part of
 # somebody, or a thing.
 _LEAST_POSE = 0.43
@@ -47,7 +47,7 @@ _OTHER_COLOUR = 9.0
 _LEAST_LIMBS = 3
 _UNKNOWN = 0.5
 # Share of the place in the likeness of people in view who look different.
-_BENT = 0.2
+_BENT = 0.25
 # Likeness below which a pose that was followed lies on another person.
 _SLIPPED = 0.05
 # Logarithm of the ratio of the lengths of limbs at which people are others, half as much if their
