@@ -196,9 +196,9 @@ class Stream:
         probabilities = windows.log_probabilities["fused"].exp().numpy()
         answers: list[StreamAnswer] = []
         for reading, own, answer, familiarity in zip(
-            people, recent, probabilities, windows.familiarity.tolist(), strict=True
+            people, recent, probabilities, windows.familiarity.numpy(), strict=True
         ):
-            name = name_answer(self.network, answer, familiarity)
+            name = name_answer(self.network, answer, float(familiarity))
             complete = time - own.first >= self.window_s
             answers.append(StreamAnswer(reading.pose, *name, answer, complete, math.nan))
         return answers
