@@ -125,7 +125,7 @@ def test_every_golden_output(case):
 def test_float32_and_folded_agree_with_float64(case):
     network, frames, _, golden = case
     # The first frames of a clip are a clip too, and float64 is slow.
-    few = frames[:1, :3]
+    few = frames[:1, :2]
     exact = copy.deepcopy(network).double()
     with torch.inference_mode():
         plain = named_outputs(network(few))

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
+from typing import Any
 
 import av
 import numpy as np
@@ -99,14 +99,9 @@ class VideoWriter:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool | None:
+    def __exit__(self, *error: Any) -> bool | None:
         try:
-            return self._stack.__exit__(kind, error, trace)
+            return self._stack.__exit__(*error)
         except OSError as failure:  # FFmpeg's errors of the disk are OSErrors too
             raise unwritable(self.path, failure) from failure
 
@@ -177,12 +172,7 @@ class VideoWriter:
         except FFmpegError as error:
             raise unwritable(self.path, error) from error
 
-    def _finish(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,  # noqa: ARG002 - the signature of an exit callback
-        trace: TracebackType | None,  # noqa: ARG002
-    ) -> None:
+    def _finish(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
             return
         while self._waiting:
