@@ -91,7 +91,8 @@ def eval_actions_command(
     source: Annotated[Path, typer.Argument(help="Clips, as for train-actions.")],
     out: Path = Path("poseact-eval"),
     crop: Annotated[
-        Literal["multi", "centre"], typer.Option(help="Windows over the clip, or in its middle.")
+        Literal["multi", "centre"],
+        typer.Option(help="multi: windows over the whole clip; centre: one in its middle."),
     ] = "multi",
     flip: Annotated[bool, typer.Option("--flip")] = False,
     split: Path | None = None,

@@ -45,7 +45,7 @@ def predict_command(
     people: PeopleOption = "all",
     draw: Annotated[
         bool | None,
-        typer.Option(help="Write the drawn pictures and videos, as is the default without ray."),
+        typer.Option(help="Write drawn pictures and videos; the default, except with ray."),
     ] = None,
     side_view: bool = False,
     smooth: bool = True,

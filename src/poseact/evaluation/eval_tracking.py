@@ -45,7 +45,7 @@ def eval_tracking(
         device: Where to run; by default CUDA if available.
         runtime: What runs the pose network, see :class:`~poseact.inference.predictor.Predictor`.
         precision: In which it computes, see there.
-        fast: Take the poses of the person detector, see there.
+        fast: Use the person detector's own poses.
         on_video: Called with the videos done and their total.
 
     Returns:

@@ -92,7 +92,8 @@ def inspect_recipe(
         recipe: The YAML file.
         out: Folder for ``augmented.png``, ``faults.csv``, ``report.html`` and ``report.md``.
         count: Number of samples in the picture, drawn evenly from the training data sets.
-        read_images: Decode every picture, to find unreadable ones, labels outside and duplicates.
+        read_images: Decode every picture, to find damaged ones, labels outside the picture and
+            duplicates.
         on_source: Called with the name of each data set before it is read.
 
     Returns:
