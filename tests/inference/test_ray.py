@@ -162,7 +162,7 @@ def test_a_stopped_command_resumes_and_ends_doing_nothing(weights, tmp_path, req
 
     request.getfixturevalue("_cluster")
     report = distributed.predict_distributed(
-        source, folder.root, weights=weights, workers=2, people="one"
+        source, folder.root, weights=weights, workers=1, people="one"
     )
     done = [record for record in first.values() if record.status == "done"]
     assert (report.done, report.before) == (6, len(done))
