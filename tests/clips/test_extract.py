@@ -235,21 +235,22 @@ class TestCache:
         assert read(clip_of(video)).frames == 3
         assert len(list((tmp_path / "cache").iterdir())) == 3
 
-    @pytest.mark.parametrize("damage", ["cut", "bit", "empty", "other"])
     @pytest.mark.slow(covers=True)
-    def test_damage_is_mended(self, tmp_path, person, damage, caplog, read):
-        video = write_video(tmp_path / "a.mp4", person[:4])
+    def test_damage_is_mended(self, tmp_path, person, caplog, read):
+        video = write_video(tmp_path / "a.mp4", person[:2])
         (before,) = read(clip_of(video)).sequences
         (file,) = (tmp_path / "cache").iterdir()
-        data = bytearray(file.read_bytes())
-        data[-100] ^= 4
-        spoilt = {"cut": data[:-40], "bit": data, "empty": b"", "other": b"hello"}
-        file.write_bytes(spoilt[damage])
-        with caplog.at_level(logging.WARNING, "poseact.clips"):
-            again = read(clip_of(video))
-        assert "damaged" in caplog.text
-        assert again.frames == 4
-        assert same(again.sequences[0], before)
+        content = file.read_bytes()
+        flipped = bytearray(content)
+        flipped[-100] ^= 4
+        for damaged in (content[:-40], bytes(flipped), b"", b"hello"):
+            file.write_bytes(damaged)
+            caplog.clear()
+            with caplog.at_level(logging.WARNING, "poseact.clips"):
+                again = read(clip_of(video))
+            assert "damaged" in caplog.text
+            assert again.frames == 2
+            assert same(again.sequences[0], before)
         assert read(clip_of(video)).frames == 0
 
     def test_it_must_be_writable(self, tmp_path, person, read):
