@@ -154,7 +154,7 @@ def test_folding_batch_norm_changes_rounding_only(kind):
             torch.testing.assert_close(a, b, msg=name)
 
 
-def test_a_folded_network_can_be_copied_and_computes_in_half_precision():
+def test_a_folded_network_can_be_copied_and_computes_in_half_precision_and_backwards():
     network = poseact.fold_batch_norm(small("cvpr18-2d"))
     frames = clip(1, 2)
     with torch.inference_mode():
@@ -166,6 +166,9 @@ def test_a_folded_network_can_be_copied_and_computes_in_half_precision():
     torch.testing.assert_close(copied, joints)
     torch.testing.assert_close(exact.float(), joints, atol=1e-4, rtol=0)
     assert 1e-5 < (rough - joints).abs().max() < 0.1
+    network(frames.requires_grad_()).pose.joints.sum().backward()
+    assert frames.grad is not None
+    assert frames.grad.abs().sum() > 0
 
 
 def test_mirrored_depth_grid_mirrors_depth():

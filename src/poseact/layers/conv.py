@@ -68,7 +68,7 @@ class Conv2d(nn.Conv2d):
         return {name: value for name, value in vars(self).items() if name != "packed"}
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.packed is not None and _in_full_precision(x):
+        if self.packed is not None and _takes_packed(x):
             shape = self.padding, self.stride, self.dilation, self.groups
             pointwise = getattr(torch.ops.mkldnn, _PACKED)
             return pointwise(x, self.packed, self.bias, *shape, "none", [], "")
@@ -98,9 +98,9 @@ class Conv2d(nn.Conv2d):
         return y[:, :, first[0] : first[0] + size[0], first[1] : first[1] + size[1]]
 
 
-def _in_full_precision(x: Tensor) -> bool:
-    """Whether a tensor is computed with in 32 bit on the CPU, by PyTorch itself."""
-    if torch.compiler.is_exporting() or torch.is_autocast_enabled("cpu"):
+def _takes_packed(x: Tensor) -> bool:
+    """Whether a tensor is computed with in 32 bit on the CPU, by PyTorch, without a gradient."""
+    if torch.compiler.is_exporting() or torch.is_autocast_enabled("cpu") or x.requires_grad:
         return False
     return x.device.type == "cpu" and x.dtype == torch.float32
 
