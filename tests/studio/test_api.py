@@ -19,9 +19,10 @@ import poseact
 from helpers.networks import action_network
 from poseact.clips.folder import find_clips
 from poseact.skeleton import PA16
-from poseact.studio import api
+from poseact.studio import api, core
 from poseact.studio.core import Studio
 from poseact.studio.events import Events
+from poseact.studio.intake import keep_upload
 from poseact.studio.server import make_app
 from poseact.studio.training_job import TrainingJob
 from studio.conftest import HOST, ODD, page_of
@@ -69,6 +70,28 @@ def test_a_video_becomes_a_clip(client, studio, video):
     assert again.json() == {"clip": "squat/me 2.mp4"}
 
 
+def test_videos_of_one_name_that_come_at_once_are_both_kept(studio, video, monkeypatch):
+    def send(content):
+        received = studio.incoming()
+        received.write_bytes(content)
+        return studio.keep(received, "squat", "me", recorded=False)
+
+    others = []
+
+    def keep(received, place):
+        if not others:
+            others.append(None)
+            others[0] = send((studio.edits.folder / "jump" / "c.mp4").read_bytes())
+        return keep_upload(received, place)
+
+    monkeypatch.setattr(core, "keep_upload", keep)
+    mine = send(video)
+    assert {mine.name, others[0].name} == {"squat/me.mp4", "squat/me 2.mp4"}
+    assert mine.path.read_bytes() != others[0].path.read_bytes()
+    assert len(find_clips(studio.edits.folder)) == 6
+    assert list(studio.places.incoming.iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ODD)
 def test_uploads_are_never_trusted_by_name(client, studio, video, name):
     answer = client.post("/api/videos", params={"label": "squat", "name": name}, content=video)
@@ -78,8 +101,10 @@ def test_uploads_are_never_trusted_by_name(client, studio, video, name):
 
 
 def test_what_is_no_video_leaves_nothing(client, studio):
-    answer = client.post("/api/videos?label=squat", content=b"<script>alert(1)</script>")
+    address = "/api/videos?label=squat&name=notes.mp4"
+    answer = client.post(address, content=b"<script>alert(1)</script>")
     assert answer.status_code == 400
+    assert answer.json()["error"].startswith("notes.mp4: The file is not a video")
     assert len(find_clips(studio.edits.folder)) == 4
     assert list(studio.places.incoming.iterdir()) == []
 

@@ -136,7 +136,7 @@ def test_labels_keep_the_spelling_of_the_table(tmp_path):
     assert {clip.label for clip in find_clips(tmp_path)} == {"push_ups"}
 
 
-@pytest.mark.parametrize("label", ["=cmd", "../up", "", "   ", "x" * 61, "<b>", "-1"])
+@pytest.mark.parametrize("label", ["=cmd", "../up", "", "   ", "x" * 61, "<b>", "-1", "Unknown"])
 def test_names_of_actions_that_could_mean_something_else_are_refused(edits, label):
     with pytest.raises(PoseActError):
         edits.change("squat/a.mp4", label=label)

@@ -138,6 +138,11 @@ class Api:
                     recorded=query.get("recorded") == "1",
                 )
             )
+        except PoseActError as error:
+            # The person knows the file by its own name, and has perhaps sent several.
+            sentence = str(error).replace(f"file {received}", "file")
+            sent = query.get("name") if query.get("recorded") != "1" else None
+            raise PoseActError(f"{sent}: {sentence}" if sent else sentence) from error
         except OSError as error:
             raise PoseActError(
                 f"The file could not be stored ({error.strerror}); make room on the disk, and look "

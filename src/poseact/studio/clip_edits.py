@@ -16,6 +16,7 @@ from threading import RLock
 
 from poseact._utils.errors import PoseActError
 from poseact.actions.action_names import BACKGROUND, clean_label
+from poseact.actions.answers import UNKNOWN
 from poseact.clips.folder import (
     CLIPS_TABLE,
     COLUMNS,
@@ -265,6 +266,25 @@ class ClipEdits:
         names = (stem, *(f"{stem} {number}" for number in range(2, MOST_CLIPS + 2)))
         return base / next(name for name in names if name not in taken)
 
+    def take(self, file: Path, label: str, name: str) -> Clip:
+        """Move a video into the action's folder, under a name that is free, and list it.
+
+        Args:
+            file: On the same disk.
+            label: Its action.
+            name: Asked for; another one where it is taken.
+
+        Raises:
+            PoseActError: There are too many clips already.
+        """
+        # Two pages may send videos of one name at once.
+        with self._lock:
+            place = self.place_for(label, name)
+            target = place.with_name(place.name + file.suffix)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            file.replace(target)
+            return self.add(target.relative_to(self.folder).as_posix(), label)
+
     @contextmanager
     def _changing(self, moved: list[tuple[Path, Path]] | None = None) -> Iterator[list[Row]]:
         """The rows, to be changed in place; they are checked and written afterwards."""
@@ -332,9 +352,14 @@ def checked_label(text: str) -> str:
     """The cleaned label of an action that a person typed.
 
     Raises:
-        PoseActError: It names no action, begins with a sign, or is too long.
+        PoseActError: It names no action, begins with a sign, is too long, or is ``unknown``.
     """
     label = clean_label(text)
+    if label == UNKNOWN:
+        raise PoseActError(
+            f"The name {label} was given to an action, but it stands for motion that is not "
+            "recognised; give another one."
+        )
     if label != BACKGROUND and (not label[0].isalnum() or len(label) > _LONGEST_NAME):
         raise PoseActError(
             f"The name {text[:_LONGEST_NAME]!r} was given to an action; give one that begins with "

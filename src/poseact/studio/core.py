@@ -104,8 +104,11 @@ class Studio:
         if self.skeleton_only:
             raise PoseActError("With --skeleton-only no pictures are stored; start without it.")
         keep = keep_recording if recorded else keep_upload
-        kept = keep(received, self.edits.place_for(label, name))
-        clip = self.edits.add(kept.relative_to(self.places.folder).as_posix(), label)
+        kept = keep(received, self.incoming())
+        try:
+            clip = self.edits.take(kept, label, name)
+        finally:
+            kept.unlink(missing_ok=True)
         if recorded:
             self.examiner.trim(clip.name)
         self.changed()
