@@ -68,6 +68,23 @@ def test_a_training_is_cancelled_and_resumes(places):
     wait(job, "cancelled")
 
 
+def test_the_next_training_may_start_as_soon_as_one_is_done(places):
+    # The process tells its end and then lives on for as long as a pipe is open.
+    job = job_of(
+        places, STEPS + 'tell(state="done"); tell(stage="ends", done=1, total=1); sys.stdin.read()'
+    )
+    job.start({})
+    while "ends" not in job.progress.stages:
+        time.sleep(0.01)
+    assert job.progress.state == "running"
+    job.cancel()
+    while job.progress.state == "running":
+        time.sleep(0.001)
+    job.start({})
+    job.cancel()
+    wait(job, "done")
+
+
 @pytest.mark.parametrize(("program", "message"), [(FAILS, "too few"), (BREAKS, "no more")])
 def test_a_training_that_fails_says_why(places, program, message):
     job = job_of(places, program)

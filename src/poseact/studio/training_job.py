@@ -151,15 +151,23 @@ class TrainingJob:
         errors: list[str] = []
         reader = Thread(target=errors.extend, args=(process.stderr or (),), daemon=True)
         reader.start()
+        end: dict[str, Any] = {}
         for line in process.stdout or ():
             # Others print too.
             with suppress(ValueError, KeyError, TypeError):
-                self._take(parse_json(line))
+                said = parse_json(line)
+                if "state" in said:
+                    end = said
+                else:
+                    self._take(said)
             self._on_change()
         process.wait()
         reader.join()
         with self._lock:
             self._process = None
+            # Not before: whoever hears of the end may start the next training at once.
+            if end:
+                self._take(end)
             if self._ended:
                 # Kept as running, so that the next studio resumes it.
                 return
