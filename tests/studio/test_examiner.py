@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from threading import Event
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from helpers.clips import write_video
 from helpers.networks import action_network
 from poseact.actions.pose_sequence import PoseSequence
+from poseact.clips.extract import Extraction
 from poseact.media import read_image
 from poseact.skeleton import PA16
 from poseact.studio import core, examiner
@@ -142,6 +144,24 @@ def test_a_recording_is_trimmed_before_it_is_examined(examined, video, monkeypat
     assert [(clip["start"], clip["end"]) for clip in clips if clip["file"] == "squat/new.mp4"] == [
         (0.2, 0.4)
     ]
+
+
+def test_a_recording_that_is_deleted_before_it_is_trimmed_is_no_news(studio, monkeypatch, caplog):
+    trimmed = Event()
+    find = studio.edits.find
+
+    def found(name):
+        trimmed.set()
+        return find(name)
+
+    monkeypatch.setattr(studio.edits, "find", found)
+    monkeypatch.setattr(examiner, "extract", lambda *_, **__: Extraction(interrupted=True))
+    monkeypatch.setattr(examiner, "load", lambda name: action_network(()))
+    studio.examiner.trim("squat/retaken.webm")
+    studio.examiner.start()
+    assert trimmed.wait(60)
+    studio.examiner.end()
+    assert not caplog.records
 
 
 @pytest.mark.slow(covers=True)

@@ -29,7 +29,7 @@ from poseact.inference.predictor import DEFAULT_WEIGHTS, Predictor
 from poseact.media import VideoReader, write_image
 from poseact.media.drawing import draw_pose
 from poseact.models.base import Network
-from poseact.studio.clip_edits import ClipEdits, Listing
+from poseact.studio.clip_edits import ClipEdits, ConflictError, Listing
 from poseact.studio.places import Places
 from poseact.weights.checkpoint import load
 
@@ -167,8 +167,10 @@ class Examiner(Thread):
             span = seen_span(self._finder, clip.path)
             if span is not None:
                 self._edits.change(name, start=span[0], end=span[1])
+        except ConflictError:
+            # It was deleted or trimmed by hand in the meantime, such as for a retake.
+            return
         except PoseActError as error:
-            # It was deleted or trimmed by hand in the meantime.
             _log.warning("%s", error)
 
     def _examine(self, clips: Sequence[Clip]) -> None:
