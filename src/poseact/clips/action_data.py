@@ -198,10 +198,12 @@ def copies_note(data: ActionData) -> list[str]:
     if not data.copies:
         return []
     names = ", ".join(sorted({name for c in data.copies for name in (c.first, c.second)})[:5])
+    count = len(data.copies)
+    pairs = "1 pair" if count == 1 else f"{count} pairs"
     return [
-        f"{len(data.copies)} pairs of clips from different recordings look the same (among them "
-        f"{names}); each pair is treated as one recording, so that no test clip is a copy of a "
-        "training clip."
+        f"{pairs} of clips from different recordings {'looks' if count == 1 else 'look'} the same "
+        f"(among them {names}); each pair is treated as one recording, so that no test clip is a "
+        "copy of a training clip."
     ]
 
 

@@ -186,7 +186,7 @@ def require_trainable(items: Sequence[Labelled]) -> None:
     """
     labels = sorted({item.label for item in items if item.label is not None})
     if len(items) < 2:
-        what = f"only one clip, {items[0].name}" if items else "no clip"
+        what = f"only one clip, {items[0].name}," if items else "no clip"
         raise PoseActError(
             f"There is {what} to train on; give several recordings of two or more actions."
         )
