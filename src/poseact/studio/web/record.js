@@ -26,6 +26,7 @@ export function recordPage(main, app) {
   const countdown = h("input", { type: "checkbox", onchange: keepSettings });
   const mirror = h("input", { type: "checkbox", onchange: keepSettings });
   const saving = h("span", { class: "hint", role: "status" });
+  const working = h("p", { class: "hint", role: "status" });
   const keys = h("p", { class: "hint keys" }, t("record_keys"));
   const list = actionList(app, showAction);
   const hasCamera = hasCameraRights();
@@ -169,7 +170,7 @@ export function recordPage(main, app) {
         h("label", { class: "inline" }, t("length"), length),
         h("label", { class: "inline" }, countdown, t("countdown")),
         h("label", { class: "inline" }, mirror, t("mirror"))),
-      keys),
+      keys, working),
     h("aside", { class: "column" }, list.element, upload.element, phoneCard())));
   // Where the camera was allowed before, no click is needed.
   navigator.permissions?.query({ name: "camera" }).then((found) => found.state === "granted" && !left && openIt(), () => {});
@@ -182,6 +183,7 @@ export function recordPage(main, app) {
         say(t("trimmed"));
       }
       only.hidden = !state.skeleton_only;
+      working.textContent = state.waiting ? t("working", { n: state.waiting }) : "";
       list.update(state);
       showAction();
     },

@@ -48,7 +48,8 @@ export class Sight {
     }
     this.onAnswer(message);
     const now = performance.now();
-    keep(this.latencies, now - taken);
+    // Before the first answer the recogniser is loaded.
+    if (this.answered.length) keep(this.latencies, now - taken);
     keep(this.answered, now);
   }
 

@@ -64,7 +64,8 @@ export function trainPage(main, app) {
     start.disabled = labels.length < 2;
     if (start.disabled && !status.textContent) status.textContent = t("train_few");
     const written = state.recognisers.instant;
-    instant.textContent = written ? t("instant_ready", { when: when(written) }) : t("instant_none");
+    const ready = written ? t("instant_ready", { when: when(written) }) : t("instant_none");
+    instant.textContent = state.waiting ? `${t("working", { n: state.waiting })} ${ready}` : ready;
   }
 
   main.append(h("div", { class: "two narrow-first" },
@@ -88,5 +89,5 @@ function lossChart(curves) {
   const lines = names.map((name, k) => h("svg:polyline", { points: curves[name].map(point).join(" "), fill: "none", "stroke-width": 2, "vector-effect": "non-scaling-stroke", style: null, class: `line line-${k % COLOURS.length}` }));
   return h("figure", {}, h("figcaption", { class: "hint" }, t("loss")),
     h("svg:svg", { viewBox: `0 0 ${width} ${height}`, class: "chart", preserveAspectRatio: "none", role: "img", "aria-label": t("loss") }, lines),
-    h("ul", { class: "legend" }, names.map((name, k) => h("li", {}, h("span", { class: "swatch", vars: { "--colour": COLOURS[k % COLOURS.length] } }), t("loss_now", { name: actionName(name), loss: curves[name].at(-1) })))));
+    h("ul", { class: "legend" }, names.map((name, k) => h("li", {}, h("span", { class: "swatch", vars: { "--colour": COLOURS[k % COLOURS.length] } }), t("loss_now", { name: actionName(known("curve", name)), loss: curves[name].at(-1) })))));
 }

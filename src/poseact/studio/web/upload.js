@@ -23,7 +23,7 @@ export function uploadCard(app, { camera = false } = {}) {
     const label = app.selected;
     let n = 0;
     for (const file of files) {
-      const show = (share) => { progress.textContent = t("upload_running", { name: file.name, percent: Math.round(100 * share) }); };
+      const show = (share) => { progress.textContent = t(share < 1 ? "upload_running" : "upload_checking", { name: file.name, percent: Math.floor(100 * share) }); };
       show(0);
       n += Boolean(await attempt(() => send("api/videos", { label, name: file.name }, file, show)));
     }
