@@ -33,7 +33,7 @@ def test_demo_finds_a_person_in_almost_every_frame(tmp_path):
 @pytest.mark.slow
 def test_real_video_keeps_its_facts(shared, tmp_path):
     source = shared / "data" / "samples" / "video" / "demo.mp4"
-    report = predict(source, tmp_path)
+    report = predict(source, tmp_path, people="one")
     with VideoReader(source) as original, VideoReader(report.drawn[0]) as drawn:
         assert (drawn.fps, drawn.width, drawn.height) == (
             original.fps,
