@@ -192,6 +192,18 @@ def test_a_file_that_is_dropped_becomes_a_clip(page, studio, folder, exercises, 
     assert (folder / "jump" / "dropped.mp4").is_file()
 
 
+def test_files_that_are_refused_stay_listed_by_name(page, studio, exercises, tmp_path):
+    show(page, studio, "record")
+    page.get_by_role("radio", name="jump").check()
+    page.evaluate(DROP, [[*b"no video"], "notes.mp4"])
+    refused = page.get_by_role("listitem").filter(has_text="notes.mp4: The file is not a video")
+    refused.wait_for()
+    file = write_video(tmp_path / "dropped.mp4", exercises[2][:12])
+    page.evaluate(DROP, [[*file.read_bytes()], file.name])
+    page.get_by_text("1 file added.").wait_for()
+    refused.wait_for(state="detached")
+
+
 def test_a_file_is_watched_and_fills_the_screen(page, studio, exercises, tmp_path):
     file = write_video(tmp_path / "watched.mp4", exercises[0])
     show(page, studio, "live")

@@ -21,15 +21,16 @@ export function editorCard(app, select) {
   const cutAs = h("select", { "aria-label": t("editor_cut") });
   const notes = h("ul", { class: "notes" });
   const button = (text, run, style = "") => h("button", { class: style, onclick: run }, text);
-  const tools = h("div", { class: "column" },
-    video, unplayable, line.element,
+  const player = h("div", { class: "column" },
     h("div", { class: "row" },
       h("button", { class: "icon", "aria-label": t("editor_back"), title: t("editor_back"), onclick: () => step(-1) }, "‹"),
       h("button", { class: "icon", "aria-label": t("editor_play"), title: t("editor_play"), onclick: play }, "▶"),
       h("button", { class: "icon", "aria-label": t("editor_on"), title: t("editor_on"), onclick: () => step(1) }, "›"),
       button(t("editor_here_start"), () => trim(video.currentTime, range[1])),
       button(t("editor_here_end"), () => trim(range[0], video.currentTime))),
-    h("p", { class: "hint keys" }, t("editor_keys")),
+    h("p", { class: "hint keys" }, t("editor_keys")));
+  const tools = h("div", { class: "column" },
+    video, unplayable, line.element, player,
     h("div", { class: "fields two-fields" }, h("label", {}, t("editor_start"), start), h("label", {}, t("editor_end"), end)),
     h("div", { class: "row" }, button(t("editor_trim"), saveTrim, "primary")),
     h("div", { class: "row" }, h("label", { class: "inline" }, t("editor_cut"), cutAs), button(t("editor_cut_button"), cut)),
@@ -141,7 +142,7 @@ export function editorCard(app, select) {
     }
     part.value = clip.part;
     fill(notes, clip.notes.map((note) => h("li", {}, note.message)));
-    video.hidden = state.skeleton_only;
+    video.hidden = player.hidden = state.skeleton_only;
     if (isNew) range = [clip.start, clip.end ?? length];
     if (clip.file !== shown && !state.skeleton_only) {
       shown = clip.file;

@@ -46,7 +46,7 @@ const TEXTS = {
   saved: "Saved a recording of {action}.",
   trimmed: "It is cut to where the person is seen.",
   too_short: "That was too short; hold the button longer.",
-  skeleton_only: "The studio shows and stores no pictures (--skeleton-only), so nothing can be recorded.",
+  skeleton_only: "The studio shows and stores no pictures (--skeleton-only), so nothing can be recorded or added.",
 
   actions: "Actions",
   actions_first: "Add the actions that you want to recognise, for instance squat and push up.",
@@ -157,7 +157,8 @@ const TEXTS = {
   report: "Report",
   report_none: "No training is finished yet.",
   accuracy: "{percent} % of {n} clips that were not trained on are recognised correctly.",
-  accuracy_interval: "With so many test clips, the true share is from {low} to {high} % (95 % interval). Always answering the most frequent action: {majority} %.",
+  accuracy_one: "{percent} % of 1 clip that was not trained on is recognised correctly; that is too few to judge by.",
+  accuracy_interval: "The true share is from {low} to {high} % (95 % interval); more test clips narrow it. Always answering the most frequent action: {majority} %.",
   confusion: "Which action was taken for which",
   confusion_hint: "Rows: the action of the clip. Columns: the answer. Choose a number to see its clips.",
   confusion_cell: "{n} clips of {truth} answered as {answer}",

@@ -9,6 +9,7 @@ export function uploadCard(app, { camera = false } = {}) {
   if (camera) input.setAttribute("capture", "environment");
   const goes = h("p", { class: "hint" });
   const progress = h("p", { class: "hint", role: "status" });
+  const refused = h("ul", { class: "notes" });
   const zone = h("div", { class: "drop", ondragover: () => zone.classList.add("over"), ondragleave: () => zone.classList.remove("over"), ondrop },
     camera ? null : h("span", {}, t("upload_drop")), " ", input,
     h("label", { htmlFor: "files", class: "button" }, camera ? t("camera_app") : t("upload_choose")));
@@ -22,10 +23,14 @@ export function uploadCard(app, { camera = false } = {}) {
   async function take(files) {
     const label = app.selected;
     let n = 0;
+    fill(refused);
     for (const file of files) {
       const show = (share) => { progress.textContent = t(share < 1 ? "upload_running" : "upload_checking", { name: file.name, percent: Math.floor(100 * share) }); };
       show(0);
-      n += Boolean(await attempt(() => send("api/videos", { label, name: file.name }, file, show)));
+      const sent = send("api/videos", { label, name: file.name }, file, show);
+      // Messages pass while many files are sent; whoever comes back sees what is missing.
+      sent.catch((error) => refused.append(h("li", { class: "bad" }, error.message)));
+      n += Boolean(await attempt(() => sent));
     }
     progress.textContent = "";
     input.value = "";
@@ -35,10 +40,10 @@ export function uploadCard(app, { camera = false } = {}) {
 
   return {
     element: h("section", { class: "card" }, h("h2", {}, t("upload")),
-      camera && h("p", { class: "hint" }, t("camera_none", { reason: t("camera_insecure") })), zone, goes, progress),
+      camera && h("p", { class: "hint" }, t("camera_none", { reason: t("camera_insecure") })), zone, goes, progress, refused),
     update(state) {
       const action = state.actions.find((one) => one.label === app.selected);
-      goes.textContent = action ? t("upload_goes", { action: actionName(action.label) }) : t("upload_first");
+      goes.textContent = state.skeleton_only ? t("skeleton_only") : action ? t("upload_goes", { action: actionName(action.label) }) : t("upload_first");
       zone.hidden = state.skeleton_only || !action;
     },
   };
