@@ -339,6 +339,7 @@ def test_names_with_brackets_are_printed_as_they_are(tmp_path, weights, run_here
         "predict", tmp_path, "--out", tmp_path / "o[b]", "--weights", weights
     )
     assert code == 2
+    assert "1 frame;" in printed
     assert str(tmp_path / "o[b]" / "a [red] [x]_pose.png") in printed
     assert "b [x].jpg" in errors
 

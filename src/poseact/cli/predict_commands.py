@@ -162,7 +162,8 @@ def finish(report: PredictReport) -> None:
     console = make_console()
     for path, reason in report.failed.items():
         make_console(stderr=True).print(f"skipped {path}: {reason}", style="yellow")
-    console.print(f"{report.frames} frames; table: {report.parquet}, {report.json}")
+    frames = "1 frame" if report.frames == 1 else f"{report.frames} frames"
+    console.print(f"{frames}; table: {report.parquet}, {report.json}")
     if report.coco is not None:
         console.print(f"COCO file: {report.coco}")
     if report.actions is not None:
