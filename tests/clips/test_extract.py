@@ -297,7 +297,7 @@ def test_an_interrupted_run_resumes(tmp_path, person, read):
 
 @pytest.mark.parametrize("left", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_of_two_who_are_as_large_the_one_who_moves_is_followed(tmp_path, person, read, left):
-    moving, still = person[:30:3], [person[0]] * 10
+    moving, still = person[:20:2], [person[0]] * 10
     sides = (moving, still) if left else (still, moving)
     pictures = [np.hstack(pair) for pair in zip(*sides, strict=True)]
     extraction = read(clip_of(write_video(tmp_path / "two.mp4", pictures)))
