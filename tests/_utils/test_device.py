@@ -15,14 +15,14 @@ FAULTS = """
 import resource
 import torch
 from poseact._utils.device import on_device
-def faults():
+def faults(times=4):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(4):  # in blocks larger than those that malloc keeps by itself
+    for _ in range(times):  # in blocks larger than those that malloc keeps by itself
         torch.empty(40 * 2**20, dtype=torch.uint8).zero_()
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 usual = faults()
 on_device("cpu", lambda device: None)
-faults()  # until the heap is as large as it will be
+faults(16)  # until the heap is as large as it will be
 print(usual, faults())
 """
 

@@ -174,5 +174,5 @@ def test_blazepose_wrong_shape_is_refused(tmp_path):
 
 
 def test_box_needs_a_label():
-    with pytest.raises(PoseActError, match="0 labelled joints"):
+    with pytest.raises(PoseActError, match="A box needs a labelled joint"):
         labelled_box(np.zeros((16, 2)), np.zeros(16, bool))

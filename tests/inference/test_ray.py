@@ -309,7 +309,7 @@ def test_a_folder_keeps_to_its_options(weights, tmp_path):
     with pytest.raises(PoseActError, match="is a file; give a folder"):
         JobFolder(tmp_path / "videos" / "clip.mp4").claim({})
     (folder.root / "job.json").write_text(json.dumps([]))
-    with pytest.raises(PoseActError, match="no JSON object"):
+    with pytest.raises(PoseActError, match="is not a JSON object; remove it"):
         folder.claim({})
 
 
