@@ -7,13 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from poseact.runtime.interface import (
-    Precision,
-    RuntimeName,
-    has_bf16,
-    one_by_one,
-    threads_here,
-)
+from poseact.runtime.interface import Precision, RuntimeName, one_by_one, threads_here
 
 # OpenVINO imports it, and telemetry with it, as long as it is there: half of the time it starts in.
 _CONVERTER = "openvino.tools.ovc"
@@ -47,10 +41,8 @@ class OpenVinoRuntime:
         core = openvino.Core()
         if compiled is not None:
             core.set_property({"CACHE_DIR": str(compiled)})
-        # What of a quantised model stays in floating point need not be more exact.
-        half = precision == "bf16" or (precision == "int8" and has_bf16())
         hints = {
-            "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
+            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads_here(),
         }
