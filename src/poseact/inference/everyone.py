@@ -24,6 +24,7 @@ from poseact.inference.still import StillReader
 from poseact.inference.track import NO_LOOKS, Sighting
 from poseact.inference.tracking import PeopleTracker
 from poseact.media import Frame
+from poseact.media.crop import thinned
 from poseact.metrics import overlaps
 
 LEAST_S, LONGEST_S = 0.2, 0.8
@@ -43,8 +44,6 @@ _ALONG = np.array([0.3, 0.5, 0.7])
 # Mean change of the grey values of a small copy, of 255, at which a frame belongs to another scene.
 _CUT = 40.0
 _SMALL_PX = (32, 24)
-# Pixels along each side of a cell that are enough.
-_CELL_PX = 8
 
 
 class Follow(Protocol):
@@ -182,9 +181,8 @@ class EveryoneFollower:
 
     def _is_cut(self, image: np.ndarray) -> bool:
         """Whether a picture belongs to another scene, or is of another size."""
-        # Some pixels of every cell: a whole large picture takes milliseconds.
-        step = max(min(np.array(image.shape[1::-1]) // _SMALL_PX) // _CELL_PX, 1)
-        small = cv2.resize(image[::step, ::step], _SMALL_PX, interpolation=cv2.INTER_AREA)
+        pixels, _ = thinned(image, min(np.array(image.shape[1::-1]) / _SMALL_PX))
+        small = cv2.resize(pixels, _SMALL_PX, interpolation=cv2.INTER_AREA)
         former, self._last = self._last, cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
         resized, self._shape = image.shape != self._shape, image.shape
         return resized or float(np.abs(self._last - former).mean()) > _CUT

@@ -12,14 +12,12 @@ import numpy as np
 from poseact.actions.frame_pose import PersonReading
 from poseact.inference.follow import Read
 from poseact.media import Frame
-from poseact.media.crop import Square, crop_matrix, warp_image
+from poseact.media.crop import Square, crop_matrix, thinned, warp_image
 
 # The picture of a person is compared in so many cells along a side. Noise hardly changes their
 # means; a limb that moves by a hundredth of the side changes those at its edges by more than this.
 _CELLS = 32
 _SAME = 4
-# Pixels along each side of a cell that are enough.
-_CELL_PX = 8
 
 
 class _Known(NamedTuple):
@@ -46,7 +44,9 @@ class StillReader:
     def __call__(self, frame: Frame, squares: Mapping[int, Square]) -> list[PersonReading]:
         """The people in squares of a picture, by a number of each person."""
         image, number, time = frame.image, frame.index, frame.time
-        known = {who: one for who, one in self._known.items() if _is_same(one, image)}
+        known = {
+            who: one for who, one in self._known.items() if who in squares and _is_same(one, image)
+        }
         new = {who: square for who, square in squares.items() if who not in known}
         readings = self._read(image, list(new.values()), number, time)
         for (who, square), reading in zip(new.items(), readings, strict=True):
@@ -64,7 +64,6 @@ def _is_same(one: _Known, image: np.ndarray) -> bool:
 
 
 def _small(image: np.ndarray, square: Square) -> np.ndarray:
-    # Some pixels of every cell: all those of a large picture take milliseconds.
-    step = max(int(square[2]) // (_CELLS * _CELL_PX), 1)
+    pixels, step = thinned(image, square[2] / _CELLS)
     x, y, side = (value / step for value in square)
-    return warp_image(image[::step, ::step], crop_matrix((x, y, side)), _CELLS)
+    return warp_image(pixels, crop_matrix((x, y, side)), _CELLS)

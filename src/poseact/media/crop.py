@@ -19,6 +19,9 @@ MIN_SIDE_PX = 16.0
 DEPTH_RANGE_MM = 2000.0
 """The networks' depth 0 to 1 spans this much, centred on the root."""
 
+# Along each side of a cell of which the mean is wanted.
+_PIXELS_OF_CELL = 8
+
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in px of a picture."""
 
@@ -91,6 +94,19 @@ def warp_image(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     offset = pixels @ (0.5, 0.5, 1.0) - 0.5
     pixels = np.column_stack((pixels[:, :2], offset))
     return cv2.warpAffine(image, pixels, (size, size), flags=cv2.INTER_LINEAR)
+
+
+def thinned(image: np.ndarray, cell_px: float) -> tuple[np.ndarray, int]:
+    """Enough pixels of an image for the means of its cells, and how far apart they lie.
+
+    To average all pixels of a large image takes milliseconds.
+
+    Args:
+        image: ``(H, W, 3)``.
+        cell_px: Side of a cell in px.
+    """
+    step = max(int(cell_px) // _PIXELS_OF_CELL, 1)
+    return image[::step, ::step], step
 
 
 def _shrunk(image: np.ndarray, matrix: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
