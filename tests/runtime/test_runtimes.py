@@ -21,7 +21,7 @@ from poseact.media.crop import to_frames
 from poseact.runtime import convert
 from poseact.runtime.cache import ModelCache
 from poseact.runtime.choose import TORCH, Choice, fastest
-from poseact.runtime.int8 import cached_int8
+from poseact.runtime.int8 import MOST_LOSS, cached_int8, pck_loss
 from poseact.runtime.int8_photos import JOINTS, pck, shipped_photos
 from poseact.runtime.interface import installed
 from poseact.runtime.pose_reader import PoseFacts, PoseSource, open_pose
@@ -252,6 +252,15 @@ def test_costly_8_bit_numbers_are_refused_unless_forced(weights, tmp_path, monke
     assert cached_int8(source, force=True).name == "pose.xml"
     source.cache.write("int8.json", {"pck_loss": 0.4})
     assert cached_int8(source).name == "pose.xml"
+
+
+@pytest.mark.slow(covers=True)
+def test_8_bit_numbers_of_the_default_weights_cost_at_most_a_point():
+    pytest.importorskip("nncf")
+    pytest.importorskip("onnxscript")
+    source = PoseSource("small-open")
+    cached_int8(source)
+    assert pck_loss(source) <= MOST_LOSS
 
 
 def test_the_shipped_photos_score_their_own_labels():

@@ -15,6 +15,8 @@ from poseact.runtime.choose import Choice
 from poseact.runtime.int8_photos import JOINTS, pck, shipped_photos
 
 if TYPE_CHECKING:
+    import openvino
+
     from poseact.runtime.pose_reader import PoseSource
     from poseact.skeleton import Skeleton
 
@@ -85,14 +87,23 @@ def _quantise(source: PoseSource, folder: Path) -> None:
             "pip install 'poseact[int8]'."
         ) from error
     import openvino
+    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters
+    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
     logging.getLogger("nncf").setLevel(logging.ERROR)
     crops = _calibrating(shipped_photos(source.facts.image_size).crops[::_STRIDE])
+    model = openvino.Core().read_model(source.converted())
     model = nncf.quantize(
-        openvino.Core().read_model(source.converted()),
+        model,
         nncf.Dataset(list(crops[:, None])),
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(crops),
+        # Some of these are not in NNCF's own graph.
+        ignored_scope=nncf.IgnoredScope(names=_reading(model), validate=False),
+        # The mean of the photos' extremes, which is the default, cuts off bright pictures.
+        advanced_parameters=AdvancedQuantizationParameters(
+            activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX
+        ),
     )
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Two files that belong together appear together.
@@ -100,6 +111,26 @@ def _quantise(source: PoseSource, folder: Path) -> None:
         openvino.save_model(model, Path(partial) / _FILE, compress_to_fp16=False)
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(partial, folder)
+
+
+def _reading(model: openvino.Model) -> list[str]:
+    """Operations that no convolution follows: those that read places out of the maps.
+
+    In 8 bits, a place could only be one of 256, none outside those of the calibrating photos.
+    """
+    names, leading = [], set()
+    for one in reversed(model.get_ordered_ops()):
+        name = one.get_friendly_name()
+        after = {
+            to.get_node().get_friendly_name()
+            for output in one.outputs()
+            for to in output.get_target_inputs()
+        }
+        if one.get_type_name().endswith("Convolution") or after & leading:
+            leading.add(name)
+        else:
+            names.append(name)
+    return names
 
 
 def _calibrating(crops: np.ndarray) -> np.ndarray:
