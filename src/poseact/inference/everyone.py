@@ -71,6 +71,10 @@ class EveryoneFollower:
         calibrated: Whether the confidence is the probability that a joint is right, so that poses
             can confirm people.
         fast: Detect in every frame and take the detector's own poses.
+
+    Attributes:
+        detected_at: Time in s of the last frame in which people were detected.
+        scene_from: Time in s of the first frame of the scene.
     """
 
     def __init__(
@@ -88,7 +92,8 @@ class EveryoneFollower:
         self._calibrated, self._fast = calibrated, fast
         self._tracker = PeopleTracker(CONFIRMED if calibrated else THRESHOLD, sure_joint, limit)
         self._shape: tuple[int, ...] = ()
-        self._detected = self._fully_detected = -np.inf
+        self.scene_from = -np.inf
+        self.detected_at = self._fully_detected = -np.inf
         self._last = self._at_detection = np.zeros(0, np.float32)
 
     def readings(self, frame: Frame, late: bool = False) -> list[PersonReading]:
@@ -96,16 +101,17 @@ class EveryoneFollower:
         height, width = frame.image.shape[:2]
         if self._is_cut(frame.image):
             self._tracker.cut(width, height)
-            self._detected = self._fully_detected = -np.inf
+            self.detected_at = self._fully_detected = -np.inf
+            self.scene_from = frame.time
         in_view = self._tracker.in_view
         if not (self._fast or self._is_time(frame.time)):
             followed = self._still(frame, {id(track): track.square for track in in_view})
             looks = [self._looks(frame.image, reading.pose) for reading in followed]
             seen = self._tracker.followed(followed, frame.time, looks)
-            if len(seen) == len(in_view) or frame.time - self._detected < LEAST_S / 2:
+            if len(seen) == len(in_view) or frame.time - self.detected_at < LEAST_S / 2:
                 return seen
         self._still.forget()
-        self._detected, self._at_detection = frame.time, self._last
+        self.detected_at, self._at_detection = frame.time, self._last
         return self._tracker.found(self._sighted(frame, late, len(in_view)), frame.time)
 
     def _sighted(self, frame: Frame, late: bool, expected: int) -> list[Sighting]:
@@ -147,7 +153,7 @@ class EveryoneFollower:
 
     def _is_time(self, time: float) -> bool:
         """Whether to detect again because people moved far or the picture changed."""
-        passed = time - self._detected
+        passed = time - self.detected_at
         if not LEAST_S <= passed < LONGEST_S:
             return passed >= LONGEST_S
         in_view = self._tracker.in_view

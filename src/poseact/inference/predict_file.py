@@ -111,6 +111,8 @@ def _predict_actions(
             finish([one for one, own in windows.items() if frame.time - own.last > MAX_GAP_S])
             for reading in seen:
                 person = reading.pose.person
+                if not reading.pose.confidence.any():  # interpolated
+                    continue
                 if person not in windows:
                     windows[person] = WindowReader(actions.network, name)
                 windows[person].add(frame.time, reading)

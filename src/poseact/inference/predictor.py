@@ -24,6 +24,7 @@ from poseact.inference.detect import (
 )
 from poseact.inference.everyone import EveryoneFollower, Follow, find_posed
 from poseact.inference.follow import LIKELY, SURE, PersonFollower, closer_square
+from poseact.inference.gaps import without_gaps
 from poseact.media import Frame, require_picture
 from poseact.media.crop import (
     Box,
@@ -221,6 +222,9 @@ class Predictor:
 
     def readings(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[PersonReading]]]:
         """As :meth:`video` without boxes, with what action networks read."""
+        if self.detector is not None:
+            yield from without_gaps(self.everyone(self.detector, self.people_limit), frames)
+            return
         follower = self.follower()
         for frame in frames:
             yield frame, follower(frame)
