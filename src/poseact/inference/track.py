@@ -25,6 +25,8 @@ _FIRST = 4
 # Joints in common that tell a velocity, and the largest one, in sizes per second.
 _LEAST_JOINTS = 4
 _FASTEST = 3.0
+# Longest absence after which the velocity is that from one detection to the next.
+_BRIEF_S = 0.5
 # Largest change of a box's sides from one frame to the next.
 _RESIZED = 1.6
 
@@ -146,7 +148,12 @@ class Track:
         # Following and then detecting in the same frame gives no velocity, and neither does a box
         # of which another part is hidden.
         if not self.in_view:
-            self.velocity = np.zeros(2)  # whatever it was before
+            # Where the pose went in the meantime is uncertain, the detections are not.
+            start, _, then = self.course
+            away = time - then
+            moved = (box - start).reshape(2, 2).mean(0) / max(away, 1e-9)
+            believed = away <= _BRIEF_S and np.hypot(*moved) <= _FASTEST * self.size
+            self.velocity = moved if believed else np.zeros(2)
         elif passed > 0 and both.sum() >= _LEAST_JOINTS:
             moved = np.median((joints - self.joints)[both], axis=0)
             kept = _STEADINESS if self.velocity.any() else 0.0
