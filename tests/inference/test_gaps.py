@@ -83,7 +83,7 @@ def test_newcomers_were_there_just_before_but_not_in_another_scene():
     people = [[], [], [], [person_at(200)], [person_at(204)], [person_at(208)]]
 
     same, new = (filled(Scripted(people, (0, 3, 5), cut)) for cut in (0, 3))
-    assert [middles(poses) for poses in same] == [[], [], [196], [200], [204], [208]]
+    assert [middles(poses) for poses in same] == [[], [], [200], [200], [204], [208]]
     assert [middles(poses) for poses in new] == [[], [], [], [200], [204], [208]]
 
 
@@ -92,3 +92,10 @@ def test_everyone_is_filled_apart():
     one[2] = one[2][1:]
     found = filled(Scripted(one, (0, 4)))
     assert [sorted(middles(poses)) for poses in found] == [[100 + 10 * k, 500] for k in range(5)]
+
+
+def test_frames_without_pictures_keep_their_size():
+    frames = [Frame(k, k / FPS, PICTURE) for k in range(2)]
+    (first, _), _ = without_gaps(Scripted([[], []]), frames, pictures=False)
+    assert first.image.shape == PICTURE.shape
+    assert first.image.base.nbytes < 100

@@ -130,7 +130,7 @@ def test_who_grows_tenfold_is_one_person():
 
 def test_two_tracks_that_come_to_hold_one_person_become_one():
     follower = tracker()
-    follower.found([sighting(100), sighting(160)], 0.0)
+    follower.found([sighting(110), sighting(150)], 0.0)
     joined = [reading_of(130, 200), reading_of(131, 200)]
     assert ids(follow(follower, joined, 0.1)) == [0]
 

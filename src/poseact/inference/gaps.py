@@ -19,7 +19,7 @@ GAP_S = 0.54
 
 # Between two detections, a box that overlaps less with the straight way has slipped to somebody.
 _SLIPPED = 0.6
-# How long before the first of two detections a person counts as in view already.
+# How long before the first detection a person counts as in view already.
 _BEFORE_S = 0.07
 
 
@@ -40,31 +40,34 @@ class _Held(NamedTuple):
 
 
 def without_gaps(
-    follower: EveryoneFollower, frames: Iterable[Frame]
+    follower: EveryoneFollower, frames: Iterable[Frame], pictures: bool = True
 ) -> Iterator[tuple[Frame, list[PersonReading]]]:
     """The people in a video, also where they were not seen for a moment.
 
     Who is detected twice within ``GAP_S`` is taken to have moved straight in between: poses that
-    are missing, or have slipped to somebody else, are interpolated. Their confidence is 0, and no
-    joint is visible.
+    are missing, or have slipped to somebody else, are interpolated. Newcomers count from a moment
+    before they are detected. The confidence of such poses is 0, and no joint is visible.
 
     Args:
         follower: Reads the people in each frame.
         frames: In order.
+        pictures: Whether the frames keep their pictures; without, black ones that take no memory.
 
     Yields:
-        Each frame with its people.
+        Each frame with its people, up to ``GAP_S`` after it is read.
     """
     held: deque[_Held] = deque()
     for frame in frames:
         people = {reading.pose.person: reading for reading in follower.readings(frame)}
         detected = follower.detected_at == frame.time
-        held.append(_Held(frame, people, detected, follower.scene_from))
-        while frame.time - held[0].frame.time > GAP_S:
-            yield _given(held.popleft())
+        black = np.broadcast_to(np.uint8(0), frame.image.shape)
+        kept = frame if pictures else replace(frame, image=black)
+        held.append(_Held(kept, people, detected, follower.scene_from))
         if detected:
             for person in people:
                 _fill(held, person)
+        while frame.time - held[0].frame.time > GAP_S:
+            yield _given(held.popleft())
     yield from map(_given, held)
 
 
@@ -75,25 +78,28 @@ def _given(one: _Held) -> tuple[Frame, list[PersonReading]]:
 def _fill(held: deque[_Held], person: int) -> None:
     """Interpolate a person back from the last frame, a detection, to the detection before."""
     *before, last = held
+    end = last.people[person]
     known = [number for number, one in enumerate(before) if one.detected and person in one.people]
-    if not known:
-        return
-    first = held[known[-1]]
-    ends = first.people[person], last.people[person]
-    came = not any(person in one.people for one in before[: known[-1]])
-    for number, one in enumerate(before):
-        ago = first.frame.time - one.frame.time
-        between = number > known[-1]
-        earlier = came and 0 < ago < _BEFORE_S and not one.detected and one.begun == last.begun
-        if between or earlier:
-            share = -ago / (last.frame.time - first.frame.time)
-            placed = _placed(one.frame, *ends, share)
-            if person not in one.people or _overlap(one.people[person], placed) < _SLIPPED:
-                one.people[person] = placed
+    if known:
+        first = before[known[-1]]
+        start, unknown = first.people[person], before[known[-1] + 1 :]
+    else:
+        first, start, unknown = last, end, [one for one in before if _just_before(one, last)]
+    passed = max(last.frame.time - first.frame.time, _BEFORE_S)
+    for one in unknown:
+        placed = _placed(one.frame, start, end, (one.frame.time - first.frame.time) / passed)
+        if person not in one.people or _overlap(one.people[person], placed) < _SLIPPED:
+            one.people[person] = placed
+
+
+def _just_before(one: _Held, newcomer: _Held) -> bool:
+    """Whether who is new in a frame was in view in another one already."""
+    soon = newcomer.frame.time - one.frame.time < _BEFORE_S
+    return soon and not one.detected and one.begun == newcomer.begun
 
 
 def _placed(frame: Frame, first: PersonReading, last: PersonReading, share: float) -> PersonReading:
-    """A person on the straight way between two sightings, or before the first."""
+    """A person on the straight way between two sightings."""
 
     def mixed(start: np.ndarray, end: np.ndarray) -> np.ndarray:
         return start + share * (end - start)

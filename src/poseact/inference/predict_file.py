@@ -80,7 +80,7 @@ def predict_file(
         _predict_actions(readers, media, name, tables, tables.actions, drawing, watch)
         return tables.frames - before
     with closing(read_ahead(media)) as ahead:
-        frames = watch(readers.predictor.video(ahead, boxes), "read")
+        frames = watch(readers.predictor.video(ahead, boxes, drawing is not None), "read")
         if drawing is not None:
             frames = drawing.draw(frames, media.fps)
         for found in frames:
@@ -106,7 +106,7 @@ def _predict_actions(
             segments[person] = actions.append(name, own.finish(), own.end, person)
 
     def followed(frames: Iterable[Frame]) -> Iterator[FoundPeople]:
-        for frame, seen in readers.predictor.readings(frames):
+        for frame, seen in readers.predictor.readings(frames, pictures=False):
             # So memory does not grow with the number of people.
             finish([one for one, own in windows.items() if frame.time - own.last > MAX_GAP_S])
             for reading in seen:

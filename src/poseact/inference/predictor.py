@@ -196,7 +196,10 @@ class Predictor:
         return [pair for pair in pairs if pair[0].score >= THRESHOLD]
 
     def video(
-        self, frames: Iterable[Frame], boxes: Mapping[int, Sequence[Box]] | None = None
+        self,
+        frames: Iterable[Frame],
+        boxes: Mapping[int, Sequence[Box]] | None = None,
+        pictures: bool = True,
     ) -> Iterator[tuple[Frame, list[FramePose]]]:
         """Poses in the frames of a video, one frame after the other.
 
@@ -204,26 +207,30 @@ class Predictor:
             frames: As a :class:`~poseact.media.VideoReader` gives them.
             boxes: Boxes by frame number; a frame without any has no person. None follows the
                 people found as ``people`` of the predictor says; ``person`` of their poses is an
-                id that stays.
+                id that stays, and moments in which somebody is not seen are interpolated.
+            pictures: Whether the frames keep their pictures; without, they take less memory.
 
         Yields:
-            Each frame with its poses.
+            Each frame with its poses, up to half a second after it is read.
 
         Raises:
             PoseActError: As :meth:`image`.
         """
         if boxes is None:
-            for frame, readings in self.readings(frames):
+            for frame, readings in self.readings(frames, pictures):
                 yield frame, [reading.pose for reading in readings]
             return
         for frame in frames:
             people = boxes.get(frame.index, ())
             yield frame, self.image(frame.image, people, frame.index, frame.time)
 
-    def readings(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[PersonReading]]]:
+    def readings(
+        self, frames: Iterable[Frame], pictures: bool = True
+    ) -> Iterator[tuple[Frame, list[PersonReading]]]:
         """As :meth:`video` without boxes, with what action networks read."""
         if self.detector is not None:
-            yield from without_gaps(self.everyone(self.detector, self.people_limit), frames)
+            everyone = self.everyone(self.detector, self.people_limit)
+            yield from without_gaps(everyone, frames, pictures)
             return
         follower = self.follower()
         for frame in frames:

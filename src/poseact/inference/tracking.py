@@ -40,16 +40,16 @@ _DRIFT = 1.5
 _BACK = 0.7
 _FRESH_S = 0.4
 # Sizes from the course, after which a pose is taken for that of another person.
-_OFF_COURSE = 0.3
-# Difference of the colours of limbs, in CIE L*a*b*, at which clothes are others, and the number of
+_OFF_COURSE = 0.2
+# Difference of the colours of a limb, in CIE L*a*b*, at which clothes are others, and the number of
 # limbs that must be seen to say so.
-_OTHER_COLOUR = 9.0
+_OTHER_COLOUR = 15.0
 _LEAST_LIMBS = 3
 _UNKNOWN = 0.5
 # Share of the place in the likeness of people in view who look different.
 _BENT = 0.25
 # Likeness below which a pose that was followed lies on another person.
-_SLIPPED = 0.05
+_SLIPPED = 0.1
 # Logarithm of the ratio of the lengths of limbs at which people are others, half as much if their
 # boxes differ too.
 _OTHER_LENGTH = 0.4
@@ -315,15 +315,18 @@ def looks_alike(track: Track, looks: np.ndarray, person: Person | None = None) -
         looks: Of somebody, see :class:`Sighting`.
         person: The same person as detected, if so.
     """
+    # Some limbs of people who are partly hidden have the colour of whoever hides them: the share of
+    # alike limbs says more than a mean or median difference.
     apart = np.abs(track.looks - looks)
     apart = apart[np.isfinite(apart).all(1)]
     if len(apart) < _LEAST_LIMBS:
         return _UNKNOWN
-    colour, size = np.median(apart[:, :3].mean(1)), np.median(apart[:, 3])
+    size = np.median(apart[:, 3])
     if person is not None:
         y0, y1 = person.box[1::2]
         size = 2 * min(size, abs(np.log(max(y1 - y0, 1) / track.height)))
-    return float(np.exp(-((colour / _OTHER_COLOUR) ** 2) - (size / _OTHER_LENGTH) ** 2))
+    colour = np.exp(-((apart[:, :3].mean(1) / _OTHER_COLOUR) ** 2)).mean() ** 2
+    return float(colour * np.exp(-((size / _OTHER_LENGTH) ** 2)))
 
 
 def _has_pose(one: Sighting) -> bool:
