@@ -148,7 +148,7 @@ class VideoWriter:
         return max(round((time - self._start) / self._time_base), self._last + 1)
 
     def _add_stream(self) -> VideoStream:
-        # This preset takes 0.6 of the time of "superfast" for as many bytes. It has no B-frames: with
+        # It takes 0.6 of the time of "superfast" for as many bytes, and has no B-frames: with
         # them the file's own durations, and so its rate, are off where frames are unevenly spaced.
         options = {"crf": "20", "preset": "ultrafast"}
         stream = self._container.add_stream("libx264", rate=self._rate, options=options)
