@@ -12,6 +12,7 @@ from helpers.paths import ROOT
 
 # Tests of other things do not measure which runtime is the fastest.
 os.environ.setdefault("POSEACT_RUNTIME", "torch")
+os.environ.setdefault("POSEACT_PRECISION", "fp32")
 
 
 def pytest_collection_modifyitems(items):

@@ -186,6 +186,7 @@ def test_auto_takes_the_fastest_that_is_right_and_remembers_it(tmp_path, monkeyp
     calls = fakes[best].calls
     fakes[best].slow = True
     assert fastest(list(fakes), fakes.__getitem__, SIZE, kept) == best
+    assert fastest(list(fakes)[:2], fakes.__getitem__, SIZE, kept) == TORCH
     assert fakes[best].calls == calls
 
     def broken(choice):

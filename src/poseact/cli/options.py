@@ -22,7 +22,10 @@ RuntimeOption = Annotated[
 ]
 PrecisionOption = Annotated[
     Literal["fp32", "bf16", "int8", "auto"] | None,
-    typer.Option(help="Number format of the pose network; auto takes bf16 where it is faster."),
+    typer.Option(
+        help="Number format of the pose network; auto, the default of predict and live, takes bf16 "
+        "where it is faster, all others take fp32."
+    ),
 ]
 PeopleOption = Annotated[
     str,

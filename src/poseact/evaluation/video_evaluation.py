@@ -24,6 +24,7 @@ from poseact.media.crop import (
     warp_image,
 )
 from poseact.models.base import Network
+from poseact.runtime.interface import DEFAULT_PRECISION
 
 Clips = Literal["single", "multi"]
 Boxes = Literal["truth", "estimated"]
@@ -114,7 +115,9 @@ def evaluate_videos(
     """
     labels = network.config.labels
     targets = action_numbers(videos, labels)
-    finder = Predictor(network, people="one") if protocol.boxes == "estimated" else None
+    finder = None
+    if protocol.boxes == "estimated":
+        finder = Predictor(network, people="one", precision=DEFAULT_PRECISION)
     answers: dict[str, list[np.ndarray]] = {}
     with evaluating(network), torch.inference_mode():
         for done, video in enumerate(videos, 1):

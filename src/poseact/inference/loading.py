@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from poseact._utils.errors import PoseActError
 from poseact.actions.clip_inputs import action_network, window_fps
 from poseact.inference.predictor import People, Predictor
-from poseact.runtime.interface import DEFAULT_PRECISION
 from poseact.runtime.pose_reader import known_facts
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def load_readers(
     device: str | torch.device | None = None,
     people: People = "all",
     runtime: str | None = None,
-    precision: str = DEFAULT_PRECISION,
+    precision: str | None = None,
     fast: bool = False,
 ) -> Readers:
     """The predictor, and the action network if the weights recognise actions in sequences.
@@ -100,7 +99,7 @@ def load_action_readers(
     device: str | torch.device | None = None,
     people: People = "all",
     runtime: str | None = None,
-    precision: str = DEFAULT_PRECISION,
+    precision: str | None = None,
 ) -> tuple[Predictor, ActionNetwork]:
     """As :func:`load_readers`, for weights that must recognise actions.
 

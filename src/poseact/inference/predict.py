@@ -17,7 +17,6 @@ from poseact.inference.inputs import Input, boxes_of, find_inputs, open_media
 from poseact.inference.loading import Readers, load_readers
 from poseact.inference.predict_file import ResultTables, Stage, empty_tables, predict_file
 from poseact.inference.predictor import DEFAULT_WEIGHTS, People
-from poseact.runtime.interface import DEFAULT_PRECISION
 
 _log = logging.getLogger(__name__)
 
@@ -92,7 +91,7 @@ def predict(
     smooth: bool = True,
     coco: bool = False,
     runtime: str | None = None,
-    precision: str = DEFAULT_PRECISION,
+    precision: str | None = None,
     fast: bool = False,
     on_step: OnStep | None = None,
 ) -> PredictReport:

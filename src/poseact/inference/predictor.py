@@ -76,7 +76,7 @@ class Predictor:
         people: How many people to look for, see :data:`People`.
         runtime: ``torch``, ``onnx``, ``openvino`` or ``auto``, see
             :func:`~poseact.runtime.pose_reader.open_pose`.
-        precision: ``fp32``, ``bf16``, ``int8`` or ``auto``, see there.
+        precision: ``fp32``, ``bf16``, ``int8`` or ``auto``, the default, see there.
         fast: Take the 2D poses of the person detector, in COCO's skeleton, in place of the
             network's: the cost does not grow with the number of people. The pose network is not
             opened; ``auto`` takes OpenVINO if installed.
@@ -96,7 +96,7 @@ class Predictor:
         device: str | torch.device | None = None,
         people: People = "all",
         runtime: str | None = None,
-        precision: str = DEFAULT_PRECISION,
+        precision: str | None = None,
         fast: bool = False,
     ) -> None:
         self.people_limit = _checked_people(people)
@@ -105,7 +105,7 @@ class Predictor:
         if fast:
             self.card, self.skeleton = DETECTOR_CARD, COCO17
             self.has_depth = self.calibrated = False
-            bits = DEFAULT_PRECISION if precision == AUTO else precision
+            bits = DEFAULT_PRECISION if precision in (None, AUTO) else precision
             self.detector = PersonDetector(device, choices(*placed(device, runtime, bits))[-1])
             self.device = self.detector.device
             return

@@ -24,7 +24,6 @@ from poseact.inference.tracking import MAX_GAP_S
 from poseact.media import Frame, require_picture
 from poseact.media.crop import Box
 from poseact.models.base import Network
-from poseact.runtime.interface import DEFAULT_PRECISION
 
 MOST_PEOPLE = 10
 """Largest number of people that are followed where everyone is asked for."""
@@ -115,7 +114,7 @@ class Stream:
         people: People = "all",
         smooth: bool = True,
         runtime: str | None = None,
-        precision: str = DEFAULT_PRECISION,
+        precision: str | None = None,
     ) -> None:
         limit = MOST_PEOPLE if people == "all" else people
         self.predictor, self.network = load_action_readers(

@@ -27,6 +27,9 @@ AUTO = "auto"
 RUNTIME_VARIABLE = "POSEACT_RUNTIME"
 """Environment variable that names the runtime where none is asked for."""
 
+PRECISION_VARIABLE = "POSEACT_PRECISION"
+"""The same for the precision."""
+
 RUNTIMES: tuple[RuntimeName, ...] = get_args(RuntimeName)
 
 _MODULES: dict[str, tuple[str, ...]] = {
@@ -70,19 +73,20 @@ def installed() -> list[RuntimeName]:
     return [name for name in RUNTIMES if not _missing(name)]
 
 
-def checked_runtime(runtime: str | None, precision: str) -> tuple[str, str]:
+def checked_runtime(runtime: str | None, precision: str | None) -> tuple[str, str]:
     """Validated runtime and precision.
 
     Args:
         runtime: A name or ``auto``; None for that of the environment variable
             ``POSEACT_RUNTIME``, by default ``auto``.
-        precision: A name or ``auto``.
+        precision: A name or ``auto``; None for that of ``POSEACT_PRECISION``, by default ``auto``.
 
     Raises:
         PoseActError: There is no such runtime or precision, the runtime is not installed, or it
             does not compute in this precision.
     """
     runtime = runtime or os.environ.get(RUNTIME_VARIABLE) or AUTO
+    precision = precision or os.environ.get(PRECISION_VARIABLE) or AUTO
     if runtime not in (*RUNTIMES, AUTO):
         raise PoseActError(
             f"runtime={runtime!r} was given; give one of {', '.join(RUNTIMES)} or {AUTO}."

@@ -233,7 +233,7 @@ def open_pose(
     num_blocks: int | None = None,
     device: str | torch.device | None = None,
     runtime: str | None = None,
-    precision: str = DEFAULT_PRECISION,
+    precision: str | None = DEFAULT_PRECISION,
 ) -> PoseReader:
     """Start a pose network.
 
@@ -245,7 +245,8 @@ def open_pose(
             fastest on this machine, which is measured once and remembered; None for ``auto``, or
             the value of the environment variable ``POSEACT_RUNTIME``.
         precision: ``fp32``, ``bf16``, ``int8``, or ``auto`` for the faster of the first two whose
-            poses are the same but for half a percent of the crop.
+            poses are the same but for half a percent of the crop; None for ``auto``, or the value
+            of the environment variable ``POSEACT_PRECISION``.
 
     Raises:
         PoseActError: The weights cannot be read or give no poses, ``num_blocks``, the device, the
@@ -258,7 +259,7 @@ def open_pose(
 
 
 def placed(
-    device: str | torch.device | None, runtime: str | None, precision: str
+    device: str | torch.device | None, runtime: str | None, precision: str | None
 ) -> tuple[str, str, bool]:
     """Runtime and precision, as a name or ``auto``, and whether the CPU runs the network.
 
