@@ -201,17 +201,33 @@ class SharpEyed(Detector):
         return found if len(looks) >= self.least else []
 
 
-def test_detections_are_short_where_time_is_and_full_every_two_seconds():
+@pytest.mark.parametrize(
+    ("late", "full"), [(False, 3 * [True, False]), (True, 2 * [True, False, False])]
+)
+def test_detections_are_short_but_for_one_in_a_second_or_two_where_time_is_short(late, full):
     detector = SharpEyed(least=1)
     follower = EveryoneFollower(detector, read, 0.5)
     for k in range(5 * FPS):
-        follower.readings(frame(k), late=True)
-    assert [sizes > 1 for sizes in detector.sizes] == 2 * [True, False, False]  # every 0.8 s
+        follower.readings(frame(k), late)
+    assert [sizes > 1 for sizes in detector.sizes] == full  # every 0.8 s
 
 
-def test_nobody_is_lost_by_a_short_detection():
+def test_detections_are_full_while_somebody_is_missing():
+    detector = SharpEyed(least=1)
+    follower = EveryoneFollower(detector, read, 0.5)
+    for k in range(3 * FPS):
+        detector.least = 1 if k < FPS else 9
+        if k == 2 * FPS:
+            detector.sizes.clear()
+        follower.readings(frame(k))
+    assert detector.sizes
+    assert min(detector.sizes) > 1
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_nobody_is_lost_by_a_short_detection(late):
     follower = EveryoneFollower(SharpEyed(least=2), read, 0.5)
-    seen = [ids(follower.readings(frame(k), late=True)) for k in range(3 * FPS)]
+    seen = [ids(follower.readings(frame(k), late)) for k in range(3 * FPS)]
     assert seen == [[0]] * (3 * FPS)
 
 
