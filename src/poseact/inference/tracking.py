@@ -174,6 +174,7 @@ class PeopleTracker:
         tracks = self.in_view
         boxes = np.array([track.box for track in tracks]).reshape(-1, 4)
         crossing = ((overlaps(boxes, boxes) > _COVERED).sum(1) > 1).tolist()
+        accompanied = len(self._tracks) > 1  # who is alone may jump
         seen, lost, strange = [], [], {}
         for track, reading, own, crosses in zip(tracks, readings, looks, crossing, strict=True):
             square, unsure = track.square, track.follower.square is None
@@ -192,7 +193,7 @@ class PeopleTracker:
             seen.append((track, reading))
             off = track.off_course(time)
             strange[id(track)] = round(off, 1) - round(alike, 1)
-            if off > _OFF_COURSE or alike < _SLIPPED:
+            if (off > _OFF_COURSE and accompanied) or alike < _SLIPPED:
                 lost.append(track)
         for track in (*self._doubled([track for track, _ in seen], strange), *lost):
             track.lose(time)
