@@ -94,6 +94,7 @@ class EveryoneFollower:
         self._tracker = PeopleTracker(CONFIRMED if calibrated else THRESHOLD, sure_joint, limit)
         self._shape: tuple[int, ...] = ()
         self.scene_from = -np.inf
+        self._expected = 0
         self.detected_at = self._fully_detected = -np.inf
         self._last = self._at_detection = np.zeros(0, np.float32)
 
@@ -109,11 +110,13 @@ class EveryoneFollower:
             followed = self._still(frame, {id(track): track.square for track in in_view})
             looks = [self._looks(frame.image, reading.pose) for reading in followed]
             seen = self._tracker.followed(followed, frame.time, looks)
-            if len(seen) == len(in_view) or frame.time - self.detected_at < LEAST_S / 2:
+            if len(seen) == self._expected or frame.time - self.detected_at < LEAST_S / 2:
                 return seen
         self._still.forget()
         self.detected_at, self._at_detection = frame.time, self._last
-        return self._tracker.found(self._sighted(frame, late, len(in_view)), frame.time)
+        found = self._tracker.found(self._sighted(frame, late, len(in_view)), frame.time)
+        self._expected = len(self._tracker.in_view)
+        return found
 
     def _sighted(self, frame: Frame, late: bool, expected: int) -> list[Sighting]:
         """Everyone detected, at one size where that does, if as many are found as expected."""
