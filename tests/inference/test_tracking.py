@@ -250,6 +250,32 @@ def test_what_has_no_pose_is_not_a_person():
     assert [ids(follower.readings(frame(k))) for k in range(5)] == [[]] * 5
 
 
+def test_who_is_lost_right_after_a_detection_is_looked_for_again_soon():
+    def hazy(image, windows, number, time):
+        return with_confidence(0.05 if number == 1 else 0.9)(image, windows, number, time)
+
+    follower = EveryoneFollower(Detector(), hazy, 0.5)
+    assert [ids(follower.readings(frame(k))) for k in range(4)] == [[0], [], [0], [0]]
+
+
+def test_who_is_alone_may_jump_and_who_has_company_may_have_slipped_to_it():
+    alone, two = tracker(), tracker()
+    alone.found([sighting(100)], 0.0)
+    two.found([sighting(100), sighting(400)], 0.0)
+    assert ids(follow(alone, [reading_of(140, 200)], 0.1)) == [0]
+    assert ids(follow(two, [reading_of(140, 200), reading_of(400, 200)], 0.1)) == [1]
+
+
+def test_after_a_brief_absence_the_velocity_is_that_between_the_detections():
+    follower = tracker()
+    for time in (0.0, 0.1):
+        follower.found([sighting(100 + 100 * time)], time)
+    follower.found([], 0.2)
+    follower.found([sighting(140)], 0.4)
+    (track,) = follower.in_view
+    assert track.velocity == pytest.approx([100, 0])
+
+
 def test_being_followed_and_detected_in_one_frame_makes_nobody_fast():
     follower = tracker()
     follower.found([sighting(100)], 0.0)
