@@ -10,6 +10,7 @@ anew on the people that the recipe names for it.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 import torch
 
 import poseact
+from poseact.models.base import Network
 from poseact.recipe import load_recipe
 from poseact.training.confidence import calibrate_confidence
 
@@ -28,20 +30,25 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, required=True)
     args = parser.parse_args()
     recipe = load_recipe(args.recipe)
-    networks = [poseact.load(path) for path in args.weights]
+    mean = average([poseact.load(path) for path in args.weights])
+    people = chain.from_iterable(
+        spec.read(recipe.skeleton) for spec in recipe.data.calibration.values()
+    )
+    calibrate_confidence(mean, list(people))
+    poseact.save(mean, args.out)
+
+
+def average(networks: Sequence[Network]) -> Network:
+    """The last network with the mean of the weights of all, which its card says."""
     mean = networks[-1]
     with torch.no_grad():
         for parts in zip(*(network.state_dict().values() for network in networks), strict=True):
             if parts[-1].is_floating_point():
                 parts[-1].copy_(torch.stack([part.double() for part in parts]).mean(0))
-    people = chain.from_iterable(
-        spec.read(recipe.skeleton) for spec in recipe.data.calibration.values()
-    )
-    calibrate_confidence(mean, list(people))
-    weights = f"mean of {len(networks)} runs, the last: {mean.card.provenance['weights']}"
-    provenance = {**mean.card.provenance, "weights": weights}
-    mean.card = replace(mean.card, provenance=provenance)
-    poseact.save(mean, args.out)
+    known = mean.card.provenance
+    weights = f"mean of {len(networks)} runs, the last: {known.get('weights', 'unknown')}"
+    mean.card = replace(mean.card, provenance={**known, "weights": weights})
+    return mean
 
 
 if __name__ == "__main__":
