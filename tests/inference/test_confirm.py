@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from poseact.actions.frame_pose import FramePose, PersonReading
-from poseact.inference.confirm import CONFIRMED, confirmed
+from poseact.inference.confirm import CHECKED, CONFIRMED, checked, confirmed, facts_of
 from poseact.inference.detect import THRESHOLD, Person
 
 STANCE = np.random.default_rng(0).uniform(0, 1, (16, 2))
@@ -44,3 +44,53 @@ def test_a_doubtful_box_with_the_pose_of_a_surer_person_is_left_out():
 
 def test_nobody_is_confirmed_where_nobody_was_found():
     assert confirmed([], []) == []
+
+
+def doubted(x, evidence, score=DOUBTED, width=50.0):
+    person, reading = found(x, score, 0.9)
+    box = (x, 0.0, x + width, 120.0)
+    return person._replace(box=box, evidence=np.array([evidence])), reading
+
+
+def in_photo(*pairs):
+    people = checked(*map(list, zip(*pairs, strict=True)))
+    return [person.box[0] for person, _ in people if person.score >= CHECKED]
+
+
+def test_evidence_decides_about_doubtful_people_of_photos():
+    assert in_photo(doubted(0, 9.0), doubted(100, -9.0), found(200, 0.9, 0.9)) == [0, 200]
+
+
+def test_who_was_not_looked_at_again_keeps_the_score_of_the_detector():
+    ((person, _),) = checked(*zip(found(0, 0.83, 0.2), strict=True))
+    assert person.score == 0.83
+
+
+def test_a_doubtful_box_on_a_surer_person_is_left_out():
+    surer = found(0, 0.9, 0.9)
+    assert in_photo(surer, doubted(10, 9.0)) == [0]
+    assert in_photo(surer, doubted(25, 9.0)) == [25, 0]
+    assert in_photo(surer, found(10, 0.8, 0.9)) == [0, 10]
+
+
+def test_probabilities_rise_with_the_evidence_and_fall_under_surer_people():
+    alone, more, covered = (
+        checked(*map(list, zip(*pairs, strict=True)))[-1][0].score
+        for pairs in (
+            [doubted(0, 0.0)],
+            [doubted(0, 0.5)],
+            [found(10, 0.9, 0.9)[:1] + doubted(0, 0)[1:], doubted(0, 0.0, width=30)],
+        )
+    )
+    assert covered < alone < more < 1
+
+
+def test_facts_tell_how_far_surer_people_cover_a_box():
+    facts = facts_of(*map(list, zip(found(0, 0.9, 0.9), doubted(25, 0), strict=True)))
+    np.testing.assert_allclose(facts[0], [np.log(0.9), np.log(0.3), np.log(0.9), 0, 0, 0])
+    np.testing.assert_allclose(facts[1, 3:], [1 / 3, 1 / 2, 1 / 2])
+    assert facts_of([], []).shape == (0, 6)
+
+
+def test_nobody_is_in_a_photo_where_nobody_was_found():
+    assert checked([], []) == []

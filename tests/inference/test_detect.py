@@ -91,6 +91,35 @@ def test_odd_views_of_a_person_have_boxes_inside_the_picture(detector, person, k
         assert len(inside) >= 1
 
 
+class Maps:
+    """A runtime whose maps show one doubtful person of 48 x 96 px in the middle of each picture."""
+
+    device = "cpu"
+
+    def __call__(self, pictures):
+        count, height, width = (pictures.shape[0], *(side // 4 for side in pictures.shape[1:3]))
+        peaks, size = np.zeros((count, height, width)), np.zeros((count, 2, height, width))
+        peaks[:, height // 2, width // 2] = 0.4
+        size[:, 0], size[:, 1] = 24, 12
+        empty, joints = (
+            np.zeros((count, 2, height, width)),
+            np.full((count, 17, height, width), 0.5),
+        )
+        reach = np.zeros((count, 17, 2, height, width))
+        rising = np.arange(height // 4)[:, None] + np.zeros(width // 4)
+        return peaks, size, empty, reach, joints, np.tile(rising, (count, 1, 1, 1))
+
+
+def test_evidence_is_the_mean_over_the_box_in_the_closest_crops():
+    detector = PersonDetector(run=Maps())
+    picture = np.zeros((320, 320, 3), np.uint8)
+    (found,) = detector.find(picture, 0.02, (320,), (2.2, 1.3))
+    # The box fills the crops of 12 cells but for their margin: all rows count about the same.
+    assert found.evidence == pytest.approx([5.5], abs=0.3)
+    (found,) = detector.find(picture, 0.02, (320,), ())
+    assert found.evidence.shape == (0,)
+
+
 def test_what_is_no_picture_is_refused(detector):
     with pytest.raises(PoseActError, match="picture"):
         detector.find(np.zeros((4, 4), np.uint8))

@@ -9,12 +9,24 @@ import numpy as np
 from poseact.actions.frame_pose import PersonReading
 from poseact.inference.detect import SURE_JOINTS, THRESHOLD, Person
 from poseact.inference.follow import LIKELY
+from poseact.metrics import overlaps
+from poseact.runtime.source import person_check
 
 CANDIDATE = 0.14
 """Score of the detector from which a pose can make a person of somebody."""
 
 CONFIRMED = 0.27
 """Score of detector, looks and pose from which a person counts as found."""
+
+CHECK_FROM = 0.06
+"""Score of the detector from which people of a photo are checked; others are left out."""
+
+CHECKED = 0.58
+"""Probability by the check from which a person of a photo counts as found."""
+
+# A doubtful box that overlaps a surer person so much is a second box of that person.
+_ONE_PERSON = 0.55
+_LEAST = 0.01
 
 # Share of the pose in the score, and that of the looks at the whole picture.
 _SHARE = 0.2
@@ -44,9 +56,75 @@ def confirmed(people: Sequence[Person], readings: Sequence[PersonReading]) -> li
     return kept
 
 
+def checked(people: Sequence[Person], readings: Sequence[PersonReading]) -> list[Pair]:
+    """People of a photo with the probability that they are, highest first.
+
+    Those whom the detector doubts are judged by a logistic regression of :func:`facts_of` and of
+    the evidence, which ``tools/fit_person_check.py`` has fitted to other photos. A doubtful box
+    that overlaps a surer person or has the same pose is dropped.
+
+    Args:
+        people: Found by the detector.
+        readings: Their poses, with the probabilities that joints are right.
+    """
+    pairs = [one for one in zip(people, readings, strict=True) if one[0].score >= CHECK_FROM]
+    people, readings = [person for person, _ in pairs], [reading for _, reading in pairs]
+    check = person_check()
+    doubtful = np.array([person.evidence.size > 0 for person in people], bool)
+    evidence = np.array([person.evidence.sum() for person in people])
+    logits = facts_of(people, readings) @ check["facts"] + check["bias"] + evidence
+    sure = np.array([person.score for person in people])
+    scores = np.where(doubtful, 1 / (1 + np.exp(-logits)), sure).tolist()
+    boxes = np.array([person.box for person in people]).reshape(-1, 4)
+    same = overlaps(boxes, boxes) > _ONE_PERSON
+    kept: list[Pair] = []
+    numbers: list[int] = []
+    for number in np.lexsort((-np.array(scores), doubtful)).tolist():
+        person, reading = people[number], readings[number]
+        double = same[number, numbers].any() or (
+            person.score < THRESHOLD and any(is_same_pose(reading, surer) for surer in kept)
+        )
+        if not (doubtful[number] and double):
+            kept.append((person._replace(score=scores[number]), reading))
+            numbers.append(number)
+    return sorted(kept, key=lambda pair: -pair[0].score)
+
+
+def facts_of(people: Sequence[Person], readings: Sequence[PersonReading]) -> np.ndarray:
+    """What tells people of a photo from other things and from parts of people.
+
+    Args:
+        people: Found by the detector.
+        readings: Their poses.
+
+    Returns:
+        ``(N, 6)`` logarithms of the score, the agreement of the looks and the confidence of the
+        surest joints; then, over all surer people, the largest overlap, and the largest shares of
+        the own box in the other's and of the other's in the own.
+    """
+    boxes = np.array([person.box for person in people]).reshape(-1, 4)
+    own = [
+        (one.score, one.agreement, _vouching(pose))
+        for one, pose in zip(people, readings, strict=True)
+    ]
+    own = np.array(own).reshape(-1, 3)
+    same, area = overlaps(boxes, boxes), np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    shared = same / (1 + same) * (area[:, None] + area)
+    score = own[:, 0] * own[:, 2]
+    surer = score > score[:, None]
+    covers = [
+        (part * surer).max(1, initial=0) for part in (same, shared / area[:, None], shared / area)
+    ]
+    return np.column_stack((np.log(own.clip(_LEAST)), *covers))
+
+
 def _score(person: Person, reading: PersonReading) -> float:
-    vouching = float(np.sort(reading.pose.confidence)[-SURE_JOINTS:].mean())
-    return person.score ** (1 - 2 * _SHARE) * (person.agreement * vouching) ** _SHARE
+    return person.score ** (1 - 2 * _SHARE) * (person.agreement * _vouching(reading)) ** _SHARE
+
+
+def _vouching(reading: PersonReading) -> float:
+    """Mean confidence of the surest joints."""
+    return float(np.sort(reading.pose.confidence)[-SURE_JOINTS:].mean())
 
 
 def is_same_pose(reading: PersonReading, surer: Pair, within: float = _SAME_POSE) -> bool:

@@ -18,6 +18,7 @@ from poseact.media.crop import (
 )
 from poseact.metrics import overlaps
 from poseact.runtime.choose import TORCH, Choice
+from poseact.runtime.interface import Runtime
 from poseact.runtime.source import PERSON_STRIDE, PersonSource
 from poseact.skeleton import COCO17
 
@@ -73,12 +74,15 @@ class Person(NamedTuple):
         joints: ``(17, 3)`` x, y in px and probability of COCO's joints, none where boxes
             alone are known.
         agreement: Mean score in the looks at the whole picture, all counting the same.
+        evidence: ``(1,)`` mean over the box, from near, of how much it looks like a part of a
+            person; empty for those who were not looked at again.
     """
 
     box: Box
     score: float
     joints: np.ndarray = np.zeros((0, 3))
     agreement: float = 1.0
+    evidence: np.ndarray = np.zeros(0)
 
     @property
     def area(self) -> float:
@@ -99,6 +103,7 @@ class PersonDetector:
     Args:
         device: Where PyTorch runs; by default CUDA if available.
         choice: Runtime and precision; 8-bit numbers stand for 32 bit.
+        run: The graph in a runtime, instead of opening the shipped one by these two.
 
     Attributes:
         device: Where it runs.
@@ -107,10 +112,15 @@ class PersonDetector:
         PoseActError: The device does not exist.
     """
 
-    def __init__(self, device: str | torch.device | None = None, choice: Choice = TORCH) -> None:
+    def __init__(
+        self,
+        device: str | torch.device | None = None,
+        choice: Choice = TORCH,
+        run: Runtime | None = None,
+    ) -> None:
         if choice.precision == "int8":
             choice = choice._replace(precision="fp32")
-        self._run = PersonSource().start(choice, device)
+        self._run = run or PersonSource().start(choice, device)
         self.device = self._run.device
 
     def find(
@@ -134,9 +144,9 @@ class PersonDetector:
         require_picture(image)
         sides = [side / max(image.shape[:2]) for side in looks]
         found = merged([self._look(image, scale) for scale in sides], sides)
-        self._look_closer(image, found, close_looks)
-        found = found[np.argsort(-found[:, 4], kind="stable")]
-        return [_person(row) for row in found if row[4] >= threshold]
+        evidence = self._look_closer(image, found, close_looks)
+        order = np.argsort(-found[:, 4], kind="stable").tolist()
+        return [_person(found[k], evidence[k]) for k in order if found[k, 4] >= threshold]
 
     def _look(self, image: np.ndarray, scale: float) -> np.ndarray:
         """Candidates in the picture at a scale, see :func:`candidates`."""
@@ -154,26 +164,37 @@ class PersonDetector:
         rows[:, :4] = rows[:, :4].clip(0, np.tile((width, height), 2))
         return rows[(rows[:, 0] < rows[:, 2]) & (rows[:, 1] < rows[:, 3])]
 
-    def _look_closer(self, image: np.ndarray, found: np.ndarray, margins: Sequence[float]) -> None:
+    def _look_closer(
+        self, image: np.ndarray, found: np.ndarray, margins: Sequence[float]
+    ) -> list[np.ndarray]:
         """Detect uncertain people again in close and mirrored crops; scores are means of all looks.
 
         Args:
             image: ``(H, W, 3)`` uint8 RGB.
             found: ``(N, 5)`` or more, box in px and score, which is changed.
             margins: Sizes of the squares, relative to the person.
+
+        Returns:
+            The evidence of each, from the closest crops.
         """
+        evidence = [np.zeros(0)] * len(found)
         low, high = _DOUBTFUL
         doubtful = np.flatnonzero((found[:, 4] > low) & (found[:, 4] < high))
         if not len(doubtful):
-            return
-        scores = [found[doubtful, 4]]
+            return evidence
+        scores, boxes = [found[doubtful, 4]], found[doubtful, :4]
+        near: list[list[np.ndarray]] = []
         for margin in margins:
-            squares = [person_square(tuple(box), margin) for box in found[doubtful, :4]]
+            squares = [person_square(tuple(box), margin) for box in boxes]
             matrices = [crop_matrix(square) for square in squares]
             crops = [warp_image(image, matrix, _CLOSE_LOOK_PX) for matrix in matrices]
             pictures = np.stack(crops)
             for view, mirrored in ((pictures, False), (pictures[:, :, ::-1], True)):
-                seen = candidates(self._run(np.ascontiguousarray(view)))
+                maps = self._run(np.ascontiguousarray(view))
+                if margin == min(margins):
+                    cells = maps[-1][..., ::-1] if mirrored else maps[-1]
+                    near.append([_inside(*one) for one in zip(cells, matrices, boxes, strict=True)])
+                seen = candidates(maps)
                 for rows, matrix in zip(seen, matrices, strict=True):
                     rows[:, :4] /= _CLOSE_LOOK_PX
                     if mirrored:
@@ -187,6 +208,18 @@ class PersonDetector:
                     )
                 )
         found[doubtful, 4] = np.mean(scores, axis=0)
+        for person, views in zip(doubtful.tolist(), zip(*near, strict=True), strict=False):
+            evidence[person] = np.mean(views, axis=0)
+        return evidence
+
+
+def _inside(cells: np.ndarray, matrix: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Means ``(E,)`` of a crop's maps ``(E, h, w)`` over a box of the picture."""
+    size = cells.shape[:0:-1]
+    low, high = transform_points(matrix, box.reshape(2, 2)) * size
+    first = np.ceil(low - 0.5).clip(0, np.subtract(size, 1)).astype(int)
+    last = np.maximum(np.floor(high + 0.5).astype(int), first + 1)
+    return cells[:, first[1] : last[1], first[0] : last[0]].mean((1, 2))
 
 
 def _support(person: int, seen: np.ndarray, found: np.ndarray) -> float:
@@ -210,7 +243,7 @@ def candidates(maps: Sequence[np.ndarray]) -> list[np.ndarray]:
         ``(N, 56)`` x0, y0, x1, y1 in px of the network's input, score, x and y of COCO's joints in
         px and their probabilities, in no order.
     """
-    return [_candidates(*parts) for parts in zip(*maps, strict=True)]
+    return [_candidates(*parts) for parts in zip(*maps[:5], strict=True)]
 
 
 def _candidates(
@@ -237,11 +270,11 @@ def _candidates(
     return np.column_stack((*low[::-1], *high[::-1], score, flat, vouching.T))
 
 
-def _person(row: np.ndarray) -> Person:
+def _person(row: np.ndarray, evidence: np.ndarray) -> Person:
     x0, y0, x1, y1, score = row[:5].tolist()
     places, probability = np.split(row[5:-1], [_COORDINATES])
     joints = np.column_stack((places.reshape(-1, 2), probability))
-    return Person((x0, y0, x1, y1), score, joints, float(row[-1]))
+    return Person((x0, y0, x1, y1), score, joints, float(row[-1]), evidence)
 
 
 def merged(looks: list[np.ndarray], scales: list[float]) -> np.ndarray:

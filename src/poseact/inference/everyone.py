@@ -208,6 +208,7 @@ def find_posed(
     close_looks: Sequence[float],
     *,
     fast: bool,
+    least: float = CANDIDATE,
 ) -> tuple[list[Person], list[PersonReading]]:
     """Everyone who may be a person in a picture, and their poses.
 
@@ -218,8 +219,9 @@ def find_posed(
         looks: See :meth:`PersonDetector.find`.
         close_looks: See there.
         fast: Take the detector's own poses.
+        least: Score of the detector from which somebody may be a person.
     """
-    people = detector.find(frame.image, CANDIDATE, looks, close_looks)
+    people = detector.find(frame.image, least, looks, close_looks)
     if fast:
         size = frame.image.shape[1], frame.image.shape[0]
         return people, detected_poses(people, size, frame.index, frame.time)

@@ -13,7 +13,7 @@ import numpy as np
 from poseact._utils.errors import PoseActError
 from poseact.actions.frame_pose import FramePose, PersonReading
 from poseact.inference.boxes import require_inside, square_of
-from poseact.inference.confirm import CONFIRMED, Pair, confirmed
+from poseact.inference.confirm import CANDIDATE, CHECK_FROM, CHECKED, Pair, checked
 from poseact.inference.detect import (
     CLOSE_LOOKS,
     FAST_LOOKS_PX,
@@ -181,17 +181,19 @@ class Predictor:
         """The people in a picture."""
         looks = (FAST_LOOKS_PX, ()) if self.fast else (LOOKS_PX, CLOSE_LOOKS)
         picture = Frame(frame, time, image)
-        return self.shown(*find_posed(detector, self.read, picture, *looks, fast=self.fast))
+        least = CHECK_FROM if self.calibrated else CANDIDATE
+        found = find_posed(detector, self.read, picture, *looks, fast=self.fast, least=least)
+        return self.shown(*found)
 
     def shown(self, people: Sequence[Person], readings: Sequence[PersonReading]) -> list[Pair]:
         """The detections that count as people.
 
         Args:
-            people: From a score of :data:`~poseact.inference.confirm.CANDIDATE` on.
+            people: From a score of :data:`~poseact.inference.confirm.CHECK_FROM` on.
             readings: Their poses.
         """
         if self.calibrated:
-            return [pair for pair in confirmed(people, readings) if pair[0].score >= CONFIRMED]
+            return [pair for pair in checked(people, readings) if pair[0].score >= CHECKED]
         pairs = zip(people, readings, strict=True)
         return [pair for pair in pairs if pair[0].score >= THRESHOLD]
 

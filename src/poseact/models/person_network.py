@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from poseact.layers.conv import Conv2d
 from poseact.models.pyramid_stem import PyramidHead, PyramidStem
 
 HEAD_MAPS = {
@@ -25,6 +26,7 @@ class PersonMaps(NamedTuple):
         offset: ``(N, 2, h, w)`` from the cell to the box's centre in cells.
         joints: ``(N, 17, h, w)`` probability that a joint of COCO's skeleton is in a cell.
         reach: ``(N, 17, 2, h, w)`` from the cell of a centre to the person's joints in cells.
+        evidence: ``(N, 1, h / 4, w / 4)`` how much a cell of 16 px looks like a part of a person.
     """
 
     centre: Tensor
@@ -32,6 +34,7 @@ class PersonMaps(NamedTuple):
     offset: Tensor
     joints: Tensor
     reach: Tensor
+    evidence: Tensor
 
 
 class PersonNetwork(nn.Module):
@@ -45,9 +48,12 @@ class PersonNetwork(nn.Module):
         super().__init__()
         self.trunk = PyramidStem(width)
         self.heads = nn.ModuleDict({name: PyramidHead(maps) for name, maps in HEAD_MAPS.items()})
+        self.evidence: nn.Module = Conv2d(self.trunk.stage_channels[1], 1, 1)
 
     def forward(self, x: Tensor) -> PersonMaps:
-        finest = self.trunk(x).stride4
+        pyramid = self.trunk(x)
+        finest = pyramid.stride4
         centre, size, offset, joints, reach = (head(finest) for head in self.heads.values())
         centre, joints = centre[:, 0].sigmoid(), joints.sigmoid()
-        return PersonMaps(centre, size, offset, joints, reach.unflatten(1, (-1, 2)))
+        evidence = self.evidence(pyramid.stage16)
+        return PersonMaps(centre, size, offset, joints, reach.unflatten(1, (-1, 2)), evidence)

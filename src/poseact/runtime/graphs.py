@@ -155,6 +155,7 @@ class PersonOutputs(NamedTuple):
         offset: ``(N, 2, h, w)`` from the cell to the box's centre in cells.
         reach: ``(N, 17, 2, h, w)`` from the cell of a centre to the person's joints in cells.
         joints: ``(N, 17, h, w)`` probability that a joint is in a cell.
+        evidence: ``(N, 1, h / 4, w / 4)`` how much a cell of 16 px looks like a part of a person.
     """
 
     peaks: Tensor
@@ -162,6 +163,7 @@ class PersonOutputs(NamedTuple):
     offset: Tensor
     reach: Tensor
     joints: Tensor
+    evidence: Tensor
 
 
 class PersonGraph(nn.Module):
@@ -179,19 +181,22 @@ class PersonGraph(nn.Module):
         maps = self.network(to_frames(pictures).squeeze(1))
         highest = F.max_pool2d(maps.centre.unsqueeze(1), 3, 1, 1).squeeze(1)
         peaks = maps.centre * (maps.centre == highest)
-        return tuple(PersonOutputs(peaks, maps.size, maps.offset, maps.reach, maps.joints))
+        return tuple(
+            PersonOutputs(peaks, maps.size, maps.offset, maps.reach, maps.joints, maps.evidence)
+        )
 
 
-def person_graph(weights: str) -> Graph:
+def person_graph(weights: str, cells: Tensor) -> Graph:
     """The graph that finds people.
 
     Args:
         weights: File among the assets of the package.
+        cells: ``(C,)`` weights of the backbone's last maps of stride 16 in the evidence.
     """
     with as_file(files("poseact.assets") / weights) as path:
         stem = read_stem(path)
     network = PersonNetwork(stem.width).eval()
-    network.load_state_dict(stem.tensors)
+    network.load_state_dict(stem.tensors | {"evidence.weight": cells.reshape(1, -1, 1, 1)})
     pictures = torch.zeros((2, 2 * PERSON_STRIDE, 3 * PERSON_STRIDE, 3), dtype=torch.uint8)
     axes = {0: "N", 1: f"{PERSON_STRIDE}*H", 2: f"{PERSON_STRIDE}*W"}
     module = PersonGraph(network).eval()

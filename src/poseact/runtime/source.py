@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+from safetensors.numpy import load
 
 from poseact.runtime.cache import ModelCache
 from poseact.runtime.choose import Choice
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 PERSON_WEIGHTS = "movenet/person-detector.safetensors"
+PERSON_CHECK = "movenet/person-check.safetensors"
+"""Weights of the check of doubtful people, see :func:`~poseact.inference.confirm.checked`."""
+
 PERSON_STRIDE = 32
 """What the sides of the person detector's pictures are multiples of."""
 
@@ -98,10 +104,21 @@ class PersonSource(GraphSource):
 
     @cached_property
     def cache(self) -> ModelCache:
-        return ModelCache((files("poseact.assets") / PERSON_WEIGHTS).read_bytes())
+        assets = files("poseact.assets")
+        return ModelCache(
+            *((assets / name).read_bytes() for name in (PERSON_WEIGHTS, PERSON_CHECK))
+        )
 
     @cached_property
     def graph(self) -> Graph:
+        import torch
+
         from poseact.runtime.graphs import person_graph
 
-        return person_graph(PERSON_WEIGHTS)
+        return person_graph(PERSON_WEIGHTS, torch.from_numpy(person_check()["cells"]))
+
+
+@cache
+def person_check() -> dict[str, np.ndarray]:
+    """Weights of the check: ``cells`` of the evidence, ``facts`` and ``bias``."""
+    return load((files("poseact.assets") / PERSON_CHECK).read_bytes())
