@@ -74,14 +74,12 @@ def test_a_doubtful_box_on_a_surer_person_is_left_out():
 
 
 def test_probabilities_rise_with_the_evidence_and_fall_under_surer_people():
-    alone, more, covered = (
-        checked(*map(list, zip(*pairs, strict=True)))[-1][0].score
-        for pairs in (
-            [doubted(0, 0.0)],
-            [doubted(0, 0.5)],
-            [found(10, 0.9, 0.9)[:1] + doubted(0, 0)[1:], doubted(0, 0.0, width=30)],
-        )
-    )
+    def of_the_doubtful(*pairs):
+        people = checked(*map(list, zip(*pairs, strict=True)))
+        return next(person.score for person, _ in people if person.evidence.size)
+
+    alone, more = of_the_doubtful(doubted(0, 0.0)), of_the_doubtful(doubted(0, 0.5))
+    covered = of_the_doubtful(found(10, 0.9, 0.9), doubted(0, 0.0, width=30))
     assert covered < alone < more < 1
 
 
