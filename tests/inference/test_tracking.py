@@ -201,15 +201,13 @@ class SharpEyed(Detector):
         return found if len(looks) >= self.least else []
 
 
-@pytest.mark.parametrize(
-    ("late", "full"), [(False, 3 * [True, False]), (True, 2 * [True, False, False])]
-)
-def test_detections_are_short_but_for_one_in_a_second_or_two_where_time_is_short(late, full):
+@pytest.mark.parametrize("late", [False, True])
+def test_detections_of_people_in_view_are_short_and_full_every_two_seconds(late):
     detector = SharpEyed(least=1)
     follower = EveryoneFollower(detector, read, 0.5)
     for k in range(5 * FPS):
         follower.readings(frame(k), late)
-    assert [sizes > 1 for sizes in detector.sizes] == full  # every 0.8 s
+    assert [sizes > 1 for sizes in detector.sizes] == 2 * [True, False, False]  # every 0.8 s
 
 
 def test_detections_are_full_while_somebody_is_missing():

@@ -30,9 +30,9 @@ from poseact.metrics import overlaps
 LEAST_S, LONGEST_S = 0.2, 0.8
 """Time from one detection to the next: the more moves, the sooner."""
 
-FULL_S, FULL_LATE_S = 1.0, 2.0
-"""While everyone is in view, and where time is short, one detection in this time looks at several
-sizes."""
+FULL_S = 2.0
+"""While everyone is in view, or where time is short, only one detection in this time looks at
+several sizes."""
 
 # Way of a person, in sizes, after which it is time; mean change of the small grey picture beside
 # the people; and change of one cell of it that may be somebody who returns.
@@ -120,9 +120,8 @@ class EveryoneFollower:
 
     def _sighted(self, frame: Frame, late: bool, expected: int) -> list[Sighting]:
         """Everyone detected, at one size where that does, if as many are found as expected."""
-        calm = not (self._tracker.missing or self._tracker.unconfirmed)
-        within = FULL_LATE_S if late else FULL_S if calm else 0.0
-        if self._fast or frame.time - self._fully_detected < within:
+        short = late or not (self._tracker.missing or self._tracker.unconfirmed)
+        if self._fast or (short and frame.time - self._fully_detected < FULL_S):
             sightings = self._sightings(frame, FAST_LOOKS_PX, ())
             if self._fast or len(sightings) >= expected:
                 return sightings
