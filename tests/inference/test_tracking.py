@@ -243,6 +243,24 @@ def test_who_is_found_surely_with_an_unsure_pose_is_followed_by_the_box():
     assert [ids(follower.readings(frame(k))) for k in range(5)] == [[0]] * 5
 
 
+class Doubtful(Detector):
+    """Finds the person with a low score."""
+
+    def find(self, image, threshold, looks, close_looks):
+        return [
+            one._replace(score=0.4) for one in super().find(image, threshold, looks, close_looks)
+        ]
+
+
+def test_who_is_found_doubtfully_needs_a_surer_pose():
+    def seen(confidence):
+        follower = EveryoneFollower(Doubtful(), with_confidence(confidence), 0.5)
+        return ids(follower.readings(frame(0)))
+
+    assert seen(0.5) == []
+    assert seen(0.6) == [0]
+
+
 def test_what_has_no_pose_is_not_a_person():
     follower = EveryoneFollower(Detector(), with_confidence(0.1), 0.5)
     assert [ids(follower.readings(frame(k))) for k in range(5)] == [[]] * 5

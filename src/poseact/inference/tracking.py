@@ -29,8 +29,8 @@ Who is hidden for 2 s is hidden in part, and seldom found, before and after.
 _OVERLAP_SHARE = 0.6
 _LEAST_LIKENESS = 0.1
 # Mean confidence of the joints below which a new person has no pose to follow: it is a part of
-# somebody, or a thing.
-_LEAST_POSE = 0.43
+# somebody, or a thing. The second is for whom the detector doubts.
+_LEAST_POSE, _LEAST_POSE_DOUBTED = 0.43, 0.56
 # Distance of joints, as a share of the person's size, at which poses have nothing in common.
 _FAR_POSE = 0.5
 # People who were out of view may be anywhere near: their size per second of absence.
@@ -331,7 +331,8 @@ def looks_alike(track: Track, looks: np.ndarray, person: Person | None = None) -
 
 
 def _has_pose(one: Sighting) -> bool:
-    return bool(one.reading.pose.confidence.mean() >= _LEAST_POSE)
+    least = _LEAST_POSE if one.person.score >= _CLEAR else _LEAST_POSE_DOUBTED
+    return bool(one.reading.pose.confidence.mean() >= least)
 
 
 def _numbered(reading: PersonReading, track: Track) -> PersonReading:
