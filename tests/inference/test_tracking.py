@@ -261,6 +261,22 @@ def test_who_is_found_doubtfully_needs_a_surer_pose():
     assert seen(0.6) == [0]
 
 
+def test_a_doubtful_box_inside_a_person_is_a_part_of_that_person():
+    whole = sighting(100)
+    x0, y0, x1, _ = whole.person.box
+
+    def trunk(score):
+        person = whole.person._replace(box=(x0, y0, x1, y0 + 60.0), score=score)
+        moved = replace(whole.reading.pose, joints=whole.reading.pose.joints + [0, 90])
+        return whole._replace(person=person, reading=whole.reading._replace(pose=moved))
+
+    for score, people in ((0.4, 1), (0.8, 2)):
+        people_tracker = tracker()
+        people_tracker.found([trunk(score), whole], 0.0)
+        people_tracker.found([trunk(score), whole], 0.2)
+        assert len(people_tracker.in_view) == people
+
+
 def test_what_has_no_pose_is_not_a_person():
     follower = EveryoneFollower(Detector(), with_confidence(0.1), 0.5)
     assert [ids(follower.readings(frame(k))) for k in range(5)] == [[]] * 5

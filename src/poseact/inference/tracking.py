@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from poseact.actions.frame_pose import PersonReading
-from poseact.inference.confirm import is_same_pose
+from poseact.inference.confirm import Pair, is_same_pose
 from poseact.inference.detect import Person
 from poseact.inference.follow import SURE, PersonFollower
 from poseact.inference.track import Sighting, Track, moved_box
@@ -56,8 +56,9 @@ _OTHER_LENGTH = 0.4
 # A new person of at least this score, beside all others, counts at once.
 _CLEAR = 0.5
 _BESIDE = 0.3
-# Median distance of the joints from somebody's, in sizes, up to which they are the same person's.
-_PART = 0.08
+# Median distance of the joints from somebody's, in sizes, up to which they are the same person's, and
+# share of a doubtful person's box that lies in a surer one's.
+_PART, _INSIDE = 0.08, 0.9
 # Tracks that overlap so much hold one person twice.
 _DOUBLED = 0.6
 # Poses of people who overlap this much are easily swapped: the motion counts too.
@@ -138,13 +139,12 @@ class PeopleTracker:
             track.see(one, alike)
         self._tracks = [track for track in self._tracks if track.in_view or track.certain]
         held = [(one.person, one.reading) for _, one in pairs]
-        new = [
-            one
-            for one in sure
-            if id(one) not in known
-            and _has_pose(one)
-            and not any(is_same_pose(one.reading, other, _PART) for other in held)
-        ]
+        new: list[Sighting] = []
+        for one in sorted(sure, key=lambda one: -one.person.score):
+            part = any(_is_part(one, other) for other in held)
+            if id(one) not in known and _has_pose(one) and not part:
+                new.append(one)
+                held.append((one.person, one.reading))
         room = len(new) if self._limit is None else max(self._limit - len(self._tracks), 0)
         new.sort(key=lambda one: -one.person.area)
         others = list(self._tracks)
@@ -333,6 +333,14 @@ def looks_alike(track: Track, looks: np.ndarray, person: Person | None = None) -
 def _has_pose(one: Sighting) -> bool:
     least = _LEAST_POSE if one.person.score >= _CLEAR else _LEAST_POSE_DOUBTED
     return bool(one.reading.pose.confidence.mean() >= least)
+
+
+def _is_part(one: Sighting, other: Pair) -> bool:
+    """Whether a new person is a part of somebody, or the same person once more."""
+    box, surer = np.array(one.person.box), np.array(other[0].box)
+    shared = np.minimum(box[2:], surer[2:]) - np.maximum(box[:2], surer[:2])
+    inside = np.prod(shared.clip(0)) > _INSIDE * one.person.area
+    return bool(inside and one.person.score < _CLEAR) or is_same_pose(one.reading, other, _PART)
 
 
 def _numbered(reading: PersonReading, track: Track) -> PersonReading:
