@@ -267,7 +267,7 @@ def test_a_doubtful_box_inside_a_person_is_a_part_of_that_person():
 
     def trunk(score):
         person = whole.person._replace(box=(x0, y0, x1, y0 + 60.0), score=score)
-        moved = replace(whole.reading.pose, joints=whole.reading.pose.joints + [0, 90])
+        moved = replace(whole.reading.pose, joints=reading_of(100, 290).pose.joints)
         return whole._replace(person=person, reading=whole.reading._replace(pose=moved))
 
     for score, people in ((0.4, 1), (0.8, 2)):
