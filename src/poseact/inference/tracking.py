@@ -56,8 +56,8 @@ _OTHER_LENGTH = 0.4
 # A new person of at least this score, beside all others, counts at once.
 _CLEAR = 0.5
 _BESIDE = 0.3
-# A new person is somebody's part up to this median distance of the joints, in sizes, or if this share
-# of a doubtful box lies in the other.
+# A new person is somebody's part up to this median distance of the joints, in sizes, or if this
+# share of a doubtful box lies in the other.
 _PART, _INSIDE = 0.08, 0.9
 # Tracks that overlap so much hold one person twice.
 _DOUBLED = 0.6
