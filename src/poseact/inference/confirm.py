@@ -21,7 +21,7 @@ CONFIRMED = 0.27
 CHECK_FROM = 0.06
 """Score of the detector from which people of a photo are checked; others are left out."""
 
-CHECKED = 0.52
+CHECKED = 0.54
 """Probability by the check from which a person of a photo counts as found."""
 
 # A doubtful box that overlaps a surer person so much is a second box of that person.
