@@ -29,7 +29,7 @@ from poseact.media.crop import Box
 from poseact.models.base import Network
 from poseact.runtime.interface import DEFAULT_PRECISION
 
-VERSION = 4
+VERSION = 5
 """Version of the extraction; a change invalidates all cached files."""
 
 # A rival is followed rather than the most prominent person from this many times her motion on.
@@ -166,11 +166,12 @@ class _Recorder:
                 track.add(frame)
         first = self.tracks[0]
         square = first.follower.square
-        if square is not None and frame.time - first.times[0] >= self.next_look:
+        # Two people in view may make the first pose so unsure that there is no square.
+        if begins or (square is not None and frame.time - first.times[0] >= self.next_look):
             people = find_people(self.detector, frame.image)
             if people and begins and self.person is None:
                 x0, y0, x1, y1 = people[0].box
-                if not (x0 <= square[0] <= x1 and y0 <= square[1] <= y1):
+                if square is None or not (x0 <= square[0] <= x1 and y0 <= square[1] <= y1):
                     self.tracks = []
                     self._follow(frame, people[0].box)
                 for rival in rivals_among(people):
