@@ -11,7 +11,7 @@ export function clipsPage(main, app) {
   const groups = h("div", { class: "groups" });
   const working = h("p", { class: "hint", role: "status" });
   const undoButton = h("button", { onclick: undo }, t("undo"));
-  const trashButton = h("button", { onclick: emptyTrash });
+  const trashButton = h("button", { hidden: true, onclick: emptyTrash });
   const editor = editorCard(app, select);
   let chosen = wanted.clips?.[0] ?? null;
   wanted.clips = null;
