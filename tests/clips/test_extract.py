@@ -306,6 +306,13 @@ def test_of_two_who_are_as_large_the_one_who_moves_is_followed(tmp_path, person,
     assert (np.median(sequence.joints[..., 0]) < person[0].shape[1]) == left
 
 
+def test_who_comes_into_an_empty_picture_is_in_view(tmp_path, person, read):
+    pictures = [np.zeros_like(person[0]), *person[:5]]
+    extraction = read(clip_of(write_video(tmp_path / "late.mp4", pictures)))
+    assert not extraction.findings
+    assert list(extraction.people.values()) == [1]
+
+
 def test_the_table_says_who_of_two_is_followed(tmp_path, person, read):
     """By a box in the first picture, or by the id of ``predict``."""
     width = person[0].shape[1]

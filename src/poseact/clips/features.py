@@ -176,6 +176,8 @@ class _Recorder:
                     self._follow(frame, people[0].box)
                 for rival in rivals_among(people):
                     self._follow(frame, rival.box)
+            if square is None and not people:
+                return  # nobody yet: the first search is still to come
             self.people.append(len(people))
             # At doubling distances, so that long videos need only a few searches.
             self.next_look = 2 * self.next_look + _SECOND_LOOK
