@@ -33,7 +33,7 @@ from poseact.inference.boxes import square_of
 from poseact.inference.confirm import CHECK_FROM, facts_of
 from poseact.inference.detect import PersonDetector
 from poseact.media import read_image
-from poseact.metrics import overlaps
+from poseact.metrics import overlaps, shares_inside
 from poseact.runtime.graphs import person_graph
 from poseact.runtime.source import PERSON_WEIGHTS
 from poseact.runtime.torch_runtime import TorchRuntime
@@ -139,9 +139,7 @@ def truth_of(boxes: np.ndarray, people: list[Seen], sure: np.ndarray) -> np.ndar
     same = overlaps(boxes, labelled)
     closest = same.max(1, initial=0)
     truth = np.where(sure & (closest < 0.15), 0.0, np.nan)
-    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    theirs = np.prod(labelled[:, 2:] - labelled[:, :2], axis=1)
-    inside = (same / (1 + same) * (area[:, None] + theirs) / area[:, None]).max(1, initial=0)
+    inside = shares_inside(boxes, labelled).max(1, initial=0)
     truth[(inside > 0.7) & (closest < 0.45)] = 0
     truth[closest >= 0.5] = 0
     for person, one in enumerate(people):

@@ -9,7 +9,7 @@ import numpy as np
 from poseact.actions.frame_pose import PersonReading
 from poseact.inference.detect import SURE_JOINTS, THRESHOLD, Person
 from poseact.inference.follow import LIKELY
-from poseact.metrics import overlaps
+from poseact.metrics import overlaps, shares_inside
 from poseact.runtime.source import person_check
 
 CANDIDATE = 0.14
@@ -108,13 +108,11 @@ def facts_of(people: Sequence[Person], readings: Sequence[PersonReading]) -> np.
         for one, pose in zip(people, readings, strict=True)
     ]
     own = np.array(own).reshape(-1, 3)
-    same, area = overlaps(boxes, boxes), np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    shared = same / (1 + same) * (area[:, None] + area)
+    inside = shares_inside(boxes, boxes)
     score = own[:, 0] * own[:, 2]
     surer = score > score[:, None]
-    covers = [
-        (part * surer).max(1, initial=0) for part in (same, shared / area[:, None], shared / area)
-    ]
+    parts = overlaps(boxes, boxes), inside, inside.T
+    covers = [(part * surer).max(1, initial=0) for part in parts]
     return np.column_stack((np.log(own.clip(_LEAST)), *covers))
 
 

@@ -17,7 +17,7 @@ from poseact.inference.detect import Person
 from poseact.inference.follow import SURE, PersonFollower
 from poseact.inference.track import Sighting, Track, moved_box
 from poseact.media.crop import Square
-from poseact.metrics import assigned, overlaps
+from poseact.metrics import assigned, overlaps, shares_inside
 
 MAX_GAP_S = 3.0
 """A person who is not found for longer gets a new id.
@@ -140,9 +140,9 @@ class PeopleTracker:
         self._tracks = [track for track in self._tracks if track.in_view or track.certain]
         held = [(one.person, one.reading) for _, one in pairs]
         new: list[Sighting] = []
-        for one in sorted(sure, key=lambda one: -one.person.score):
-            part = any(_is_part(one, other) for other in held)
-            if id(one) not in known and _has_pose(one) and not part:
+        unknown = [one for one in sure if id(one) not in known and _has_pose(one)]
+        for one in sorted(unknown, key=lambda one: -one.person.score):
+            if not any(_is_part(one, other) for other in held):
                 new.append(one)
                 held.append((one.person, one.reading))
         room = len(new) if self._limit is None else max(self._limit - len(self._tracks), 0)
@@ -337,10 +337,10 @@ def _has_pose(one: Sighting) -> bool:
 
 def _is_part(one: Sighting, other: Pair) -> bool:
     """Whether a new person is a part of somebody, or the same person once more."""
-    box, surer = np.array(one.person.box), np.array(other[0].box)
-    shared = np.minimum(box[2:], surer[2:]) - np.maximum(box[:2], surer[:2])
-    inside = np.prod(shared.clip(0)) > _INSIDE * one.person.area
-    return bool(inside and one.person.score < _CLEAR) or is_same_pose(one.reading, other, _PART)
+    if is_same_pose(one.reading, other, _PART):
+        return True
+    boxes = np.array([one.person.box]), np.array([other[0].box])
+    return one.person.score < _CLEAR and bool(shares_inside(*boxes)[0, 0] > _INSIDE)
 
 
 def _numbered(reading: PersonReading, track: Track) -> PersonReading:

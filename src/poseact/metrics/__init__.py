@@ -31,6 +31,7 @@ from poseact.metrics.track_metrics import (
     TrackScore,
     assigned,
     overlaps,
+    shares_inside,
     track_score,
 )
 
@@ -59,6 +60,7 @@ __all__ = [
     "require_finite",
     "root_centred",
     "scored_in_plane",
+    "shares_inside",
     "torso_indices",
     "torso_size",
     "track_score",

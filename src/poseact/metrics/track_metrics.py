@@ -16,11 +16,24 @@ _MOST_TRIED = 120
 
 def overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Intersection over union of boxes, ``(N, 4)`` and ``(M, 4)`` to ``(N, M)``."""
+    common = _common(first, second)
+    union = _areas(first)[:, None] + _areas(second) - common
+    return common / np.maximum(union, np.finfo(float).tiny)
+
+
+def shares_inside(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Share of each box of ``(N, 4)`` that lies in each of ``(M, 4)``, to ``(N, M)``."""
+    return _common(first, second) / np.maximum(_areas(first), np.finfo(float).tiny)[:, None]
+
+
+def _common(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     low = np.maximum(first[:, None, :2], second[:, :2])
     high = np.minimum(first[:, None, 2:], second[:, 2:])
-    common = np.maximum(high - low, 0).prod(-1)
-    areas = [np.maximum(boxes[:, 2:] - boxes[:, :2], 0).prod(-1) for boxes in (first, second)]
-    return common / np.maximum(areas[0][:, None] + areas[1] - common, np.finfo(float).tiny)
+    return np.maximum(high - low, 0).prod(-1)
+
+
+def _areas(boxes: np.ndarray) -> np.ndarray:
+    return np.maximum(boxes[:, 2:] - boxes[:, :2], 0).prod(-1)
 
 
 class TrackScore(NamedTuple):
