@@ -220,7 +220,7 @@ def fit(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     for name in ("shared", "teacher", "backgrounds", "out"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--pictures", type=int, default=200)
