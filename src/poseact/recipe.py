@@ -68,7 +68,9 @@ class LossSpec(_Part):
     ) -> MultitaskCriterion:
         """The criterion of some tasks; ``calibrated`` is the ``skeleton`` of ``PoseCriterion``."""
         return MultitaskCriterion(
-            PoseCriterion(self.weights, self.sigma, calibrated) if "pose" in learn else None,
+            PoseCriterion(self.weights, self.sigma, calibrated)
+            if {"pose", "confidence"} & set(learn)
+            else None,
             ActionCriterion() if "action" in learn else None,
             self.action,
         )
@@ -115,7 +117,7 @@ class ScheduleSpec(_Part):
     """Factor on the rate at each milestone."""
 
 
-Task = Literal["pose", "action"]
+Task = Literal["pose", "action", "confidence"]
 
 
 class Recipe(_Part):
@@ -134,7 +136,8 @@ class Recipe(_Part):
     data: DataSpec
     learn: tuple[Task, ...] = Field(default=("pose",), min_length=1)
     """``pose``: train stem and pose model with the pose losses. ``action``: train the action model
-    on clips with actions; on its own, this freezes all other parts."""
+    on clips with actions. ``confidence``: train only the probability that a joint is correct, of a
+    network with a pyramid stem; ``pose`` includes it. Without ``pose`` all other parts are frozen."""
     turns: tuple[tuple[str, ...], ...] = ()
     """Groups of training sets with alternating batches, as the authors of SPNet alternate between
     poses and actions; by default every batch has rows of all sets."""

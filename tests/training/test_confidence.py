@@ -5,14 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+import yaml
 
+import poseact
+from helpers.lsp_files import write_lsp_people
 from poseact import create_model
 from poseact._utils.errors import PoseActError
 from poseact.data.sample import PoseSample
 from poseact.data.sources import SourceSpec
 from poseact.evaluation.pose_evaluation import evaluate
+from poseact.media import write_image
+from poseact.media.crop import to_frames
 from poseact.skeleton import PA21
 from poseact.training.confidence import calibrate_confidence
+from poseact.training.train_pose import Machine, train
 
 SIDE = 64
 
@@ -51,8 +57,11 @@ def people():
     ]
 
 
+SMALL = {"stem_width": 0.25, "channels": 16, "low_channels": 16, "image_size": SIDE}
+
+
 def small_network():
-    return create_model("small", stem_width=0.25, channels=16, low_channels=16).eval()
+    return create_model("small", **SMALL).eval()
 
 
 def test_calibration_makes_an_overconfident_network_honest_and_moves_no_joint(people):
@@ -76,6 +85,63 @@ def test_calibrating_twice_changes_nothing_more(people):
     torch.testing.assert_close(
         network.pose_model.confidence.calibration, first, atol=1e-2, rtol=1e-2
     )
+
+
+def recipe_of(tmp_path, preset: str, first):
+    """A recipe that learns only the confidence, from pictures without people."""
+    write_lsp_people(tmp_path / "people", 4)
+    (tmp_path / "rooms").mkdir()
+    for number in range(4):
+        write_image(tmp_path / "rooms" / f"{number}.png", Noise(number).read())
+    poseact.save(first, tmp_path / "first.safetensors")
+    content = {
+        "name": "sure",
+        "licence": "none",
+        "network": {
+            "preset": preset,
+            "changes": SMALL if preset == "small" else {"image_size": 64},
+            "init": str(tmp_path / "first.safetensors"),
+        },
+        "learn": ["confidence"],
+        "data": {
+            "train": {
+                "people": {"adapter": "lsp-extended", "root": str(tmp_path / "people")},
+                "rooms": {"adapter": "backgrounds", "root": str(tmp_path / "rooms"), "ratio": 3},
+            }
+        },
+        "optimiser": {"name": "adamw", "lr": 0.01, "ema": None},
+        "schedule": {"warm_up": 0},
+        "steps": 12,
+        "batch": 8,
+    }
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_confidence_alone_learns_what_is_nobody_and_moves_no_joint(tmp_path):
+    torch.manual_seed(0)
+    first = small_network()
+    with torch.no_grad():
+        first.pose_model.confidence.out.bias.add_(2)
+    path = recipe_of(tmp_path, "small", first)
+    (report,) = train(path, tmp_path / "run", machine=Machine(workers=0))
+    after = poseact.load(report.weights).eval()
+    old, new = first.state_dict(), after.state_dict()
+    changed = {key for key in old if not torch.equal(old[key], new[key])}
+    assert changed
+    assert all(key.startswith("pose_model.head.confidence.") for key in changed)
+    nobody = np.stack([Noise(number).read() for number in range(8)])
+    frames = to_frames(torch.from_numpy(nobody))
+    with torch.no_grad():
+        sure = [network(frames).pose.confidence.mean().item() for network in (first, after)]
+    assert sure[1] < sure[0] - 0.2
+
+
+def test_confidence_that_cannot_be_learned_is_refused(tmp_path):
+    path = recipe_of(tmp_path, "tiny", create_model("tiny", image_size=64))
+    with pytest.raises(PoseActError, match="learn: confidence was given for a network"):
+        train(path, tmp_path / "run", machine=Machine(workers=0))
 
 
 def test_networks_and_people_that_cannot_be_calibrated_are_refused(people):

@@ -23,6 +23,7 @@ from pydantic import (
 
 from poseact._utils.boundary import one_sentence
 from poseact._utils.errors import PoseActError
+from poseact.data.backgrounds import read_backgrounds
 from poseact.data.blazepose import read_blazepose
 from poseact.data.coco import read_coco
 from poseact.data.lsp import read_lsp, read_lsp_extended
@@ -59,6 +60,7 @@ ADAPTERS: dict[str, Reader] = {
     "mpi-inf-3dhp": read_mpi_inf_3dhp,
     "mpi-inf-3dhp-official": read_mpi_inf_3dhp_official,
     "blazepose": read_blazepose,
+    "backgrounds": read_backgrounds,
     "synthetic": read_synthetic,
     **STILL_ADAPTERS,
 }

@@ -19,13 +19,18 @@ from poseact.models.base import Network
 from poseact.recipe import Recipe
 from poseact.training.engine import TrainingModule
 from poseact.training.loaders import ValidationSet, ValidationVideos
-from poseact.training.optimisation import freeze_stages, make_optimiser, rate_factor
+from poseact.training.optimisation import (
+    freeze_stages,
+    learned_parts,
+    make_optimiser,
+    rate_factor,
+)
 
 
 class MultitaskTraining(TrainingModule):
     """A network with its criterion and optimiser.
 
-    If only actions are learned, all parts that they do not train are frozen, with their
+    If poses are not learned, all parts that the other tasks do not train are frozen, with their
     normalisation statistics.
 
     Attributes:
@@ -42,7 +47,7 @@ class MultitaskTraining(TrainingModule):
         self.scored_at = -1
         if "pose" not in recipe.learn:
             self.network.requires_grad_(False)
-            for part in self.network.action_parts():
+            for part in learned_parts(network, recipe.learn):
                 part.requires_grad_(True)
         freeze_stages(self.network, recipe.optimiser.frozen_stages)
         # Lightning keeps the modes as they are.
@@ -53,7 +58,7 @@ class MultitaskTraining(TrainingModule):
         super().train(mode)
         if mode and "pose" not in self.recipe.learn:
             self.network.eval()
-            for part in self.network.action_parts():
+            for part in learned_parts(self.network, self.recipe.learn):
                 part.train()
         return self
 

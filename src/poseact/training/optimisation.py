@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from poseact._utils.errors import PoseActError
+from poseact.models.base import Network
+from poseact.models.multitask import MultitaskNetwork
 from poseact.models.pyramid_stem import PyramidEntry
 from poseact.training.muon import Muon
 
@@ -53,6 +56,24 @@ def freeze_stages(network: nn.Module, count: int) -> None:
         )
     for part in (stem.trunk.conv, *list(stem.trunk.stages)[:count]):
         part.requires_grad_(False)
+
+
+def learned_parts(network: Network, tasks: Sequence[str]) -> list[nn.Module]:
+    """The modules that are trained where poses are not learned.
+
+    Raises:
+        PoseActError: The confidence is to be learned, but the network has none that can be.
+    """
+    parts = network.action_parts() if "action" in tasks else []
+    if "confidence" not in tasks:
+        return parts
+    confidence = network.pose_model.confidence if isinstance(network, MultitaskNetwork) else None
+    if confidence is None:
+        raise PoseActError(
+            "learn: confidence was given for a network whose confidence is not learned; give a "
+            "network with a pyramid stem, such as small."
+        )
+    return [*parts, confidence]
 
 
 def published_parts(network: nn.Module) -> list[nn.Module]:
