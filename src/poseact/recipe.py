@@ -136,8 +136,9 @@ class Recipe(_Part):
     data: DataSpec
     learn: tuple[Task, ...] = Field(default=("pose",), min_length=1)
     """``pose``: train stem and pose model with the pose losses. ``action``: train the action model
-    on clips with actions. ``confidence``: train only the probability that a joint is correct, of a
-    network with a pyramid stem; ``pose`` includes it. Without ``pose`` all other parts are frozen."""
+    on clips with actions. ``confidence``: train only the probability that a joint is correct, which
+    ``pose`` includes, of a network with a pyramid stem. Without ``pose`` all else is frozen.
+    """
     turns: tuple[tuple[str, ...], ...] = ()
     """Groups of training sets with alternating batches, as the authors of SPNet alternate between
     poses and actions; by default every batch has rows of all sets."""
