@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import cv2
 import numpy as np
@@ -18,9 +18,19 @@ from poseact.actions.timeline import action_colours, draw_strip, strip_height, t
 from poseact.inference.predictor import Predictor
 from poseact.inference.smoothing import PoseSmoother
 from poseact.media import Frame, VideoWriter, write_image
-from poseact.media.drawing import Colour, draw_box, draw_pose, side_view_of
+from poseact.media.drawing import (
+    Colour,
+    box_area,
+    draw_box,
+    draw_pose,
+    pose_area,
+    side_view_of,
+)
+from poseact.media.planes import BT709, Planes
 
 _MIN_SIDE_VIEW_PX = 32
+
+Picture = TypeVar("Picture", np.ndarray, Planes)
 
 
 class Canvas:
@@ -45,27 +55,32 @@ class Canvas:
     def __exit__(self, *error: Any) -> bool | None:
         return self._stack.__exit__(*error)
 
-    def write(self, picture: np.ndarray, time: float) -> None:
+    def write(self, picture: np.ndarray | Planes, time: float) -> None:
         """Write a frame.
 
         Args:
             picture: ``(H, W, 3)`` uint8 RGB; in a video, one of another size than the first is
-                fitted into that.
+                fitted into that. Or planes for all frames of a video, whose colours it then has.
             time: When it is shown, in s.
 
         Raises:
             PoseActError: It cannot be written.
         """
         if self._fps is None:
-            write_image(self._target, picture)
+            write_image(self._target, cast("np.ndarray", picture))
             return
         if self._writer is None:
             height, width = picture.shape[:2]
+            colours = picture.colours if isinstance(picture, Planes) else BT709
             writer = VideoWriter(
-                self._target, self._fps, width, height, recoverable=self._recoverable
+                *(self._target, self._fps, width, height),
+                recoverable=self._recoverable,
+                colours=colours,
             )
             self._writer = self._stack.enter_context(writer)
-        self._writer.write(_fitted(picture, self._writer.width, self._writer.height), time)
+        if isinstance(picture, np.ndarray):
+            picture = _fitted(picture, self._writer.width, self._writer.height)
+        self._writer.write(picture, time)
 
 
 def _fitted(picture: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -93,35 +108,53 @@ def with_strip(
 
 
 def draw_people(
-    image: np.ndarray,
+    picture: Picture,
     poses: list[FramePose],
     predictor: Predictor,
     side_view: bool = False,
     names: Mapping[int, str] | None = None,
-) -> np.ndarray:
+) -> Picture:
     """Draw every pose into a copy of the picture, with the person's box and number.
 
     Where no detector has found the people, these are drawn only if there are several.
 
     Args:
-        image: ``(H, W, 3)`` uint8 RGB.
+        picture: ``(H, W, 3)`` uint8 RGB, or planes, of which only the part around the people is
+            converted.
         poses: Poses in px of it.
         predictor: Names joints and limbs.
         side_view: Put the first person's side view, two metres high, into the upper right corner,
             unless the picture is too small for it.
         names: What to write behind a person's number.
     """
-    image = np.array(image, order="C")
-    for pose in poses:
-        draw_pose(image, pose.joints, pose.confidence, predictor.skeleton, in_place=True)
-        box = pose.person_box or (pose.box if len(poses) > 1 else None)
-        if box is not None:
-            name = (names or {}).get(pose.person, "")
-            draw_box(image, box, label=f"{pose.person} {name}".rstrip(), in_place=True)
-    size = min(image.shape[:2]) // 3
-    if side_view and poses and size >= _MIN_SIDE_VIEW_PX:
-        image[:size, -size:] = side_view_of(poses[0].joints, predictor.skeleton, size)
-    return image
+    boxes = [pose.person_box or (pose.box if len(poses) > 1 else None) for pose in poses]
+    labels = [f"{pose.person} {(names or {}).get(pose.person, '')}".rstrip() for pose in poses]
+    height, width = picture.shape[:2]
+    size = min(height, width) // 3
+    side_view = side_view and bool(poses) and size >= _MIN_SIDE_VIEW_PX
+
+    def draw(image: np.ndarray) -> np.ndarray:
+        for pose, box, label in zip(poses, boxes, labels, strict=True):
+            draw_pose(image, pose.joints, pose.confidence, predictor.skeleton, in_place=True)
+            if box is not None:
+                draw_box(image, box, label=label, in_place=True)
+        if side_view:
+            image[:size, -size:] = side_view_of(poses[0].joints, predictor.skeleton, size)
+        return image
+
+    if isinstance(picture, np.ndarray):
+        return draw(np.array(picture, order="C"))
+    if not poses:
+        return picture
+    areas = [pose_area(pose.joints, picture.shape) for pose in poses]
+    areas += [
+        box_area(box, label, picture.shape)
+        for box, label in zip(boxes, labels, strict=True)
+        if box is not None
+    ]
+    if side_view:
+        areas.append((width - size, 0, width, size))
+    return picture.drawn(areas, draw)
 
 
 FoundPeople = tuple[Frame, list[FramePose]]
@@ -148,15 +181,17 @@ class FileDrawing:
     smooth: bool = False
     written: list[Path] = field(default_factory=list)
 
-    def people(self, frame: Frame, poses: list[FramePose]) -> np.ndarray:
+    def people(self, frame: Frame, poses: list[FramePose]) -> np.ndarray | Planes:
         """A frame with its people drawn."""
-        return draw_people(frame.image, poses, self.predictor, self.side_view)
+        if frame.planes is None:
+            return draw_people(frame.image, poses, self.predictor, self.side_view)
+        return draw_people(frame.planes, poses, self.predictor, self.side_view)
 
     def draw(
         self,
         frames: Iterable[FoundPeople],
         fps: Fraction | None,
-        picture: Callable[[Frame, list[FramePose]], np.ndarray] | None = None,
+        picture: Callable[[Frame, list[FramePose]], np.ndarray | Planes] | None = None,
     ) -> Iterator[FoundPeople]:
         """Draw frames and pass them on, with the poses as they came.
 

@@ -86,6 +86,7 @@ class Photo:
 
     fps: Fraction | None = None
     frame_count = 1
+    planes = False
 
     def __init__(self, path: Path) -> None:
         self._frame = Frame(0, 0.0, read_image(path))
@@ -101,13 +102,19 @@ class Photo:
         return iter((self._frame,))
 
 
-def open_media(path: Path) -> Photo | VideoReader:
+def open_media(path: Path, planes: bool = False) -> Photo | VideoReader:
     """Open an input by its suffix.
+
+    Args:
+        path: The file.
+        planes: See :class:`VideoReader`.
 
     Raises:
         PoseActError: It cannot be read.
     """
-    return VideoReader(path) if path.suffix.lower() in VIDEO_SUFFIXES else Photo(path)
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return VideoReader(path, planes=planes)
+    return Photo(path)
 
 
 def _timeline_of(target: Path | None) -> Path | None:

@@ -189,7 +189,7 @@ class _PredictionJob:
 
     def predict(self, item: Input, step: Step) -> None:
         """Predict one file; a stop request keeps what was done, the drawn video included."""
-        media = open_media(item.path)
+        media = open_media(item.path, planes=item.target is not None)
         step = replace(step, frames=media.frame_count)
         if self.tables is None:
             only = media if step.files == 1 else None

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from poseact.media.crop import Box
 from poseact.skeleton import Skeleton
 
 Colour = tuple[int, int, int]
@@ -68,21 +69,33 @@ def draw_pose(
         ``(H, W, 3)`` uint8 RGB.
     """
     canvas = image if in_place else np.array(image, order="C")
-    size = np.array(canvas.shape[1::-1])
     points = np.asarray(joints, float)[:, :2]
-    shown = np.isfinite(points).all(1) & (np.nan_to_num(confidence, nan=-np.inf) >= threshold)
-    shown &= (np.abs(np.nan_to_num(points) - size / 2) <= 1.5 * size).all(1)
-    if not shown.any():
-        return canvas
-    extent = np.hypot(*np.ptp(points[shown], axis=0)) or min(size) / 4
-    stroke = _stroke(min(extent, np.hypot(*size)))
-    _draw_body(canvas, points, shown, skeleton, stroke=stroke)
+    shown = _near(points, canvas.shape) & (np.nan_to_num(confidence, nan=-np.inf) >= threshold)
+    if shown.any():
+        extent = np.hypot(*np.ptp(points[shown], axis=0)) or min(canvas.shape[:2]) / 4
+        stroke = _stroke(min(extent, np.hypot(*canvas.shape[:2])))
+        _draw_body(canvas, points, shown, skeleton, stroke=stroke)
     return canvas
+
+
+def pose_area(joints: np.ndarray, shape: tuple[int, ...]) -> Box:
+    """A part of a picture that holds what :func:`draw_pose` draws, in px; empty for nothing.
+
+    Args:
+        joints: See there.
+        shape: Of the picture.
+    """
+    points = np.asarray(joints, float)[:, :2]
+    points = points[_near(points, shape)]
+    if not len(points):
+        return 0, 0, 0, 0
+    extent = max(np.hypot(*np.ptp(points, axis=0)), min(shape[:2]) / 4)
+    return _widened((*points.min(0), *points.max(0)), 2 * _stroke(extent))
 
 
 def draw_box(
     image: np.ndarray,
-    box: tuple[float, float, float, float],
+    box: Box,
     colour: Colour = BOX_COLOUR,
     label: str = "",
     *,
@@ -106,14 +119,32 @@ def draw_box(
         return canvas
     height, width = canvas.shape[:2]
     x0, y0, x1, y1 = np.clip(box, -1, [width, height, width, height])
-    thickness = max(2, round(min(height, width) / 300))
+    thickness = _box_stroke(canvas.shape)
     corners = np.array(_fixed([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]), np.int32)
     # Not cv2.rectangle: it draws the four sides unequally thick at sub-pixel places.
     for colour_, extra in ((OUTLINE, 2), (colour, 0)):
         cv2.polylines(canvas, [corners], True, colour_, thickness + extra, cv2.LINE_AA, _SHIFT)
     if not label:
         return canvas
-    return draw_label(canvas, label, (x0, y0 - _panel(canvas, label).height), in_place=True)
+    return draw_label(canvas, label, (x0, y0 - _panel(canvas.shape, label).height), in_place=True)
+
+
+def box_area(box: Box, label: str, shape: tuple[int, ...]) -> Box:
+    """A part of a picture that holds what :func:`draw_box` draws, in px; empty for nothing.
+
+    Args:
+        box: See there.
+        label: See there.
+        shape: Of the picture.
+    """
+    if not np.isfinite(box).all():
+        return 0, 0, 0, 0
+    height, width = shape[:2]
+    x0, y0, x1, y1 = np.clip(box, 0, [width, height, width, height])
+    panel = _panel(shape, label)
+    # A label that would leave the picture is moved into it.
+    low, high = min(x0, width - panel.width), max(x1, x0 + panel.width)
+    return _widened((low, y0 - panel.height, high, max(y1, panel.height)), 2 * _box_stroke(shape))
 
 
 def draw_label(
@@ -137,7 +168,7 @@ def draw_label(
         ``(H, W, 3)`` uint8 RGB.
     """
     canvas = image if in_place else np.array(image, order="C")
-    look = _panel(canvas, text)
+    look = _panel(canvas.shape, text)
     height, width = canvas.shape[:2]
     x = int(np.clip(np.nan_to_num(origin[0]), 0, max(0, width - look.width)))
     y = int(np.clip(np.nan_to_num(origin[1]), 0, max(0, height - look.height)))
@@ -232,10 +263,10 @@ class _Panel(NamedTuple):
     height: int
 
 
-def _panel(canvas: np.ndarray, text: str) -> _Panel:
+def _panel(shape: tuple[int, ...], text: str) -> _Panel:
     """Lay out a caption in proportion to the picture, all in px."""
     text = text.encode("ascii", "replace").decode()
-    scale = max(0.4, min(canvas.shape[:2]) / 900)
+    scale = max(0.4, min(shape[:2]) / 900)
     weight = max(1, round(1.4 * scale))
     (width, height), descent = cv2.getTextSize(text, _FONT, scale, weight)
     pad = max(3, round(0.6 * height))
@@ -299,6 +330,22 @@ def _limb_side(a: str, b: str) -> str:
 
 def _stroke(extent: float) -> float:
     return max(2.0, _LIMB_SHARE * extent)
+
+
+def _near(points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Which points are finite, and not far outside of a picture."""
+    size = np.array(shape[1::-1])
+    near = np.isfinite(points) & (np.abs(np.nan_to_num(points) - size / 2) <= 1.5 * size)
+    return np.all(near, axis=1)
+
+
+def _box_stroke(shape: tuple[int, ...]) -> int:
+    return max(2, round(min(shape[:2]) / 300))
+
+
+def _widened(box: Box, reach: float) -> Box:
+    x0, y0, x1, y1 = map(float, box)
+    return x0 - reach, y0 - reach, x1 + reach, y1 + reach
 
 
 def _fixed(points: np.ndarray | list[tuple[float, float]]) -> list[tuple[int, int]]:

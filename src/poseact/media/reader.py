@@ -14,14 +14,17 @@ from typing import NamedTuple
 from weakref import WeakSet
 
 import av
+import cv2
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
+from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
 from poseact._utils.errors import PoseActError
 from poseact.media.image import MAX_PIXELS
+from poseact.media.planes import FORMAT, Colours, Planes
 
 # A stream that states no rate at all (some GIFs and screen recordings) is taken to run at this one.
 _FALLBACK_RATE = Fraction(25)
@@ -49,6 +52,13 @@ _CONTAINERS = (
     "ivf,dv,mxf,nut,apng"
 )
 
+# Clockwise, by degrees.
+_TURNS = {
+    90: cv2.ROTATE_90_CLOCKWISE,
+    180: cv2.ROTATE_180,
+    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
+
 _log = logging.getLogger(__name__)
 
 
@@ -60,11 +70,13 @@ class Frame:
         index: Number of the frame in presentation order, from 0.
         time: Seconds since the first frame.
         image: ``(H, W, 3)`` uint8 RGB, upright.
+        planes: The same as it was decoded, upright, if that is kept.
     """
 
     index: int
     time: float
     image: np.ndarray
+    planes: Planes | None = None
 
 
 class VideoReader:
@@ -78,9 +90,11 @@ class VideoReader:
         path: The file.
         square_pixels: Stretch pictures whose pixels are not square, so that people keep their
             proportions; else they are as stored.
+        planes: Keep the planes of the frames, where they are yuv420p of even size.
 
     Attributes:
         path: The file.
+        planes: Whether they are kept.
         fps: Average frames per second.
         frame_count: Number of frames by the file's own account, or None where it gives none.
         width: Width of the upright pictures in px.
@@ -93,7 +107,7 @@ class VideoReader:
         PoseActError: The file is no video, has sound only, or not one frame can be decoded.
     """
 
-    def __init__(self, path: Path, *, square_pixels: bool = True) -> None:
+    def __init__(self, path: Path, *, square_pixels: bool = True, planes: bool = False) -> None:
         self.path = Path(path)
         self._warned = False
         self._running: WeakSet[Generator[Frame, None, None]] = WeakSet()
@@ -102,7 +116,7 @@ class VideoReader:
             self.fps = _rate(stream)
             self.frame_count = _estimate_count(container, stream, self.fps)
             self._counted = stream.frames > 0
-            aspect = stream.sample_aspect_ratio
+            aspect, codec = stream.sample_aspect_ratio, stream.codec_context
         with closing(self._decode()) as frames:
             first = next(frames, None)
         if first is None:
@@ -115,6 +129,11 @@ class VideoReader:
         self.rotation, self.mirrored = _orientation(first)
         turned = self.rotation % 180 != 0
         self.width, self.height = self._decoded_size[::-1] if turned else self._decoded_size
+        self._colours = Colours(first.colorspace, codec.color_primaries, codec.color_trc)
+        self._range = first.color_range
+        limited = first.format.name == FORMAT and self._range != ColorRange.JPEG
+        even = self._decoded_size == (first.width // 2 * 2, first.height // 2 * 2)
+        self.planes = planes and limited and even
 
     def __enter__(self) -> VideoReader:
         return self
@@ -151,11 +170,20 @@ class VideoReader:
             image = frame.to_ndarray(
                 format="rgb24", width=width, height=height, dst_color_range="JPEG"
             )
-            yield Frame(index, float(time), self._upright(image))
+            planes = self._planes(frame) if self.planes else None
+            yield Frame(index, float(time), self._upright(image), planes)
+
+    def _planes(self, frame: av.VideoFrame) -> Planes:
+        # The frame itself, unless its size, format or colours change half way.
+        width, height = self._decoded_size
+        meaning = {"dst_colorspace": self._colours.matrix, "dst_color_range": self._range}
+        planes = Planes(frame.reformat(width, height, FORMAT, **meaning), self._colours)
+        return planes.turned(self._upright) if self.rotation or self.mirrored else planes
 
     def _upright(self, image: np.ndarray) -> np.ndarray:
-        image = np.rot90(image, -self.rotation // 90)
-        return np.ascontiguousarray(image[:, ::-1] if self.mirrored else image)
+        if self.rotation:
+            image = cv2.rotate(image, _TURNS[self.rotation])
+        return cv2.flip(image, 1) if self.mirrored else image
 
     def _open(self) -> InputContainer:
         if not self.path.is_file():

@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 from poseact._utils.errors import PoseActError
 from poseact._utils.files import replacing, unwritable
 from poseact.media.image import require_picture
+from poseact.media.planes import BT709, FORMAT, Colours, Planes, converted
 
 # Ticks per second of a written video, at least: the customary clock of video timing.
 _MIN_TICKS = 90_000
@@ -34,7 +35,7 @@ _RECOVERABLE = {
 
 
 class VideoWriter:
-    """Writes H.264 video (yuv420p, BT.709) as MP4 for progressive playback.
+    """Writes H.264 video (yuv420p) as MP4 for progressive playback.
 
     The file appears under its name when the ``with`` block ends well; when the block raises, a
     file that was there stays as it was. Pictures of odd width or height are padded by one line,
@@ -48,6 +49,7 @@ class VideoWriter:
         recoverable: Write fragments of a second into ``STEM.unfinished-XXXXXXXX.mp4``, which can be
             played at any time and stays if the process is killed; it becomes an ordinary MP4, with
             its index at the end, when the block ends well.
+        colours: Of the video; by default BT.709.
 
     Raises:
         PoseActError: The suffix is not ``.mp4``, or rate or size are not above 0; on entering or
@@ -62,8 +64,9 @@ class VideoWriter:
         height: int,
         *,
         recoverable: bool = False,
+        colours: Colours = BT709,
     ) -> None:
-        self.path, self._recoverable = Path(path), recoverable
+        self.path, self._recoverable, self._colours = Path(path), recoverable, colours
         if self.path.suffix.lower() != ".mp4":
             raise PoseActError(
                 f"A video cannot be written as {self.path.name!r}; give a name that ends in .mp4."
@@ -105,11 +108,11 @@ class VideoWriter:
         except OSError as failure:  # FFmpeg's errors of the disk are OSErrors too
             raise unwritable(self.path, failure) from failure
 
-    def write(self, rgb: np.ndarray, time: float | None = None) -> None:
+    def write(self, picture: np.ndarray | Planes, time: float | None = None) -> None:
         """Append a frame.
 
         Args:
-            rgb: ``(height, width, 3)`` uint8 RGB.
+            picture: ``(height, width, 3)`` uint8 RGB, or planes with the colours of the video.
             time: When it is shown, in seconds on any clock: the first frame written is at 0 in the
                 file. A time that is not later than the last frame's is put one tick after it. None
                 for one frame's duration after the last.
@@ -118,23 +121,27 @@ class VideoWriter:
             PoseActError: The picture has another size or type, the time is not finite, or the file
                 cannot be written.
         """
-        require_picture(rgb)
-        if rgb.shape[:2] != (self.height, self.width):
+        if isinstance(picture, np.ndarray):
+            require_picture(picture)
+        height, width = picture.shape[:2]
+        if (height, width) != (self.height, self.width):
             raise PoseActError(
-                f"A frame of {rgb.shape[1]} x {rgb.shape[0]} px was given for {self.path}, which "
+                f"A frame of {width} x {height} px was given for {self.path}, which "
                 f"has {self.width} x {self.height} px; give frames of that size."
             )
-        if self.width % 2 or self.height % 2:
-            rgb = np.pad(rgb, ((0, self.height % 2), (0, self.width % 2), (0, 0)), mode="edge")
-        picture = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(rgb), format="rgb24")
-        # Converted here, half as many bytes wait, and the caller may use its picture again.
-        frame = picture.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+        # Copied or converted here, the caller may use its picture again.
+        frame = picture.copied() if isinstance(picture, Planes) else self._converted(picture)
         frame.pts = self._last = self._stamp(time)
         frame.time_base = self._time_base
         frame.duration = self._step
         self._waiting.append(self._thread.submit(self._encode, frame))
         if len(self._waiting) > _MOST_WAITING:
             self._waiting.popleft().result()
+
+    def _converted(self, rgb: np.ndarray) -> av.VideoFrame:
+        if self.width % 2 or self.height % 2:
+            rgb = np.pad(rgb, ((0, self.height % 2), (0, self.width % 2), (0, 0)), mode="edge")
+        return converted(rgb, self._colours)
 
     def _stamp(self, time: float | None) -> int:
         if time is None:
@@ -154,10 +161,10 @@ class VideoWriter:
         stream = self._container.add_stream("libx264", rate=self._rate, options=options)
         stream.width = self.width + self.width % 2
         stream.height = self.height + self.height % 2
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = FORMAT
         codec = stream.codec_context
         stream.time_base = codec.time_base = self._time_base
-        codec.colorspace = codec.color_primaries = codec.color_trc = 1  # BT.709 in all three
+        codec.colorspace, codec.color_primaries, codec.color_trc = self._colours
         codec.color_range = 1  # the limited range that players expect
         return stream
 
