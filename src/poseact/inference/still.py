@@ -18,6 +18,8 @@ from poseact.media.crop import Square, crop_matrix, thinned, warp_image
 # means; a limb that moves by a hundredth of the side changes those at its edges by more than this.
 _CELLS = 32
 _SAME = 4
+# Sides of a person's square from its middle that are looked at: half, and cells for interpolation.
+_REACH = 0.6
 
 
 class _Known(NamedTuple):
@@ -64,6 +66,11 @@ def _is_same(one: _Known, image: np.ndarray) -> bool:
 
 
 def _small(image: np.ndarray, square: Square) -> np.ndarray:
-    pixels, step = thinned(image, square[2] / _CELLS)
-    x, y, side = (value / step for value in square)
-    return warp_image(pixels, crop_matrix((x, y, side)), _CELLS)
+    x, y, side = square
+    height, width = image.shape[:2]
+    reach = _REACH * side
+    left, top = int(np.clip(x - reach, 0, width - 1)), int(np.clip(y - reach, 0, height - 1))
+    part = image[top : max(int(y + reach), 0) + 1, left : max(int(x + reach), 0) + 1]
+    pixels, step = thinned(part, side / _CELLS)
+    place = ((x - left) / step, (y - top) / step, side / step)
+    return warp_image(pixels, crop_matrix(place), _CELLS)

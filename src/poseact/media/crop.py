@@ -106,7 +106,11 @@ def thinned(image: np.ndarray, cell_px: float) -> tuple[np.ndarray, int]:
         cell_px: Side of a cell in px.
     """
     step = max(int(cell_px) // _PIXELS_OF_CELL, 1)
-    return image[::step, ::step], step
+    if step == 1 or min(image.shape[:2]) < step:
+        return image, 1
+    # As image[::step, ::step], which takes five times as long where it is read.
+    share = 1 / step
+    return cv2.resize(image, None, fx=share, fy=share, interpolation=cv2.INTER_NEAREST), step
 
 
 def _shrunk(image: np.ndarray, matrix: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:

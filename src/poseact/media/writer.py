@@ -157,7 +157,8 @@ class VideoWriter:
     def _add_stream(self) -> VideoStream:
         # It takes 0.6 of the time of "superfast" for as many bytes, and has no B-frames: with
         # them the file's own durations, and so its rate, are off where frames are unevenly spaced.
-        options = {"crf": "20", "preset": "ultrafast"}
+        # One quantiser for all frames takes three quarters of the time of a rate control ("crf").
+        options = {"qp": "21", "preset": "ultrafast"}
         stream = self._container.add_stream("libx264", rate=self._rate, options=options)
         stream.width = self.width + self.width % 2
         stream.height = self.height + self.height % 2
