@@ -30,13 +30,8 @@ class Colours(NamedTuple):
 BT709 = Colours(1, 1, 1)
 
 
-class Area(NamedTuple):
-    """A part of a picture, in px: columns ``x0`` to ``x1`` of the rows ``y0`` to ``y1``."""
-
-    x0: int
-    y0: int
-    x1: int
-    y1: int
+Area = tuple[int, int, int, int]
+"""x0, y0, x1, y1 of a part of a picture in whole px, all even."""
 
 
 class Planes:
@@ -60,10 +55,10 @@ class Planes:
 
     def copied(self) -> av.VideoFrame:
         """A frame with the same picture, but without its time."""
-        return self._part(Area(0, 0, self._frame.width, self._frame.height))
+        return self._part((0, 0, self._frame.width, self._frame.height))
 
     def rgb(self, area: Area) -> np.ndarray:
-        """A part with even bounds, uint8 RGB."""
+        """A part as uint8 RGB."""
         return self._part(area).to_ndarray(format="rgb24", dst_color_range="JPEG")
 
     def drawn(self, areas: Sequence[Box], draw: Callable[[np.ndarray], object]) -> Planes:
@@ -78,8 +73,7 @@ class Planes:
         last = np.array(self.shape[1::-1]) // 2
         low = np.floor(bounds[:, :2].min(0)).clip(0, last - 1)
         high = np.ceil(bounds[:, 2:].max(0)).clip(low + 1, last)
-        area = Area(*(2 * np.concatenate((low, high))).astype(int).tolist())
-        x0, y0, x1, y1 = area
+        x0, y0, x1, y1 = area = tuple((2 * np.concatenate((low, high))).astype(int).tolist())
         canvas = np.empty(self.shape, np.uint8)
         canvas[y0:y1, x0:x1] = self.rgb(area)
         draw(canvas)
