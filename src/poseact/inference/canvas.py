@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -18,19 +18,10 @@ from poseact.actions.timeline import action_colours, draw_strip, strip_height, t
 from poseact.inference.predictor import Predictor
 from poseact.inference.smoothing import PoseSmoother
 from poseact.media import Frame, VideoWriter, write_image
-from poseact.media.drawing import (
-    Colour,
-    box_area,
-    draw_box,
-    draw_pose,
-    pose_area,
-    side_view_of,
-)
+from poseact.media.drawing import Colour, Picture, draw_box, draw_pose, side_view_of
 from poseact.media.planes import BT709, Planes
 
 _MIN_SIDE_VIEW_PX = 32
-
-Picture = TypeVar("Picture", np.ndarray, Planes)
 
 
 class Canvas:
@@ -119,42 +110,24 @@ def draw_people(
     Where no detector has found the people, these are drawn only if there are several.
 
     Args:
-        picture: ``(H, W, 3)`` uint8 RGB, or planes, of which only the part around the people is
-            converted.
+        picture: ``(H, W, 3)`` uint8 RGB, or planes.
         poses: Poses in px of it.
         predictor: Names joints and limbs.
-        side_view: Put the first person's side view, two metres high, into the upper right corner,
-            unless the picture is too small for it.
+        side_view: Put the first person's side view, two metres high, into the upper right corner
+            of RGB, unless the picture is too small for it.
         names: What to write behind a person's number.
     """
-    boxes = [pose.person_box or (pose.box if len(poses) > 1 else None) for pose in poses]
-    labels = [f"{pose.person} {(names or {}).get(pose.person, '')}".rstrip() for pose in poses]
-    height, width = picture.shape[:2]
-    size = min(height, width) // 3
-    side_view = side_view and bool(poses) and size >= _MIN_SIDE_VIEW_PX
-
-    def draw(image: np.ndarray) -> np.ndarray:
-        for pose, box, label in zip(poses, boxes, labels, strict=True):
-            draw_pose(image, pose.joints, pose.confidence, predictor.skeleton, in_place=True)
-            if box is not None:
-                draw_box(image, box, label=label, in_place=True)
-        if side_view:
-            image[:size, -size:] = side_view_of(poses[0].joints, predictor.skeleton, size)
-        return image
-
-    if isinstance(picture, np.ndarray):
-        return draw(np.array(picture, order="C"))
-    if not poses:
-        return picture
-    areas = [pose_area(pose.joints, picture.shape) for pose in poses]
-    areas += [
-        box_area(box, label, picture.shape)
-        for box, label in zip(boxes, labels, strict=True)
-        if box is not None
-    ]
-    if side_view:
-        areas.append((width - size, 0, width, size))
-    return picture.drawn(areas, draw)
+    copy = np.array(picture, order="C") if isinstance(picture, np.ndarray) else picture.copied()
+    for pose in poses:
+        draw_pose(copy, pose.joints, pose.confidence, predictor.skeleton, in_place=True)
+        box = pose.person_box or (pose.box if len(poses) > 1 else None)
+        if box is not None:
+            name = (names or {}).get(pose.person, "")
+            draw_box(copy, box, label=f"{pose.person} {name}".rstrip(), in_place=True)
+    size = min(copy.shape[:2]) // 3
+    if side_view and poses and size >= _MIN_SIDE_VIEW_PX and isinstance(copy, np.ndarray):
+        copy[:size, -size:] = side_view_of(poses[0].joints, predictor.skeleton, size)
+    return copy
 
 
 FoundPeople = tuple[Frame, list[FramePose]]

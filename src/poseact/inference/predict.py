@@ -189,7 +189,9 @@ class _PredictionJob:
 
     def predict(self, item: Input, step: Step) -> None:
         """Predict one file; a stop request keeps what was done, the drawn video included."""
-        media = open_media(item.path, planes=item.target is not None)
+        # A side view is drawn in RGB.
+        planes = item.target is not None and not self.side_view
+        media = open_media(item.path, planes=planes)
         step = replace(step, frames=media.frame_count)
         if self.tables is None:
             only = media if step.files == 1 else None

@@ -1,21 +1,25 @@
 """Drawing of bodies, boxes and captions onto pictures.
 
 All functions return a new picture and leave the one given as it was, unless they are to draw in
-place: a frame of a video then takes one copy, not one for everything in it.
+place: a frame of a video then takes one copy, not one for everything in it. In place they also draw
+on planes, where the colours have half the resolution.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
 
 from poseact.media.crop import Box
+from poseact.media.planes import SHRINKS, Planes
 from poseact.skeleton import Skeleton
 
 Colour = tuple[int, int, int]
+Picture = TypeVar("Picture", np.ndarray, Planes)
 
 # RGB by side of the person. Blue and orange differ for every kind of colour blindness.
 SIDE_COLOURS: dict[str, Colour] = {
@@ -46,18 +50,18 @@ _SHIFT = 4
 
 
 def draw_pose(
-    image: np.ndarray,
+    image: Picture,
     joints: np.ndarray,
     confidence: np.ndarray,
     skeleton: Skeleton,
     threshold: float = DRAW_THRESHOLD,
     *,
     in_place: bool = False,
-) -> np.ndarray:
+) -> Picture:
     """Draw one person's limbs and joints.
 
     Args:
-        image: ``(H, W, 3)`` uint8 RGB.
+        image: ``(H, W, 3)`` uint8 RGB, or planes.
         joints: ``(J, 2)`` or ``(J, 3)`` x and y in px of the image; a depth is not looked at.
             Joints that are not finite, or lie more than the picture's size beside it, are left out.
         confidence: ``(J,)`` confidence of each joint.
@@ -66,45 +70,33 @@ def draw_pose(
         in_place: Draw into the picture itself, which lies in one piece.
 
     Returns:
-        ``(H, W, 3)`` uint8 RGB.
+        The picture.
     """
-    canvas = image if in_place else np.array(image, order="C")
+    canvas = image if in_place else _copied(image)
+    size = np.array(canvas.shape[1::-1])
     points = np.asarray(joints, float)[:, :2]
-    shown = _near(points, canvas.shape) & (np.nan_to_num(confidence, nan=-np.inf) >= threshold)
-    if shown.any():
-        extent = np.hypot(*np.ptp(points[shown], axis=0)) or min(canvas.shape[:2]) / 4
-        stroke = _stroke(min(extent, np.hypot(*canvas.shape[:2])))
-        _draw_body(canvas, points, shown, skeleton, stroke=stroke)
+    shown = np.isfinite(points).all(1) & (np.nan_to_num(confidence, nan=-np.inf) >= threshold)
+    shown &= (np.abs(np.nan_to_num(points) - size / 2) <= 1.5 * size).all(1)
+    if not shown.any():
+        return canvas
+    extent = np.hypot(*np.ptp(points[shown], axis=0)) or min(size) / 4
+    stroke = _stroke(min(extent, np.hypot(*size)))
+    _draw_body(canvas, points, shown, skeleton, stroke=stroke)
     return canvas
 
 
-def pose_area(joints: np.ndarray, shape: tuple[int, ...]) -> Box:
-    """A part of a picture that holds what :func:`draw_pose` draws, in px; empty for nothing.
-
-    Args:
-        joints: See there.
-        shape: Of the picture.
-    """
-    points = np.asarray(joints, float)[:, :2]
-    points = points[_near(points, shape)]
-    if not len(points):
-        return 0, 0, 0, 0
-    extent = max(np.hypot(*np.ptp(points, axis=0)), min(shape[:2]) / 4)
-    return _widened((*points.min(0), *points.max(0)), 2 * _stroke(extent))
-
-
 def draw_box(
-    image: np.ndarray,
+    image: Picture,
     box: Box,
     colour: Colour = BOX_COLOUR,
     label: str = "",
     *,
     in_place: bool = False,
-) -> np.ndarray:
+) -> Picture:
     """Draw a rectangle, with a caption standing on its upper edge if one is given.
 
     Args:
-        image: ``(H, W, 3)`` uint8 RGB.
+        image: See :func:`draw_pose`.
         box: x0, y0, x1, y1 in px; what lies outside of the picture is cut off, and a box that is
             not finite is left out.
         colour: RGB.
@@ -112,70 +104,58 @@ def draw_box(
         in_place: See :func:`draw_pose`.
 
     Returns:
-        ``(H, W, 3)`` uint8 RGB.
+        The picture.
     """
-    canvas = image if in_place else np.array(image, order="C")
+    canvas = image if in_place else _copied(image)
     if not np.isfinite(box).all():
         return canvas
     height, width = canvas.shape[:2]
     x0, y0, x1, y1 = np.clip(box, -1, [width, height, width, height])
-    thickness = _box_stroke(canvas.shape)
-    corners = np.array(_fixed([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]), np.int32)
-    # Not cv2.rectangle: it draws the four sides unequally thick at sub-pixel places.
-    for colour_, extra in ((OUTLINE, 2), (colour, 0)):
-        cv2.polylines(canvas, [corners], True, colour_, thickness + extra, cv2.LINE_AA, _SHIFT)
+    thickness = max(2, round(min(height, width) / 300))
+    corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
+    for pixels, shrink, value in _layers(canvas):
+        line = [_fixed(corners, shrink)]
+        # Not cv2.rectangle: it draws the four sides unequally thick at sub-pixel places.
+        for colour_, extra in ((OUTLINE, 2), (colour, 0)):
+            look = value(colour_), max(1, round((thickness + extra) / shrink))
+            cv2.polylines(pixels, line, True, *look, cv2.LINE_AA, _SHIFT)
     if not label:
         return canvas
-    return draw_label(canvas, label, (x0, y0 - _panel(canvas.shape, label).height), in_place=True)
-
-
-def box_area(box: Box, label: str, shape: tuple[int, ...]) -> Box:
-    """A part of a picture that holds what :func:`draw_box` draws, in px; empty for nothing.
-
-    Args:
-        box: See there.
-        label: See there.
-        shape: Of the picture.
-    """
-    if not np.isfinite(box).all():
-        return 0, 0, 0, 0
-    height, width = shape[:2]
-    x0, y0, x1, y1 = np.clip(box, 0, [width, height, width, height])
-    panel = _panel(shape, label)
-    # A label that would leave the picture is moved into it.
-    low, high = min(x0, width - panel.width), max(x1, x0 + panel.width)
-    return _widened((low, y0 - panel.height, high, max(y1, panel.height)), 2 * _box_stroke(shape))
+    return draw_label(canvas, label, (x0, y0 - _panel(canvas, label).height), in_place=True)
 
 
 def draw_label(
-    image: np.ndarray,
+    image: Picture,
     text: str,
     origin: tuple[float, float] = (0, 0),
     colour: Colour = BOX_COLOUR,
     *,
     in_place: bool = False,
-) -> np.ndarray:
+) -> Picture:
     """Write text on a dark panel.
 
     Args:
-        image: ``(H, W, 3)`` uint8 RGB.
+        image: See :func:`draw_pose`.
         text: One line; characters outside of ASCII, which the font lacks, become ``?``.
         origin: Upper left corner of the panel in px, moved so that the panel is in the picture.
         colour: RGB of the letters.
         in_place: See :func:`draw_pose`.
 
     Returns:
-        ``(H, W, 3)`` uint8 RGB.
+        The picture.
     """
-    canvas = image if in_place else np.array(image, order="C")
-    look = _panel(canvas.shape, text)
+    canvas = image if in_place else _copied(image)
+    look = _panel(canvas, text)
     height, width = canvas.shape[:2]
     x = int(np.clip(np.nan_to_num(origin[0]), 0, max(0, width - look.width)))
     y = int(np.clip(np.nan_to_num(origin[1]), 0, max(0, height - look.height)))
-    panel = canvas[y : y + look.height, x : x + look.width]
-    panel[:] = (0.25 * panel + 0.75 * np.array(OUTLINE)).astype(np.uint8)
-    place = (x + look.pad, y + look.baseline)
-    cv2.putText(canvas, look.text, place, _FONT, look.scale, colour, look.weight, cv2.LINE_AA)
+    for pixels, shrink, value in _layers(canvas):
+        rows = slice(y // shrink, (y + look.height) // shrink)
+        panel = pixels[rows, x // shrink : (x + look.width) // shrink]
+        panel[:] = (0.25 * panel + 0.75 * np.array(value(OUTLINE))).astype(np.uint8)
+        place = (x + look.pad) // shrink, (y + look.baseline) // shrink
+        letters = _FONT, look.scale / shrink, value(colour), max(1, look.weight // shrink)
+        cv2.putText(pixels, look.text, place, *letters, cv2.LINE_AA)
     return canvas
 
 
@@ -263,10 +243,10 @@ class _Panel(NamedTuple):
     height: int
 
 
-def _panel(shape: tuple[int, ...], text: str) -> _Panel:
+def _panel(canvas: np.ndarray | Planes, text: str) -> _Panel:
     """Lay out a caption in proportion to the picture, all in px."""
     text = text.encode("ascii", "replace").decode()
-    scale = max(0.4, min(shape[:2]) / 900)
+    scale = max(0.4, min(canvas.shape[:2]) / 900)
     weight = max(1, round(1.4 * scale))
     (width, height), descent = cv2.getTextSize(text, _FONT, scale, weight)
     pad = max(3, round(0.6 * height))
@@ -281,14 +261,8 @@ def _panel(shape: tuple[int, ...], text: str) -> _Panel:
     )
 
 
-class _Part(NamedTuple):
-    nearness: float
-    points: np.ndarray
-    colour: Colour
-
-
 def _draw_body(
-    canvas: np.ndarray,
+    canvas: np.ndarray | Planes,
     points: np.ndarray,
     shown: np.ndarray,
     skeleton: Skeleton,
@@ -299,28 +273,26 @@ def _draw_body(
     """Draw limbs, then joints, onto the canvas; nearer limbs over those further away."""
     near = np.zeros(len(points)) if nearness is None else nearness
     sides = [skeleton.side(joint) for joint in skeleton.joints]
-    limbs = [
-        _Part(near[a] + near[b], points[[a, b]], SIDE_COLOURS[_limb_side(sides[a], sides[b])])
-        for a, b in skeleton.limb_indices
-        if shown[a] and shown[b]
-    ]
-    limbs.sort(key=lambda limb: limb.nearness)
-    edge = max(1.0, 0.3 * stroke)
-    # All outlines first: each limb's own would cut across the limb it joins.
-    for width, outline in ((stroke + 2 * edge, True), (stroke, False)):
-        for limb in limbs:
-            ends = _fixed(limb.points)
-            colour = OUTLINE if outline else limb.colour
-            cv2.line(canvas, ends[0], ends[1], colour, max(1, round(width)), cv2.LINE_AA, _SHIFT)
-    radius = 0.85 * stroke
-    for index in np.flatnonzero(shown):
-        (centre,) = _fixed(points[[index]])
-        discs = [(radius + edge, OUTLINE), (radius, SIDE_COLOURS[sides[index]])]
-        if radius >= _SMALLEST_RING:
-            discs.append((0.4 * radius, OUTLINE))
-        for reach, colour in discs:
-            reach_fixed = round(reach * 2**_SHIFT)
-            cv2.circle(canvas, centre, reach_fixed, colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+    limbs = [limb for limb in skeleton.limb_indices if shown[list(limb)].all()]
+    limbs.sort(key=lambda limb: near[limb[0]] + near[limb[1]])
+    colours = [SIDE_COLOURS[_limb_side(sides[a], sides[b])] for a, b in limbs]
+    edge, radius = max(1.0, 0.3 * stroke), 0.85 * stroke
+    points = np.where(shown[:, None], points, 0)
+    for pixels, shrink, value in _layers(canvas):
+        places = _fixed(points, shrink).tolist()
+        # All outlines first: each limb's own would cut across the limb it joins.
+        for width, outline in ((stroke + 2 * edge, True), (stroke, False)):
+            thickness = max(1, round(width / shrink))
+            for (a, b), own in zip(limbs, colours, strict=True):
+                look = value(OUTLINE if outline else own), thickness, cv2.LINE_AA, _SHIFT
+                cv2.line(pixels, places[a], places[b], *look)
+        for index in np.flatnonzero(shown):
+            discs = [(radius + edge, OUTLINE), (radius, SIDE_COLOURS[sides[index]])]
+            if radius >= _SMALLEST_RING:
+                discs.append((0.4 * radius, OUTLINE))
+            for reach, colour in discs:
+                disc = places[index], round(reach / shrink * 2**_SHIFT), value(colour)
+                cv2.circle(pixels, *disc, cv2.FILLED, cv2.LINE_AA, _SHIFT)
 
 
 def _limb_side(a: str, b: str) -> str:
@@ -332,22 +304,38 @@ def _stroke(extent: float) -> float:
     return max(2.0, _LIMB_SHARE * extent)
 
 
-def _near(points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Which points are finite, and not far outside of a picture."""
-    size = np.array(shape[1::-1])
-    near = np.isfinite(points) & (np.abs(np.nan_to_num(points) - size / 2) <= 1.5 * size)
-    return np.all(near, axis=1)
+class _Layer(NamedTuple):
+    """An array to draw on.
+
+    Attributes:
+        pixels: ``(h, w)`` or ``(h, w, 3)``.
+        shrink: How much smaller it is than the picture, along a side.
+        value: What an RGB colour is in it.
+    """
+
+    pixels: np.ndarray
+    shrink: int
+    value: Callable[[Colour], Any]
 
 
-def _box_stroke(shape: tuple[int, ...]) -> int:
-    return max(2, round(min(shape[:2]) / 300))
+def _layers(canvas: np.ndarray | Planes) -> list[_Layer]:
+    if isinstance(canvas, np.ndarray):
+        return [_Layer(canvas, 1, tuple)]
+    return [
+        _Layer(canvas.layers[plane], shrink, partial(canvas.number, plane))
+        for plane, shrink in enumerate(SHRINKS)
+    ]
 
 
-def _widened(box: Box, reach: float) -> Box:
-    x0, y0, x1, y1 = map(float, box)
-    return x0 - reach, y0 - reach, x1 + reach, y1 + reach
+def _fixed(points: np.ndarray | list[tuple[float, float]], shrink: int) -> np.ndarray:
+    """Points as OpenCV's fixed-point numbers, in which pixel centres are integers.
+
+    Args:
+        points: ``(N, 2)`` in px of the picture.
+        shrink: See :class:`_Layer`.
+    """
+    return np.rint(((np.asarray(points) + 0.5) / shrink - 0.5) * 2**_SHIFT).astype(np.int32)
 
 
-def _fixed(points: np.ndarray | list[tuple[float, float]]) -> list[tuple[int, int]]:
-    """Points as OpenCV's fixed-point numbers, in which pixel centres are integers."""
-    return [(round(x * 2**_SHIFT), round(y * 2**_SHIFT)) for x, y in np.asarray(points).tolist()]
+def _copied(image: Picture) -> Picture:
+    return np.array(image, order="C") if isinstance(image, np.ndarray) else image.copied()

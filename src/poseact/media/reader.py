@@ -178,7 +178,7 @@ class VideoReader:
         width, height = self._decoded_size
         meaning = {"dst_colorspace": self._colours.matrix, "dst_color_range": self._range}
         planes = Planes(frame.reformat(width, height, FORMAT, **meaning), self._colours)
-        return planes.turned(self._upright) if self.rotation or self.mirrored else planes
+        return planes.copied(self._upright) if self.rotation or self.mirrored else planes
 
     def _upright(self, image: np.ndarray) -> np.ndarray:
         if self.rotation:

@@ -13,6 +13,7 @@ from typing import Any
 import av
 import numpy as np
 from av.error import FFmpegError
+from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from poseact._utils.errors import PoseActError
@@ -112,7 +113,8 @@ class VideoWriter:
         """Append a frame.
 
         Args:
-            picture: ``(height, width, 3)`` uint8 RGB, or planes with the colours of the video.
+            picture: ``(height, width, 3)`` uint8 RGB; or planes with the colours of the video,
+                which are not to be changed afterwards.
             time: When it is shown, in seconds on any clock: the first frame written is at 0 in the
                 file. A time that is not later than the last frame's is put one tick after it. None
                 for one frame's duration after the last.
@@ -129,8 +131,9 @@ class VideoWriter:
                 f"A frame of {width} x {height} px was given for {self.path}, which "
                 f"has {self.width} x {self.height} px; give frames of that size."
             )
-        # Copied or converted here, the caller may use its picture again.
-        frame = picture.copied() if isinstance(picture, Planes) else self._converted(picture)
+        # RGB is converted here, so that the caller may use its picture again.
+        frame = picture.frame if isinstance(picture, Planes) else self._converted(picture)
+        frame.pict_type = PictureType.NONE  # else the kind that a decoder met is encoded again
         frame.pts = self._last = self._stamp(time)
         frame.time_base = self._time_base
         frame.duration = self._step
