@@ -18,7 +18,7 @@ from poseact.actions.timeline import action_colours, draw_strip, strip_height, t
 from poseact.inference.predictor import Predictor
 from poseact.inference.smoothing import PoseSmoother
 from poseact.media import Frame, VideoWriter, write_image
-from poseact.media.drawing import Colour, Picture, draw_box, draw_pose, side_view_of
+from poseact.media.drawing import Colour, Picture, copied, draw_box, draw_pose, side_view_of
 from poseact.media.planes import BT709, Planes
 
 _MIN_SIDE_VIEW_PX = 32
@@ -117,7 +117,7 @@ def draw_people(
             of RGB, unless the picture is too small for it.
         names: What to write behind a person's number.
     """
-    copy = np.array(picture, order="C") if isinstance(picture, np.ndarray) else picture.copied()
+    copy = copied(picture)
     for pose in poses:
         draw_pose(copy, pose.joints, pose.confidence, predictor.skeleton, in_place=True)
         box = pose.person_box or (pose.box if len(poses) > 1 else None)

@@ -72,7 +72,7 @@ def draw_pose(
     Returns:
         The picture.
     """
-    canvas = image if in_place else _copied(image)
+    canvas = image if in_place else copied(image)
     size = np.array(canvas.shape[1::-1])
     points = np.asarray(joints, float)[:, :2]
     shown = np.isfinite(points).all(1) & (np.nan_to_num(confidence, nan=-np.inf) >= threshold)
@@ -106,7 +106,7 @@ def draw_box(
     Returns:
         The picture.
     """
-    canvas = image if in_place else _copied(image)
+    canvas = image if in_place else copied(image)
     if not np.isfinite(box).all():
         return canvas
     height, width = canvas.shape[:2]
@@ -144,7 +144,7 @@ def draw_label(
     Returns:
         The picture.
     """
-    canvas = image if in_place else _copied(image)
+    canvas = image if in_place else copied(image)
     look = _panel(canvas, text)
     height, width = canvas.shape[:2]
     x = int(np.clip(np.nan_to_num(origin[0]), 0, max(0, width - look.width)))
@@ -216,6 +216,11 @@ def px_per_mm(joints: np.ndarray, skeleton: Skeleton) -> float:
     across = joints[skeleton.index("thorax")] - joints[skeleton.index("pelvis")]
     in_plane_mm = max(_TRUNK_MM**2 - float(across[2]) ** 2, (_TRUNK_MM / 4) ** 2) ** 0.5
     return max(float(np.hypot(across[0], across[1])), 1.0) / in_plane_mm
+
+
+def copied(image: Picture) -> Picture:
+    """A copy of a picture, in one piece."""
+    return np.array(image, order="C") if isinstance(image, np.ndarray) else image.copied()
 
 
 def picture_grid(tiles: Sequence[np.ndarray], columns: int) -> np.ndarray:
@@ -335,7 +340,3 @@ def _fixed(points: np.ndarray | list[tuple[float, float]], shrink: int) -> np.nd
         shrink: See :class:`_Layer`.
     """
     return np.rint(((np.asarray(points) + 0.5) / shrink - 0.5) * 2**_SHIFT).astype(np.int32)
-
-
-def _copied(image: Picture) -> Picture:
-    return np.array(image, order="C") if isinstance(image, np.ndarray) else image.copied()

@@ -117,6 +117,7 @@ class VideoReader:
             self.frame_count = _estimate_count(container, stream, self.fps)
             self._counted = stream.frames > 0
             aspect, codec = stream.sample_aspect_ratio, stream.codec_context
+            meaning = codec.color_primaries, codec.color_trc
         with closing(self._decode()) as frames:
             first = next(frames, None)
         if first is None:
@@ -129,7 +130,7 @@ class VideoReader:
         self.rotation, self.mirrored = _orientation(first)
         turned = self.rotation % 180 != 0
         self.width, self.height = self._decoded_size[::-1] if turned else self._decoded_size
-        self._colours = Colours(first.colorspace, codec.color_primaries, codec.color_trc)
+        self._colours = Colours(first.colorspace, *meaning)
         self._range = first.color_range
         limited = first.format.name == FORMAT and self._range != ColorRange.JPEG
         even = self._decoded_size == (first.width // 2 * 2, first.height // 2 * 2)
