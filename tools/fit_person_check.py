@@ -28,15 +28,17 @@ from torch.nn import functional as F
 
 from poseact import Predictor
 from poseact.data.blazepose import read_blazepose
-from poseact.data.formats.label_files import read_json
+from poseact.data.coco import read_coco
+from poseact.data.sample import PoseSample
 from poseact.inference.boxes import square_of
 from poseact.inference.confirm import CHECK_FROM, facts_of
 from poseact.inference.detect import PersonDetector
-from poseact.media import read_image
+from poseact.media import find_media, read_image
 from poseact.metrics import overlaps, shares_inside
 from poseact.runtime.graphs import person_graph
 from poseact.runtime.source import PERSON_WEIGHTS
 from poseact.runtime.torch_runtime import TorchRuntime
+from poseact.skeleton import COCO17
 
 WIDTH, HEIGHT = 480, 360
 GRIDS = ((1, 1), (2, 1), (1, 2), (2, 2), (2, 2), (3, 2), (4, 3))
@@ -64,37 +66,27 @@ class Seen(NamedTuple):
     joints: int
 
 
-def read_coco(labels: Path, images: Path) -> list[Labelled]:
-    """The pictures of a COCO file."""
-    content = read_json(labels, "a COCO file")
-    found = {one["id"]: Labelled(images / one["file_name"], [], []) for one in content["images"]}
-    for one in content["annotations"]:
-        joints = np.reshape(one["keypoints"], (-1, 3))
-        x, y, width, height = one["bbox"]
-        found[one["image_id"]].boxes.append(np.array([x, y, x + width, y + height]))
-        found[one["image_id"]].joints.append(joints[joints[:, 2] > 0, :2])
+def by_picture(samples: list[PoseSample], reach: float = 0.0) -> list[Labelled]:
+    """The pictures of people; ``reach`` of a box's longer side is added on each of its sides."""
+    found: dict[str, Labelled] = {}
+    for sample in samples:
+        one = found.setdefault(str(sample.image), Labelled(Path(str(sample.image)), [], []))
+        low, high = np.array(sample.box).reshape(2, 2)
+        more = reach * (high - low).max()
+        one.boxes.append(np.concatenate((low - more, high + more)))
+        one.joints.append(sample.joints[sample.valid, :2])
     return list(found.values())
-
-
-def read_exercises(root: Path) -> list[Labelled]:
-    """Photos of one person each; landmarks end before hands, feet and hair."""
-    found: list[Labelled] = []
-    for sample in read_blazepose(root):
-        joints = sample.joints[sample.valid, :2]
-        low, high = joints.min(0), joints.max(0)
-        reach = 0.06 * (high - low).max()
-        box = np.concatenate((low - reach, high + reach))
-        found.append(Labelled(Path(str(sample.image)), [box], [joints]))
-    return found
 
 
 def read_sources(shared: Path, teacher: Path, backgrounds: Path) -> list[list[Labelled]]:
     """The pictures of each of ``KINDS``."""
+    coco = read_coco(shared / "coco", COCO17, labels="annotations-train-free.json")
     return [
-        read_coco(shared / "coco/annotations-train-free.json", shared / "coco/images"),
-        read_exercises(shared / "exercise_photos"),
-        read_coco(teacher / "annotations.json", teacher / "images"),
-        [Labelled(path, [], []) for path in sorted(backgrounds.glob("*.jpg"))],
+        by_picture(coco),
+        # Landmarks end before hands, feet and hair.
+        by_picture(read_blazepose(shared / "exercise_photos", COCO17), 0.06),
+        by_picture(read_coco(teacher, COCO17)),
+        [Labelled(path, [], []) for path in find_media(backgrounds)],
     ]
 
 
