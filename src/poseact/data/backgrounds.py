@@ -10,7 +10,7 @@ from poseact.data.sample import PoseSample
 from poseact.media import IMAGE_SUFFIXES, find_media, read_image
 from poseact.skeleton import PA16, Skeleton
 
-SMALLEST = 0.3
+SMALLEST = 0.2
 FAR = 100.0
 
 
