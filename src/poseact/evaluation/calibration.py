@@ -172,7 +172,9 @@ def fit_familiarity(
         ``(N,)`` the familiarity of all.
     """
     chosen = looks[torch.from_numpy(usual)]
-    spread = chosen.std(0, correction=0).clamp_min(1e-6)
+    # What does not count is divided by a number that makes it vanish.
+    shares = chosen.new_tensor((1.0, max(heads.energy_share, 1e-6)))
+    spread = chosen.std(0, correction=0).clamp_min(1e-6) / shares
     heads.known_looks.copy_(torch.stack((chosen.mean(0), spread)))
     heads.least_familiar.zero_()
     scores = heads.familiarity(looks.to(heads.known_looks.device)).cpu().numpy()

@@ -81,6 +81,8 @@ class MultitaskConfig(NetworkConfig):
     appearance_from: Literal["block", "backbone"] = "block"
     """Features that the appearance is gathered from: block 1's, or those of a pyramid's backbone at
     stride 16."""
+    background: int = 0
+    """Windows of other motion that prototypes of the appearance are compared with."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -102,6 +104,7 @@ class MultitaskConfig(NetworkConfig):
 
     def lowest(self) -> dict[str, int]:
         return {
+            "background": 0,
             "context_maps": 0,
             "image_size": 2 * MAP_STRIDE,
             "pose_width": 2,
@@ -178,7 +181,7 @@ def build_action_model(config: MultitaskConfig) -> ActionModel | WindowHeads | N
         channels = config.appearance_size if "appearance" in config.streams else None
         return WindowHeads(
             *(config.heads, config.num_joints, config.dims),
-            *(channels, config.head_width, config.num_actions),
+            *(channels, config.head_width, config.num_actions, config.background),
         )
     predicts = {"num_actions": config.num_actions, "num_blocks": config.action_blocks}
     pose = appearance = fusion = None

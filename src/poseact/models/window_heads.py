@@ -7,6 +7,7 @@ neither where in the picture nor how large a person is.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,8 @@ _FARTHEST = 2.0
 _FRAME_STEP = 4
 _DROP = 0.3
 _LOGIT_SCALE = 0.1
+_BACKGROUND_SHARE = 0.5
+_BACKGROUND_NEAREST = 4
 
 
 def body_frame(joints: Tensor, confidence: Tensor) -> Tensor:
@@ -160,9 +163,10 @@ class Prototypes(nn.Module):
     Args:
         values: F, length of a description.
         num_actions: A.
+        background: M, windows of no action that an unknown motion may be nearer to.
     """
 
-    def __init__(self, values: int, num_actions: int) -> None:
+    def __init__(self, values: int, num_actions: int, background: int = 0) -> None:
         super().__init__()
         for name, shape in {
             "centre": (values,),
@@ -177,13 +181,41 @@ class Prototypes(nn.Module):
         self.whitening: Tensor
         self.places: Tensor
         self.spread: Tensor
+        # Not in the state of networks without a background, such as those of earlier versions.
+        self.register_buffer("background", torch.ones(background, RANK) if background else None)
+        self.background: Tensor | None
+
+    def place(self, description: Tensor) -> Tensor:
+        """Where descriptions ``(B, F)`` lie in the space, ``(B, RANK)``."""
+        offset = (description - self.centre) / self.spread
+        return offset @ self.axes @ self.whitening
 
     def forward(self, description: Tensor) -> Tensor:
         """Squared distances ``(B, A)`` of descriptions ``(B, F)`` from the prototypes."""
-        offset = (description - self.centre) / self.spread
-        within = offset @ self.axes
-        away = (within @ self.whitening).unsqueeze(1) - self.places
-        return away.square().sum(-1)
+        return _squared_distances(self.place(description), self.places)
+
+    def likeness(self, description: Tensor, distances: Tensor) -> Tensor:
+        """``(B,)`` how alike windows are to the nearest prototype, larger being more alike.
+
+        Minus the logarithm of the squared distance. With a background it is relative to half the
+        logarithm of the mean squared distance from the four nearest of its windows, in the manner
+        of relative Mahalanobis distances (Ren et al., 2021).
+
+        Args:
+            description: ``(B, F)``.
+            distances: ``(B, A)`` those of :meth:`forward`.
+        """
+        alike = -distances.amin(1).clamp_min(1e-6).log()
+        if self.background is None:
+            return alike
+        away = _squared_distances(self.place(description), self.background)
+        nearest = away.topk(min(_BACKGROUND_NEAREST, away.shape[1]), largest=False).values
+        return alike + _BACKGROUND_SHARE * nearest.mean(1).clamp_min(1e-6).log()
+
+
+def _squared_distances(places: Tensor, others: Tensor) -> Tensor:
+    """``(B, R)`` and ``(N, R)`` to ``(B, N)``."""
+    return (places.unsqueeze(1) - others).square().sum(-1)
 
 
 class WindowHeads(nn.Module):
@@ -198,6 +230,7 @@ class WindowHeads(nn.Module):
         channels: C of the appearance; None for the pose stream alone.
         width: Of the trained streams.
         num_actions: A.
+        background: M, windows of other motion that the appearance is compared with.
     """
 
     def __init__(
@@ -208,6 +241,7 @@ class WindowHeads(nn.Module):
         channels: int | None,
         width: int,
         num_actions: int,
+        background: int = 0,
     ) -> None:
         super().__init__()
         values = {"pose": (3 + PARTS) * num_joints * dims}
@@ -217,7 +251,10 @@ class WindowHeads(nn.Module):
             streams["appearance"] = AppearanceWindow(num_joints, channels, width, num_actions)
         self.streams = WindowStreams(streams if kind == "temporal" else {})
         self.prototypes = nn.ModuleDict(
-            {name: Prototypes(size, num_actions) for name, size in values.items()}
+            {
+                name: Prototypes(size, num_actions, background if name == "appearance" else 0)
+                for name, size in values.items()
+            }
         )
         # Mean and deviation of what known motions look like, see read(), and the least that is
         # familiar; zeros until they are fitted.
@@ -250,20 +287,32 @@ class WindowHeads(nn.Module):
     ) -> tuple[dict[str, list[Action]], Tensor]:
         """The answers of :meth:`forward`, and the similarity of windows to the training windows.
 
-        That is ``(B, 2)``, larger being more similar: minus the logarithm of the squared distance
-        from the nearest prototype, of the appearance where there is one, and the free energy of the
-        logits (Liu et al., NeurIPS 2020).
+        That is ``(B, 2)``, larger being more similar: the likeness to the nearest prototype, of the
+        appearance where there is one, and the free energy of the logits (Liu et al., NeurIPS 2020).
         """
         body, seen = self.inputs(joints, confidence, appearance)
-        distances = {
-            name: self.prototypes[name](values)
-            for name, values in self.descriptions(body, seen).items()
-        }
+        described = self.descriptions(body, seen)
+        distances = {name: self.prototypes[name](values) for name, values in described.items()}
         logits = {name: -_LOGIT_SCALE * values for name, values in distances.items()}
         answers = answers_of(self.streams(body, seen) if self.streams else logits)
-        nearest = list(distances.values())[-1].amin(1).clamp_min(1e-6)
+        name = list(described)[-1]
+        alike = self._prototypes_of(name).likeness(described[name], distances[name])
         energy = answers["fused"][-1].maps.flatten(1).logsumexp(1)
-        return answers, torch.stack((-nearest.log(), energy), 1)
+        return answers, torch.stack((alike, energy), 1)
+
+    def _prototypes_of(self, name: str) -> Prototypes:
+        return cast(Prototypes, self.prototypes[name])
+
+    @property
+    def energy_share(self) -> float:
+        """How much the energy counts beside the likeness when familiarity is fitted.
+
+        Less with a background. Of prototypes alone it is a function of the distance and adds
+        nothing to it.
+        """
+        if self._prototypes_of(list(self.prototypes)[-1]).background is None:
+            return 1.0
+        return 0.5 if self.streams else 0.0
 
     def familiarity(self, looks: Tensor) -> Tensor:
         """``(B,)`` how much more familiar windows are than the least that counts as known.

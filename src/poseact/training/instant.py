@@ -16,6 +16,7 @@ from poseact.evaluation.action_evaluation import mirrored
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.sequence import ActionNetwork
 from poseact.models.window_heads import RANK, Prototypes
+from poseact.training.background import read_background
 from poseact.training.clip_bank import check_sequence
 from poseact.training.new_heads import FPS, FRAMES, Streams, build_network, window_heads
 
@@ -105,10 +106,12 @@ def describe_clips(
 
 @torch.inference_mode()
 def place_prototypes(network: ActionNetwork, described: Described) -> None:
-    """Fit the prototypes of a network to described clips."""
-    prototypes = window_heads(network).prototypes
+    """Fit the prototypes of a network to described clips, and place its background among them."""
     for name, values in described.values.items():
-        fit_prototypes(cast(Prototypes, prototypes[name]), values, described.targets)
+        prototypes = cast(Prototypes, window_heads(network).prototypes[name])
+        fit_prototypes(prototypes, values, described.targets)
+        if prototypes.background is not None:
+            prototypes.background.copy_(prototypes.place(read_background().appearance))
 
 
 def spread_windows(network: ActionNetwork, sequence: PoseSequence) -> ClipInputs:

@@ -16,6 +16,7 @@ from poseact.models.card import Card
 from poseact.models.multitask import MultitaskNetwork, for_actions
 from poseact.models.sequence import ActionNetwork, SequenceConfig
 from poseact.models.window_heads import WindowHeads
+from poseact.training.background import fits_background, read_background
 
 Streams = Literal["both", "pose"]
 
@@ -103,6 +104,7 @@ def _on_top_of(
 ) -> MultitaskNetwork:
     if pose_network.folded:
         raise PoseActError("A folded copy of a network was given; give the original network.")
+    compared = streams == "both" and fits_background(pose_network)
     network = replace(
         for_actions(pose_network).config,
         labels=labels,
@@ -111,6 +113,7 @@ def _on_top_of(
         frames=frames,
         heads=heads,
         head_width=width,
+        background=len(read_background().appearance) if compared else 0,
     ).build()
     for part in ("stem", "pose_model"):
         getattr(network, part).load_state_dict(getattr(pose_network, part).state_dict())
