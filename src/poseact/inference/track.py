@@ -43,24 +43,13 @@ class Sighting(NamedTuple):
     square: Square
     looks: np.ndarray = NO_LOOKS
 
-    @property
-    def box(self) -> np.ndarray:
-        """``(4,)`` x0, y0, x1, y1 in px."""
-        return np.array(self.person.box)
 
-    @property
-    def height(self) -> float:
-        """Of the box in px, at least 1."""
-        return max(self.person.box[3] - self.person.box[1], 1.0)
-
-
-@dataclass(eq=False)
+@dataclass
 class Track:
     """A person over time.
 
     Attributes:
-        number: Id, from 0, never given twice in a video; None before a second detection or a clear
-            first one.
+        number: Id, from 0, never given twice in a video.
         follower: Keeps the square of the person.
         box: ``(4,)`` x0, y0, x1, y1 in px at ``time``.
         joints: ``(J, 2)`` px at ``time``.
@@ -71,10 +60,12 @@ class Track:
         looks: As of a :class:`Sighting`, over time.
         height: Of the box in px when detected, over time.
         course: Box, velocity and time of the last detection: poses may drift to another person.
+        detections: How often the person was detected.
         in_view: Whether the person was seen in the last frame.
+        certain: Whether the track is confirmed by a second detection or a high score.
     """
 
-    number: int | None
+    number: int
     follower: PersonFollower
     box: np.ndarray
     joints: np.ndarray
@@ -85,20 +76,9 @@ class Track:
     looks: np.ndarray
     height: float
     course: tuple[np.ndarray, np.ndarray, float]
+    detections: int = 1
     in_view: bool = True
-
-    @classmethod
-    def begun(cls, one: Sighting, time: float) -> Track:
-        """The track of a person who was seen once."""
-        joints, confidence = one.reading.pose.joints[:, :2], one.reading.pose.confidence
-        still = np.zeros(2)
-        seen = one.box, joints, confidence, time, still, one.person.score, one.looks, one.height
-        return cls(None, PersonFollower(), *seen, (one.box, still, time))
-
-    @property
-    def certain(self) -> bool:
-        """Whether the person was given an id."""
-        return self.number is not None
+    certain: bool = True
 
     @property
     def square(self) -> Square:
@@ -136,8 +116,10 @@ class Track:
 
     def see(self, one: Sighting, alike: float) -> None:
         """Update the person's appearance, the more similar (0 to 1) the sighting, the more."""
+        y0, y1 = one.person.box[1::2]
+        self.detections += 1
         share = max(_LEARNT * alike, _LEARNT_LEAST)
-        self.height += share * (one.height - self.height)
+        self.height += share * (max(y1 - y0, 1) - self.height)
         both = np.where(
             np.isfinite(self.looks), self.looks + share * (one.looks - self.looks), one.looks
         )

@@ -13,7 +13,8 @@ import numpy as np
 
 from poseact.actions.frame_pose import PersonReading
 from poseact.inference.confirm import Pair, is_same_pose
-from poseact.inference.follow import SURE
+from poseact.inference.detect import Person
+from poseact.inference.follow import SURE, PersonFollower
 from poseact.inference.track import Sighting, Track, moved_box
 from poseact.media.crop import Square
 from poseact.metrics import assigned, overlaps, shares_inside
@@ -67,8 +68,8 @@ _DOUBLED = 0.6
 class PeopleTracker:
     """Gives the people in a video ids that stay.
 
-    Who comes into view while somebody is missing may be that person: a new id is given at the
-    second detection.
+    Who comes into view while somebody is missing may be that person: a new id is given at the second
+    detection.
 
     Args:
         sure: Score from which a person found may begin a track.
@@ -134,8 +135,8 @@ class PeopleTracker:
             # Newcomers who were lost since the first detection have to be detected once more.
             if track.in_view:
                 self._make_certain(track)
-            alike = looks_alike(track, one.looks, one.height)
-            track.move(one.box, one.reading, time, self._sure_joint)
+            alike = looks_alike(track, one.looks, one.person)
+            track.move(np.array(one.person.box), one.reading, time, self._sure_joint)
             track.score = one.person.score
             track.course = track.box, track.velocity, time
             track.see(one, alike)
@@ -149,16 +150,15 @@ class PeopleTracker:
                 held.append((one.person, one.reading))
         room = len(new) if self._limit is None else max(self._limit - len(self._tracks), 0)
         new.sort(key=lambda one: -one.person.area)
-        others = self._tracks
-        begun = [(Track.begun(one, time), one) for one in new[:room]]
+        others = list(self._tracks)
+        begun = [(self._begin(one, time), one) for one in new[:room]]
         for track, one in begun:
-            if not others or (not self.missing and _is_clear(one, others)):
+            if not others or (not self.missing and self._is_clear(one, others)):
                 self._make_certain(track)
-        self._tracks = [*others, *(track for track, _ in begun)]
         pairs += begun
         for track, one in pairs:
             self._keep_square(track, one.reading, one.square)
-        return _numbered([(track, one.reading) for track, one in pairs])
+        return [_numbered(one.reading, track) for track, one in pairs if track.certain]
 
     def followed(
         self, readings: Sequence[PersonReading], time: float, looks: Sequence[np.ndarray]
@@ -194,12 +194,38 @@ class PeopleTracker:
                 slipped.append(track)
         for track in (*_doubled([track for track, _ in seen]), *slipped):
             track.lose(time)
-        return _numbered([(track, reading) for track, reading in seen if track.in_view])
+        counted = [(track, reading) for track, reading in seen if track.in_view and track.certain]
+        return [_numbered(reading, track) for track, reading in counted]
+
+    def _begin(self, one: Sighting, time: float) -> Track:
+        pose = one.reading.pose
+        track = Track(
+            -1,
+            PersonFollower(),
+            np.array(one.person.box),
+            pose.joints[:, :2],
+            pose.confidence,
+            time,
+            np.zeros(2),
+            one.person.score,
+            one.looks,
+            max(one.person.box[3] - one.person.box[1], 1),
+            (np.array(one.person.box), np.zeros(2), time),
+            certain=False,
+        )
+        self._tracks.append(track)
+        return track
 
     def _make_certain(self, track: Track) -> None:
-        if track.number is None:
-            track.number = self._begun
+        if not track.certain:
+            track.number, track.certain = self._begun, True
             self._begun += 1
+
+    def _is_clear(self, one: Sighting, others: Sequence[Track]) -> bool:
+        """Whether a new person is neither a part nor a duplicate of others."""
+        boxes = np.array([track.box for track in others if track.in_view]).reshape(-1, 4)
+        apart = overlaps(np.array([one.person.box]), boxes).max(initial=0) < _BESIDE
+        return bool(apart) and one.person.score >= _CLEAR
 
     def _keep_square(self, track: Track, reading: PersonReading, square: Square) -> None:
         pose = reading.pose
@@ -238,7 +264,7 @@ def likeness(track: Track, one: Sighting, time: float, sure_joint: float) -> flo
         time: Of the frame in s.
         sure_joint: Confidence from which a joint counts.
     """
-    looks = looks_alike(track, one.looks, one.height)
+    looks = looks_alike(track, one.looks, one.person)
     back = _BACK * _reachable(track, one, time) ** 0.5 * looks**1.5
     # People in view bend and turn from one detection to the next.
     place = _same_place(track, one, time, sure_joint) * (_BENT + (1 - _BENT) * looks)
@@ -248,14 +274,14 @@ def likeness(track: Track, one: Sighting, time: float, sure_joint: float) -> flo
 def _reachable(track: Track, one: Sighting, time: float) -> float:
     """From 1 on the course of a person to 0 where nobody gets to since the last detection."""
     reach = max(track.size, track.height) * (_FAR_POSE + _DRIFT * (time - track.course[2]))
-    return max(0.0, 1 - track.distance(one.box, time) / reach)
+    return max(0.0, 1 - track.distance(np.array(one.person.box), time) / reach)
 
 
 def _same_place(track: Track, one: Sighting, time: float, sure_joint: float) -> float:
     """Overlap of the boxes and nearness of the poses once the track has moved on, from 0 to 1."""
     shift = track.velocity * (time - track.time)
     place = track.box + np.tile(shift, 2) if track.in_view else track.on_course(time)
-    alike = float(overlaps(place[None], one.box[None])[0, 0])
+    alike = float(overlaps(place[None], np.array(one.person.box)[None])[0, 0])
     if not track.in_view:
         return alike * max(0.0, 1 - (time - track.time) / _FRESH_S)
     pose = one.reading.pose
@@ -267,7 +293,7 @@ def _same_place(track: Track, one: Sighting, time: float, sure_joint: float) -> 
     return _OVERLAP_SHARE * alike + (1 - _OVERLAP_SHARE) * near
 
 
-def looks_alike(track: Track, looks: np.ndarray, height: float | None = None) -> float:
+def looks_alike(track: Track, looks: np.ndarray, person: Person | None = None) -> float:
     """From 0, for other clothes or another size, to 1; ``_UNKNOWN`` where too little is seen.
 
     Poses of people who are partly hidden are too small, and so are boxes, but seldom both.
@@ -275,7 +301,7 @@ def looks_alike(track: Track, looks: np.ndarray, height: float | None = None) ->
     Args:
         track: A person.
         looks: Of somebody, see :class:`Sighting`.
-        height: Of the box of somebody who was detected, in px.
+        person: The same person as detected, if so.
     """
     # Some limbs of people who are partly hidden have the colour of whoever hides them: the share of
     # alike limbs says more than a mean or median difference.
@@ -284,8 +310,9 @@ def looks_alike(track: Track, looks: np.ndarray, height: float | None = None) ->
     if len(apart) < _LEAST_LIMBS:
         return _UNKNOWN
     size = np.median(apart[:, 3])
-    if height is not None:
-        size = 2 * min(size, abs(np.log(height / track.height)))
+    if person is not None:
+        y0, y1 = person.box[1::2]
+        size = 2 * min(size, abs(np.log(max(y1 - y0, 1) / track.height)))
     colour = np.exp(-((apart[:, :3].mean(1) / _OTHER_COLOUR) ** 2)).mean() ** 2
     return float(colour * np.exp(-((size / _OTHER_LENGTH) ** 2)))
 
@@ -295,42 +322,24 @@ def _has_pose(one: Sighting) -> bool:
     return bool(one.reading.pose.confidence.mean() >= least)
 
 
-def _is_clear(one: Sighting, others: Sequence[Track]) -> bool:
-    """Whether a new person is neither a part nor a duplicate of others."""
-    boxes = np.array([track.box for track in others]).reshape(-1, 4)
-    return one.person.score >= _CLEAR and bool((overlaps(one.box[None], boxes) < _BESIDE).all())
-
-
 def _is_part(one: Sighting, other: Pair) -> bool:
     """Whether a new person is a part of somebody, or the same person once more."""
     if is_same_pose(one.reading, other, _PART):
         return True
-    inside = shares_inside(one.box[None], np.array([other[0].box]))
-    return one.person.score < _CLEAR and bool(inside[0, 0] > _INSIDE)
+    boxes = np.array([one.person.box]), np.array([other[0].box])
+    return one.person.score < _CLEAR and bool(shares_inside(*boxes)[0, 0] > _INSIDE)
 
 
 def _doubled(tracks: Sequence[Track]) -> list[Track]:
     """Of two tracks that have come to hold one person, the newer one."""
     boxes = np.array([(*t.joints.min(0), *t.joints.max(0)) for t in tracks]).reshape(-1, 4)
     same = np.argwhere(np.triu(overlaps(boxes, boxes) > _DOUBLED, 1))
-    return [max(tracks[a], tracks[b], key=_newness) for a, b in same]
+    return [max(tracks[a], tracks[b], key=lambda t: (not t.certain, t.number)) for a, b in same]
 
 
-def _newness(track: Track) -> float:
-    return np.inf if track.number is None else track.number
-
-
-def _numbered(seen: Sequence[tuple[Track, PersonReading]]) -> list[PersonReading]:
-    """The people who count, with their ids."""
-    return [
-        reading._replace(
-            pose=replace(
-                reading.pose,
-                person=track.number,
-                person_box=tuple(track.box.tolist()),
-                score=track.score,
-            )
-        )
-        for track, reading in seen
-        if track.number is not None
-    ]
+def _numbered(reading: PersonReading, track: Track) -> PersonReading:
+    x0, y0, x1, y1 = track.box.tolist()
+    pose = replace(
+        reading.pose, person=track.number, person_box=(x0, y0, x1, y1), score=track.score
+    )
+    return reading._replace(pose=pose)
