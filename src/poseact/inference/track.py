@@ -13,11 +13,18 @@ from poseact.inference.detect import Person
 from poseact.inference.follow import PersonFollower
 from poseact.media.crop import Square
 
+# Share of the old velocity that is kept; hands and crops make people tremble.
+_STEADINESS = 0.7
+# After a second of occlusion, a velocity hardly predicts the position.
+_COASTING_S = 1.0
 # Share of the looks of a person seen as before that is taken over, and of one who looks different,
 # who may be hidden in part.
 _LEARNT, _LEARNT_LEAST = 0.2, 0.02
-# Joints in common that tell a velocity.
+# The first looks count alike.
+_FIRST = 4
+# Joints in common that tell a velocity, and the largest one, in sizes per second.
 _LEAST_JOINTS = 4
+_FASTEST = 3.0
 # Longest absence after which the velocity is that from one detection to the next.
 _BRIEF_S = 0.5
 # Largest change of a box's sides from one frame to the next.
@@ -91,6 +98,10 @@ class Track:
         """Longest side of the box in px, at least 1."""
         return max(float((self.box[2:] - self.box[:2]).max()), 1.0)
 
+    def shift(self, time: float) -> np.ndarray:
+        """``(2,)`` px that the person has moved by a time, if the velocity stays."""
+        return self.velocity * min(time - self.time, _COASTING_S)
+
     def distance(self, box: np.ndarray, time: float) -> float:
         """Px between the centre of a box and the course of a person who may have stopped on it."""
         start, velocity, then = self.course
@@ -102,7 +113,7 @@ class Track:
     def on_course(self, time: float) -> np.ndarray:
         """``(4,)`` box extrapolated to a time from the last detection."""
         box, velocity, then = self.course
-        return box + np.tile(velocity * (time - then), 2)
+        return box + np.tile(velocity * min(time - then, _COASTING_S), 2)
 
     def off_course(self, time: float) -> float:
         """How far the box is from there, in sizes."""
@@ -118,7 +129,8 @@ class Track:
         """Update the person's appearance, the more similar (0 to 1) the sighting, the more."""
         y0, y1 = one.person.box[1::2]
         self.detections += 1
-        share = max(_LEARNT * alike, _LEARNT_LEAST)
+        first = 1 / self.detections if self.detections <= _FIRST else 0.0
+        share = max(_LEARNT * alike, _LEARNT_LEAST, first)
         self.height += share * (max(y1 - y0, 1) - self.height)
         both = np.where(
             np.isfinite(self.looks), self.looks + share * (one.looks - self.looks), one.looks
@@ -139,10 +151,15 @@ class Track:
             # Where the pose went in the meantime is uncertain, the detections are not.
             start, _, then = self.course
             away = time - then
-            moved = (box - start).reshape(2, 2).mean(0)
-            self.velocity = moved / away if 0 < away <= _BRIEF_S else np.zeros(2)
+            moved = (box - start).reshape(2, 2).mean(0) / max(away, 1e-9)
+            believed = away <= _BRIEF_S and np.hypot(*moved) <= _FASTEST * self.size
+            self.velocity = moved if believed else np.zeros(2)
         elif passed > 0 and both.sum() >= _LEAST_JOINTS:
-            self.velocity = np.median((joints - self.joints)[both], axis=0) / passed
+            moved = np.median((joints - self.joints)[both], axis=0)
+            kept = _STEADINESS if self.velocity.any() else 0.0
+            self.velocity = kept * self.velocity + (1 - kept) * moved / passed
+            if np.hypot(*self.velocity) > _FASTEST * self.size:  # the pose was somebody else's
+                self.velocity = np.zeros(2)
         self.box, self.time, self.in_view = box, time, True
         self.joints, self.confidence = joints, confidence
 

@@ -19,17 +19,15 @@ from poseact.inference.track import Sighting, Track, moved_box
 from poseact.media.crop import Square
 from poseact.metrics import assigned, overlaps, shares_inside
 
-MAX_GAP_S = 5.0
+MAX_GAP_S = 3.0
 """A person who is not found for longer gets a new id.
 
-Who is hidden for 2 s is hidden in part, and seldom found, before and after. As long as people are
-known, nobody else is taken for them.
+Who is hidden for 2 s is hidden in part, and seldom found, before and after.
 """
 
 # Share of the overlap in the likeness of two people; the rest is that of their poses.
 _OVERLAP_SHARE = 0.6
-# Least likeness of a sighting to somebody in view, and to somebody who was lost.
-_LEAST_LIKENESS, _LEAST_BACK = 0.1, 0.2
+_LEAST_LIKENESS = 0.1
 # Mean confidence of the joints below which a new person has no pose to follow: it is a part of
 # somebody, or a thing. The second is for whom the detector doubts.
 _LEAST_POSE, _LEAST_POSE_DOUBTED = 0.43, 0.56
@@ -63,13 +61,12 @@ _BESIDE = 0.3
 _PART, _INSIDE = 0.08, 0.9
 # Tracks that overlap so much hold one person twice.
 _DOUBLED = 0.6
+# Poses of people who overlap this much are easily swapped: the motion counts too.
+_COVERED = 0.2
 
 
 class PeopleTracker:
     """Gives the people in a video ids that stay.
-
-    Who comes into view while somebody is missing may be that person: a new id is given at the second
-    detection.
 
     Args:
         sure: Score from which a person found may begin a track.
@@ -153,7 +150,7 @@ class PeopleTracker:
         others = list(self._tracks)
         begun = [(self._begin(one, time), one) for one in new[:room]]
         for track, one in begun:
-            if not others or (not self.missing and self._is_clear(one, others)):
+            if not others or self._is_clear(one, others):
                 self._make_certain(track)
         pairs += begun
         for track, one in pairs:
@@ -175,13 +172,18 @@ class PeopleTracker:
             The people with their ids, without those who were lost.
         """
         tracks = self.in_view
+        boxes = np.array([track.box for track in tracks]).reshape(-1, 4)
+        crossing = ((overlaps(boxes, boxes) > _COVERED).sum(1) > 1).tolist()
         accompanied = len(self._tracks) > 1  # who is alone may jump
-        seen, slipped = [], []
-        for track, reading, own in zip(tracks, readings, looks, strict=True):
+        seen, lost, strange = [], [], {}
+        for track, reading, own, crosses in zip(tracks, readings, looks, crossing, strict=True):
             square, unsure = track.square, track.follower.square is None
             joints = reading.pose.joints[:, :2]
             both = np.minimum(track.confidence, reading.pose.confidence) >= self._sure_joint
             box = moved_box(track.box, track.joints[both], joints[both])
+            alike = looks_alike(track, own)
+            if crosses and alike <= _UNKNOWN:
+                box = (box + track.on_course(time)) / 2
             track.move(box, reading, time, self._sure_joint)
             self._keep_square(track, reading, square)
             # Who was detected with an unsure pose is not lost by another one.
@@ -189,10 +191,11 @@ class PeopleTracker:
                 track.lose(time)
                 continue
             seen.append((track, reading))
-            strays = accompanied and track.off_course(time) > _OFF_COURSE
-            if strays or looks_alike(track, own) < _SLIPPED:
-                slipped.append(track)
-        for track in (*_doubled([track for track, _ in seen]), *slipped):
+            off = track.off_course(time)
+            strange[id(track)] = round(off, 1) - round(alike, 1)
+            if (off > _OFF_COURSE and accompanied) or alike < _SLIPPED:
+                lost.append(track)
+        for track in (*self._doubled([track for track, _ in seen], strange), *lost):
             track.lose(time)
         counted = [(track, reading) for track, reading in seen if track.in_view and track.certain]
         return [_numbered(reading, track) for track, reading in counted]
@@ -248,7 +251,16 @@ class PeopleTracker:
         return [
             (tracks[row], sightings[column])
             for row, column in assigned(alike)
-            if alike[row, column] >= (_LEAST_LIKENESS if tracks[row].in_view else _LEAST_BACK)
+            if alike[row, column] >= _LEAST_LIKENESS
+        ]
+
+    def _doubled(self, tracks: Sequence[Track], strange: dict[int, float]) -> list[Track]:
+        """Of two tracks that have come to hold one person, the one that is less like before."""
+        boxes = np.array([(*t.joints.min(0), *t.joints.max(0)) for t in tracks]).reshape(-1, 4)
+        same = np.triu(overlaps(boxes, boxes) > _DOUBLED, 1)
+        return [
+            max(tracks[a], tracks[b], key=lambda t: (not t.certain, strange[id(t)], t.number))
+            for a, b in np.argwhere(same)
         ]
 
 
@@ -279,11 +291,12 @@ def _reachable(track: Track, one: Sighting, time: float) -> float:
 
 def _same_place(track: Track, one: Sighting, time: float, sure_joint: float) -> float:
     """Overlap of the boxes and nearness of the poses once the track has moved on, from 0 to 1."""
-    shift = track.velocity * (time - track.time)
-    place = track.box + np.tile(shift, 2) if track.in_view else track.on_course(time)
-    alike = float(overlaps(place[None], np.array(one.person.box)[None])[0, 0])
+    found, course = np.array(one.person.box)[None], track.on_course(time)
     if not track.in_view:
-        return alike * max(0.0, 1 - (time - track.time) / _FRESH_S)
+        fresh = max(0.0, 1 - (time - track.time) / _FRESH_S)
+        return fresh * float(overlaps(course[None], found)[0, 0])
+    shift = track.shift(time)
+    alike = float(overlaps(np.stack((track.box + np.tile(shift, 2), course)), found).mean())
     pose = one.reading.pose
     both = np.minimum(track.confidence, pose.confidence) >= sure_joint
     if not both.any():
@@ -328,13 +341,6 @@ def _is_part(one: Sighting, other: Pair) -> bool:
         return True
     boxes = np.array([one.person.box]), np.array([other[0].box])
     return one.person.score < _CLEAR and bool(shares_inside(*boxes)[0, 0] > _INSIDE)
-
-
-def _doubled(tracks: Sequence[Track]) -> list[Track]:
-    """Of two tracks that have come to hold one person, the newer one."""
-    boxes = np.array([(*t.joints.min(0), *t.joints.max(0)) for t in tracks]).reshape(-1, 4)
-    same = np.argwhere(np.triu(overlaps(boxes, boxes) > _DOUBLED, 1))
-    return [max(tracks[a], tracks[b], key=lambda t: (not t.certain, t.number)) for a, b in same]
 
 
 def _numbered(reading: PersonReading, track: Track) -> PersonReading:
