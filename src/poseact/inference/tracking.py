@@ -30,7 +30,7 @@ _OVERLAP_SHARE = 0.6
 _LEAST_LIKENESS = 0.1
 # Mean confidence of the joints below which a new person has no pose to follow: it is a part of
 # somebody, or a thing. The second is for whom the detector doubts.
-_LEAST_POSE, _LEAST_POSE_DOUBTED = 0.43, 0.56
+_LEAST_POSE, _LEAST_POSE_DOUBTED = 0.43, 0.62
 # Distance of joints, as a share of the person's size, at which poses have nothing in common.
 _FAR_POSE = 0.5
 # People who were out of view may be anywhere near: their size per second of absence.
