@@ -23,7 +23,7 @@ from poseact.inference.boxes import square_of
 from poseact.models.multitask import MultitaskNetwork, for_actions
 from poseact.models.window_heads import describe_appearance, sampled_frames
 from poseact.synthetic.random_person import draw_sequence
-from poseact.training.background import BACKBONE, FILE, backbone_digest
+from poseact.training.background_set import BACKBONE, FILE, backbone_digest
 
 FRAMES, SIDE = 36, 224
 SEED = 77

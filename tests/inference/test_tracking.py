@@ -258,7 +258,7 @@ def test_who_is_found_doubtfully_needs_a_surer_pose():
         return ids(follower.readings(frame(0)))
 
     assert seen(0.5) == []
-    assert seen(0.6) == [0]
+    assert seen(0.7) == [0]
 
 
 def test_a_doubtful_box_inside_a_person_is_a_part_of_that_person():

@@ -16,7 +16,7 @@ from poseact.evaluation.action_evaluation import mirrored
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.sequence import ActionNetwork
 from poseact.models.window_heads import RANK, Prototypes
-from poseact.training.background import read_background
+from poseact.training.background_set import read_background
 from poseact.training.clip_bank import check_sequence
 from poseact.training.new_heads import FPS, FRAMES, Streams, build_network, window_heads
 

@@ -16,7 +16,7 @@ from poseact.models.card import Card
 from poseact.models.multitask import MultitaskNetwork, for_actions
 from poseact.models.sequence import ActionNetwork, SequenceConfig
 from poseact.models.window_heads import WindowHeads
-from poseact.training.background import fits_background, read_background
+from poseact.training.background_set import fits_background, read_background
 
 Streams = Literal["both", "pose"]
 

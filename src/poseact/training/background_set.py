@@ -17,7 +17,7 @@ from torch import Tensor
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.pyramid_stem import PyramidEntry
 
-FILE = "background.safetensors"
+FILE = "background/free-motion.safetensors"
 """Name among the assets of the package."""
 
 BACKBONE = "backbone"

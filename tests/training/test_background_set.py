@@ -10,7 +10,7 @@ from poseact.actions.pose_sequence import PoseSequence
 from poseact.evaluation.calibration import calibrate
 from poseact.models.multitask import MultitaskNetwork
 from poseact.models.window_heads import Prototypes
-from poseact.training.background import fits_background, read_background
+from poseact.training.background_set import fits_background, read_background
 from poseact.training.heads import train_heads
 from poseact.training.instant import train_instant
 from poseact.weights.checkpoint import load, save
