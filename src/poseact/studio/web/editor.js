@@ -103,9 +103,9 @@ export function editorCard(app, select) {
 
   async function change(json, said) {
     const made = await attempt(() => request("PATCH", "api/clips", { json: { clip: clip.clip, ...json } }));
-    if (made && said) say(said);
     await app.refresh();
     if (made) select(made.clip);
+    if (made && said) say(said);
   }
 
   function saveTrim() {
@@ -115,9 +115,11 @@ export function editorCard(app, select) {
   async function cut() {
     const label = cutAs.value;
     const made = await attempt(() => request("POST", "api/clips", { json: { file: clip.file, label, start: range[0], end: range[1] } }));
-    if (made) say(t("cut_done", { action: actionName(label) }));
     await app.refresh();
-    if (made) select(made.clip);
+    if (!made) return;
+    // The message last: whoever acts on it means the new clip.
+    select(made.clip);
+    say(t("cut_done", { action: actionName(label) }));
   }
 
   async function remove() {
