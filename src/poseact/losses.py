@@ -13,7 +13,7 @@ from poseact._utils.errors import PoseActError
 from poseact.metrics import torso_indices
 from poseact.models.base import Network
 from poseact.models.outputs import Action, Pose, Prediction
-from poseact.models.pose import PoseModel
+from poseact.models.pose import learned_confidence
 from poseact.skeleton import Skeleton
 
 # Far below relevant probabilities, far above the precision of float32.
@@ -158,9 +158,7 @@ class PoseCriterion(nn.Module):
 
 def calibrated_skeleton(network: Network) -> Skeleton | None:
     """The skeleton of a network whose confidence is the probability of being correct, else None."""
-    pose_model = getattr(network, "pose_model", None)
-    calibrated = isinstance(pose_model, PoseModel) and pose_model.confidence is not None
-    return network.config.skeleton if calibrated else None
+    return None if learned_confidence(network) is None else network.config.skeleton
 
 
 class ActionCriterion(nn.Module):

@@ -292,3 +292,9 @@ class PoseModel(nn.Module):
     def confidence(self) -> ConfidenceHead | None:
         """Predicts whether joints are correct; None where the peak of a map does."""
         return self.head.confidence if isinstance(self.head, PeakHead) else None
+
+
+def learned_confidence(network: nn.Module) -> ConfidenceHead | None:
+    """The part of a network that predicts whether its joints are correct, if it has one."""
+    pose_model = getattr(network, "pose_model", None)
+    return pose_model.confidence if isinstance(pose_model, PoseModel) else None

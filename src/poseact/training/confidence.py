@@ -14,7 +14,7 @@ from poseact.evaluation.pose_evaluation import predict_samples
 from poseact.losses import PoseCriterion
 from poseact.metrics import calibration_error, torso_size
 from poseact.models.base import Network
-from poseact.models.multitask import MultitaskNetwork
+from poseact.models.pose import learned_confidence
 
 
 def calibrate_confidence(network: Network, samples: Sequence[PoseSample]) -> dict[str, float]:
@@ -32,7 +32,7 @@ def calibrate_confidence(network: Network, samples: Sequence[PoseSample]) -> dic
         PoseActError: The network has no learned confidence, nobody has a labelled torso, or all
             joints are correct or all wrong.
     """
-    head = network.pose_model.confidence if isinstance(network, MultitaskNetwork) else None
+    head = learned_confidence(network)
     if head is None:
         raise PoseActError(
             "calibration: data were given for a network whose confidence is not learned; give a "

@@ -12,7 +12,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from poseact._utils.errors import PoseActError
 from poseact.models.base import Network
-from poseact.models.multitask import MultitaskNetwork
+from poseact.models.pose import learned_confidence
 from poseact.models.pyramid_stem import PyramidEntry
 from poseact.training.muon import Muon
 
@@ -67,7 +67,7 @@ def learned_parts(network: Network, tasks: Sequence[str]) -> list[nn.Module]:
     parts = network.action_parts() if "action" in tasks else []
     if "confidence" not in tasks:
         return parts
-    confidence = network.pose_model.confidence if isinstance(network, MultitaskNetwork) else None
+    confidence = learned_confidence(network)
     if confidence is None:
         raise PoseActError(
             "learn: confidence was given for a network whose confidence is not learned; give a "
