@@ -381,6 +381,8 @@ def test_bad_input_is_one_sentence(tmp_path, weights, refused):
     )
     assert "cannot be looked up" in refused("predict", "x" * 300)
     assert "no weights" in refused("predict", fake, "--weights", "w" * 300)
+    assert "fast poses are 2D" in refused("predict", fake, "--side-view", "--fast")
+    assert "--patience nan" in refused("live", "--weights", weights, "--patience", "nan")
     assert "people='few'" in refused("predict", fake, "--people", "few")
     assert "people=0" in refused("predict", fake, "--people", "0")
     assert "no-such-command" in refused("no-such-command")
@@ -453,6 +455,12 @@ def test_help_explains_every_parameter():
     for command in commands(typer.main.get_command(app)):
         command.get_help(command.make_context(command.name, [], resilient_parsing=True))
         assert not [parameter.name for parameter in command.params if not parameter.help]
+
+
+def test_help_shows_a_default_of_the_command_alone():
+    text = run("predict", "--help").stdout
+    assert "small-open" in text  # the default of --weights
+    assert "[default: fp32]" not in text  # that of --precision with the engine ray
 
 
 def test_version():

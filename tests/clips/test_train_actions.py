@@ -177,6 +177,10 @@ class TestTraining:
             ({"epochs": 0}, "epochs=0"),
             ({"frames": 1}, "frames=1"),
             ({"fps": -1.0}, "fps=-1"),
+            ({"fps": float("nan")}, "fps=nan"),
+            ({"fps": 1e9}, "frame rate above 0 and up to"),
+            ({"seed": -1}, "seed -1"),
+            ({"seed": 2**63}, "seed 9223372036854775808"),
             ({"test": 1.5}, "test share of 1.5"),
             ({"finetune": "nowhere.yaml"}, "nowhere.yaml"),
         ],
@@ -187,9 +191,9 @@ class TestTraining:
         assert not (tmp_path / "out").exists()
 
     def test_impossible_places_cost_nothing(self, folder, tmp_path):
-        (tmp_path / "empty").mkdir()
+        (tmp_path / "empty" / "squats").mkdir(parents=True)
         (tmp_path / "one.mp4").touch()
-        for source in ("empty", "nowhere", "one.mp4"):
+        for source in ("empty", "empty/squats", "nowhere", "one.mp4"):
             with pytest.raises(PoseActError, match=f"{source} is not a folder of clips"):
                 train_actions(tmp_path / source, tmp_path / "out", PLAN)
         with pytest.raises(PoseActError, match=r"could not be written|cannot be written"):

@@ -39,3 +39,4 @@ def test_rows_that_are_no_boxes_are_left_out(text, tmp_path, caplog):
     boxes = read_boxes(tmp_path / "boxes.csv")
     assert boxes == {"a": {0: [(1, 2, 3, 4)], 3: [(1, 2, 3, 4)]}}
     assert re.search(r"Line \d of the boxes .* is not a box", caplog.text)
+    assert ".)" not in caplog.text  # a sentence within the sentence

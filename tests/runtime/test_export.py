@@ -66,6 +66,14 @@ def run(folder, *arguments):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def without_durations(film):
+    """An MP4 of three frames without time stamps, of which OpenCV says 3000 frames per second."""
+    start = film.index(b"stts") + 12
+    rows = np.frombuffer(film, ">u4", 6, start).reshape(3, 2).copy()
+    rows[:, 1] = 0, 0, 90  # of 90,000 per second
+    return film[:start] + rows.tobytes() + film[start + rows.nbytes :]
+
+
 @pytest.fixture(scope="module")
 def written_once(folder):
     """Writes each graph as ONNX once for all formats, which takes seconds."""
@@ -115,6 +123,18 @@ def test_the_folder_runs_alone(folder, tmp_path, to):
         assert np.array(answer["joints"]).shape == (16, 4)
         assert answer["action"] in ("jump", "sit", "unknown")
         assert 0.5 <= answer["probability"] <= 1
+    film.write_bytes(without_durations(film.read_bytes()))
+    times = [answer["time"] for answer in run(out, film)]
+    assert times == pytest.approx([0, 1 / 30, 2 / 30], abs=1e-3)
+    done = subprocess.run(
+        [sys.executable, out / "run.py", out / "card.json"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode
+    assert done.stderr.endswith("is no photo or video; use: python run.py PHOTO_OR_VIDEO\n")
+    assert "Traceback" not in done.stderr
     if to == "onnx":
         write_image(tmp_path / "photo.png", picture)
         assert len(run(out, tmp_path / "photo.png")) == 1

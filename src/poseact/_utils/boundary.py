@@ -54,7 +54,7 @@ def reason_of(error: Exception) -> str:
     if faults is not None:  # pydantic's, which lists every fault with a web address
         fault = faults()[0]
         said = ": ".join(filter(None, (".".join(map(str, fault["loc"])), fault["msg"])))
-    short = " ".join(said[: 2 * _REASON_LENGTH].split())[:_REASON_LENGTH]
+    short = " ".join(said[: 2 * _REASON_LENGTH].split())[:_REASON_LENGTH].removesuffix(".")
     return short or type(error).__name__
 
 

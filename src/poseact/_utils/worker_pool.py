@@ -20,7 +20,12 @@ from typing import Any, ClassVar, Generic, TypeVar
 import cv2
 
 from poseact._utils.errors import PoseActError
-from poseact._utils.interrupt import StopRequest, end_with_parent, leave_signals_to_parent
+from poseact._utils.interrupt import (
+    StopRequest,
+    end_with_parent,
+    leave_signals_to_parent,
+    signals_held,
+)
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -122,7 +127,8 @@ def _run_pooled(
     on_tick: Callable[[int], None],
 ) -> Iterator[tuple[J, R]]:
     try:
-        waiting = {submit(job): job for job in jobs}
+        with signals_held():  # a process that is starting would end with a traceback
+            waiting = {submit(job): job for job in jobs}
         while waiting and not stop:
             ended, _ = wait(waiting, _POLL_SECONDS, FIRST_COMPLETED)
             on_tick(shared.ticks.value)

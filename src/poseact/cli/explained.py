@@ -79,12 +79,12 @@ def _texts(node: ast.FunctionDef | ast.ClassDef) -> dict[str, str]:
 
 
 def _defaults(node: ast.FunctionDef | ast.ClassDef, module: ast.Module) -> dict[str, object]:
-    """Defaults that are numbers or strings, also by way of named constants."""
+    """Defaults that are numbers or strings, also by way of named constants; None for others."""
     values = {name: _value(value, module) for name, value in _default_nodes(node)}
+    shown = int | float | str
     return {
-        name: value
+        name: value if isinstance(value, shown) and not isinstance(value, bool) else None
         for name, value in values.items()
-        if isinstance(value, int | float | str) and not isinstance(value, bool)
     }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from poseact._utils.errors import PoseActError
 from poseact.cli.app import INTERRUPTED, app, make_console
 from poseact.cli.explained import explained_by, given
 from poseact.cli.options import (
@@ -54,6 +55,8 @@ def live_command(
     from poseact.inference.live_source import BackOff, live_source
     from poseact.inference.stream import Stream
 
+    if patience is not None and not patience >= 0:
+        raise PoseActError(f"--patience {patience} was given; give seconds, 0 or more.")
     back_off = BackOff() if patience is None else BackOff(patience_s=patience)
     pictures = live_source(spec, policy=policy, realtime=realtime, back_off=back_off)
     stream = Stream(

@@ -246,10 +246,10 @@ def _of_labels(clips: Sequence[Clip], report: CheckReport) -> list[Finding]:
     for label in sorted({clip.label for clip in clips}):
         count = len({clip.recording for clip in usable if clip.label == label})
         if count < FEW_RECORDINGS:
-            untested = "; with a single one it cannot be tested" if count == 1 else ""
+            recordings = f"{count or 'no'} usable recording{'s' if count > 1 else ''}"
+            untested = ", so it cannot be tested" if count == 1 else ""
             message = (
-                f"The action {label} has only {count} usable recordings{untested}; "
-                f"give at least {FEW_RECORDINGS}."
+                f"The action {label} has {recordings}{untested}; give at least {FEW_RECORDINGS}."
             )
             found.append(Finding(None, "few", "warning", message))
     return found

@@ -12,7 +12,7 @@ import torch
 
 from poseact._utils.device import on_device
 from poseact._utils.errors import PoseActError
-from poseact._utils.files import open_folder
+from poseact._utils.files import open_folder, walk_files
 from poseact._utils.interrupt import StopRequest
 from poseact.actions.action_names import BACKGROUND
 from poseact.actions.pose_sequence import PoseSequence
@@ -189,7 +189,7 @@ def started(
     out, source = Path(out), Path(source)
     plan.check()
     on_device(reading.device, lambda chosen: torch.zeros(1, device=chosen))
-    empty = source.is_dir() and not any(source.iterdir())
+    empty = source.is_dir() and not walk_files(source)
     if empty or not source.exists() or source.suffix.lower() in VIDEO_SUFFIXES:
         raise PoseActError(
             f"{source} is not a folder of clips; give a folder with a folder of videos per "

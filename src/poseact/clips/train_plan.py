@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from poseact._utils.errors import PoseActError
 from poseact.data.split import check_share
 from poseact.evaluation.action_report import ReportFiles
 from poseact.evaluation.action_scores import ActionScores
@@ -64,6 +65,8 @@ class TrainPlan:
         """
         check_windows(**self.windows())
         check_share(self.test)
+        if not 0 <= self.seed < 2**63:
+            raise PoseActError(f"The seed {self.seed} was given; give one from 0 to 2**63 - 1.")
         if self.finetune is not None:
             load_recipe(self.finetune)
 

@@ -141,7 +141,8 @@ def predict(
     readers = load_readers(weights, num_blocks, device, people, runtime, precision, fast)
     if side_view and not readers.predictor.has_depth:
         raise PoseActError(
-            f"A side view was asked for, but the weights {weights} are 2D; leave it out."
+            f"A side view was asked for, but {'fast poses' if fast else f'the weights {weights}'} "
+            "are 2D; leave it out."
         )
     open_folder(out)
     report = PredictReport(out, out / "poses.parquet", out / "poses.json")

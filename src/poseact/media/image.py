@@ -123,7 +123,7 @@ def _check_size(content: bytes, name: str) -> None:
     if pixels > limit:
         raise PoseActError(
             f"The {name} has {pixels:,} px or more in {len(content):,} bytes, but at most "
-            f"{limit:,} are decoded; make it smaller."
+            f"{limit:,} px are read from a file of this size; make the picture smaller."
         )
 
 

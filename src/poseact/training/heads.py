@@ -53,6 +53,9 @@ STATE_NAME = "heads.pt"
 # Small sets are seen several times per epoch, so that an epoch has enough steps to learn from.
 _LEAST_STEPS = 3
 
+# More than cameras and motion capture give.
+_MOST_FPS = 1000
+
 # They learn as much from smaller batches, which take less time.
 _LEAST_BATCH = 32
 
@@ -250,10 +253,10 @@ def check_windows(frames: int = FRAMES, fps: float = FPS, epochs: int = EPOCHS) 
     Raises:
         PoseActError: One is out of range.
     """
-    if epochs < 1 or frames < 2 or fps <= 0:
+    if epochs < 1 or frames < 2 or not 0 < fps <= _MOST_FPS:
         raise PoseActError(
             f"epochs={epochs}, frames={frames} and fps={fps} were given; give at least 1 epoch, "
-            "windows of at least 2 frames and a positive frame rate."
+            f"windows of at least 2 frames and a frame rate above 0 and up to {_MOST_FPS}."
         )
 
 
