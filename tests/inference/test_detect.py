@@ -6,7 +6,7 @@ import pytest
 from poseact import Predictor
 from poseact._utils.errors import PoseActError
 from poseact.data.pose_table import PoseTable
-from poseact.inference.detect import PersonDetector, merged
+from poseact.inference.detect import Looks, PersonDetector, merged
 from poseact.inference.predict import predict
 from poseact.media import Frame, VideoWriter, write_image
 from poseact.metrics import overlaps
@@ -113,10 +113,10 @@ class Maps:
 def test_evidence_is_the_mean_over_the_box_in_the_closest_crops():
     detector = PersonDetector(run=Maps())
     picture = np.zeros((320, 320, 3), np.uint8)
-    (found,) = detector.find(picture, 0.02, (320,), (2.2, 1.3))
+    (found,) = detector.find(picture, 0.02, Looks((320,), (2.2, 1.3)))
     # The box fills the crops of 12 cells but for their margin: all rows count about the same.
     assert found.evidence == pytest.approx([5.5], abs=0.3)
-    (found,) = detector.find(picture, 0.02, (320,), ())
+    (found,) = detector.find(picture, 0.02, Looks((320,)))
     assert found.evidence.shape == (0,)
 
 

@@ -141,7 +141,7 @@ class Detector:
     def __init__(self):
         self.asked = 0
 
-    def find(self, image, threshold, looks, close_looks):
+    def find(self, image, threshold, looks):
         self.asked += 1
         return [sighting(100).person]
 
@@ -195,10 +195,10 @@ class SharpEyed(Detector):
         super().__init__()
         self.least, self.sizes = least, []
 
-    def find(self, image, threshold, looks, close_looks):
-        self.sizes.append(len(looks))
-        found = super().find(image, threshold, looks, close_looks)
-        return found if len(looks) >= self.least else []
+    def find(self, image, threshold, looks):
+        self.sizes.append(len(looks.sizes))
+        found = super().find(image, threshold, looks)
+        return found if len(looks.sizes) >= self.least else []
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -246,10 +246,8 @@ def test_who_is_found_surely_with_an_unsure_pose_is_followed_by_the_box():
 class Doubtful(Detector):
     """Finds the person with a low score."""
 
-    def find(self, image, threshold, looks, close_looks):
-        return [
-            one._replace(score=0.4) for one in super().find(image, threshold, looks, close_looks)
-        ]
+    def find(self, image, threshold, looks):
+        return [one._replace(score=0.4) for one in super().find(image, threshold, looks)]
 
 
 def test_who_is_found_doubtfully_needs_a_surer_pose():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from poseact.inference.detect import VIDEO_CLOSE_LOOKS, VIDEO_LOOKS_PX, Person, PersonDetector
+from poseact.inference.detect import VIDEO_LOOKS, Person, PersonDetector
 
 _SURE = 0.5
 _LARGE = 0.4
@@ -33,7 +33,7 @@ def find_people(detector: PersonDetector, image: np.ndarray) -> list[Person]:
         off = np.hypot(*((x0 + x1) / 2, (y0 + y1) / 2) - middle) / np.hypot(*middle)
         return _size(person) / (1 + float(off))
 
-    people = detector.find(image, _SURE, VIDEO_LOOKS_PX, VIDEO_CLOSE_LOOKS)
+    people = detector.find(image, _SURE, VIDEO_LOOKS)
     largest = max(map(_size, people), default=0.0)
     large = [person for person in people if _size(person) >= _LARGE * largest]
     return sorted(large, key=prominence, reverse=True)

@@ -17,7 +17,7 @@ from poseact._utils.errors import PoseActError
 from poseact.data.formats.label_files import read_json
 from poseact.evaluation.oks import coco_evaluation, oks_sigmas
 from poseact.inference.boxes import square_of
-from poseact.inference.detect import CLOSE_LOOKS, LOOKS_PX, Person, PersonDetector
+from poseact.inference.detect import LOOKS, Looks, Person, PersonDetector
 from poseact.inference.predictor import DEFAULT_WEIGHTS, Predictor
 from poseact.media import read_image
 from poseact.metrics import overlaps
@@ -114,8 +114,8 @@ def eval_people(
     *,
     images: str = "images",
     weights: str | Path = DEFAULT_WEIGHTS,
-    looks: Sequence[int] = LOOKS_PX,
-    close_looks: Sequence[float] = CLOSE_LOOKS,
+    looks: Sequence[int] = LOOKS.sizes,
+    close_looks: Sequence[float] = LOOKS.close,
     device: str | None = None,
     runtime: str | None = None,
     precision: str = DEFAULT_PRECISION,
@@ -151,7 +151,7 @@ def eval_people(
         picture = read_image(photo.path)
         photo.height = len(picture)
         began = process_time()
-        photo.found = detector.find(picture, _LEAST_SCORE, looks, close_looks)
+        photo.found = detector.find(picture, _LEAST_SCORE, Looks(looks, close_looks))
         taken += process_time() - began
         readings = predictor.read(picture, [square_of(person.box) for person in photo.found])
         photo.shown = [one for one, _ in predictor.shown(photo.found, readings)]

@@ -12,6 +12,8 @@ from poseact.media import require_picture
 from poseact.media.crop import (
     Box,
     crop_matrix,
+    halved,
+    halvings,
     person_square,
     transform_points,
     warp_image,
@@ -24,21 +26,6 @@ from poseact.skeleton import COCO17
 
 if TYPE_CHECKING:
     import torch
-
-LOOKS_PX = (256, 320, 480, 640)
-"""Longest side of a photo in each look."""
-
-VIDEO_LOOKS_PX = (256, 480)
-"""The same for frames of a video, where time counts."""
-
-FAST_LOOKS_PX = (320,)
-"""The same where the detector's own poses are taken, or time is short."""
-
-CLOSE_LOOKS = (1.3, 1.6, 2.2)
-"""Sizes of the squares, relative to the person, in which doubtful people are looked at again."""
-
-VIDEO_CLOSE_LOOKS = (1.6,)
-"""The same for frames of a video."""
 
 THRESHOLD = 0.284
 """Score from which a person counts as found."""
@@ -59,10 +46,38 @@ _JOINT_SEARCH = np.arange(-3, 4)
 _COORDINATES = 2 * len(COCO17)
 # Boxes that overlap so much are one person; people who embrace still are two.
 _SAME_PERSON = 0.7
-# People of these scores are looked at from near, each in squares of their own.
-_DOUBTFUL = (0.06, 0.75)
+# From this score on, people are not looked at from near.
+_BEYOND_DOUBT = 0.75
 _CLOSE_LOOK_PX = 192
 _SAME_FROM_NEAR = 0.5
+
+
+class Looks(NamedTuple):
+    """How a picture is searched.
+
+    Attributes:
+        sizes: Its longest side in px in each look.
+        close: Sizes of the squares, relative to the person, in which doubtful people are looked at
+            again.
+        doubted_from: Score of a person from which that is done.
+    """
+
+    sizes: Sequence[int]
+    close: Sequence[float] = ()
+    doubted_from: float = 0.06
+
+
+LOOKS = Looks((256, 320, 480, 640), (1.3, 1.6, 2.2))
+"""For photos."""
+
+VIDEO_LOOKS = Looks((256, 480), (1.6,), doubted_from=0.14)
+"""For frames of a video, where time counts."""
+
+FAST_LOOKS = Looks((320,))
+"""Where the detector's own poses are taken, or time is short."""
+
+NEAR_LOOKS = Looks((256,))
+"""Where time is short and everyone in view is large."""
 
 
 class Person(NamedTuple):
@@ -127,24 +142,22 @@ class PersonDetector:
         self,
         image: np.ndarray,
         threshold: float = THRESHOLD,
-        looks: Sequence[int] = LOOKS_PX,
-        close_looks: Sequence[float] = CLOSE_LOOKS,
+        looks: Looks = LOOKS,
     ) -> list[Person]:
         """The people in a picture, the surest first, at most ``MAX_PEOPLE``.
 
         Args:
             image: ``(H, W, 3)`` uint8 RGB.
             threshold: Least score.
-            looks: Longest side of the picture in px in each look.
-            close_looks: Sizes of the squares in which doubtful people are looked at again.
+            looks: How it is searched.
 
         Raises:
             PoseActError: The array is no picture.
         """
         require_picture(image)
-        sides = [side / max(image.shape[:2]) for side in looks]
+        sides = [side / max(image.shape[:2]) for side in looks.sizes]
         found = merged([self._look(image, scale) for scale in sides], sides)
-        evidence = self._look_closer(image, found, close_looks)
+        evidence = self._look_closer(image, found, looks)
         order = np.argsort(-found[:, 4], kind="stable").tolist()
         return [_person(found[k], evidence[k]) for k in order if found[k, 4] >= threshold]
 
@@ -152,11 +165,11 @@ class PersonDetector:
         """Candidates in the picture at a scale, see :func:`candidates`."""
         height, width = image.shape[:2]
         size = max(round(width * scale), 1), max(round(height * scale), 1)
-        smoothly = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        image = halved(image, halvings(image, scale))
         padded = np.zeros(
             (*(-(-side // PERSON_STRIDE) * PERSON_STRIDE for side in size[::-1]), 3), np.uint8
         )
-        padded[: size[1], : size[0]] = cv2.resize(image, size, interpolation=smoothly)
+        padded[: size[1], : size[0]] = cv2.resize(image, size)
         (rows,) = candidates(self._run(padded[None]))
         scales = size[0] / width, size[1] / height
         rows[:, :4] /= np.tile(scales, 2)
@@ -164,34 +177,32 @@ class PersonDetector:
         rows[:, :4] = rows[:, :4].clip(0, np.tile((width, height), 2))
         return rows[(rows[:, 0] < rows[:, 2]) & (rows[:, 1] < rows[:, 3])]
 
-    def _look_closer(
-        self, image: np.ndarray, found: np.ndarray, margins: Sequence[float]
-    ) -> list[np.ndarray]:
+    def _look_closer(self, image: np.ndarray, found: np.ndarray, looks: Looks) -> list[np.ndarray]:
         """Detect uncertain people again in close and mirrored crops; scores are means of all looks.
 
         Args:
             image: ``(H, W, 3)`` uint8 RGB.
             found: ``(N, 5)`` or more, box in px and score, which is changed.
-            margins: Sizes of the squares, relative to the person.
+            looks: How the picture is searched.
 
         Returns:
             The evidence of each, from the closest crops.
         """
         evidence = [np.zeros(0)] * len(found)
-        low, high = _DOUBTFUL
-        doubtful = np.flatnonzero((found[:, 4] > low) & (found[:, 4] < high))
+        above = found[:, 4] > looks.doubted_from
+        doubtful = np.flatnonzero(above & (found[:, 4] < _BEYOND_DOUBT))
         if not len(doubtful):
             return evidence
         scores, boxes = [found[doubtful, 4]], found[doubtful, :4]
         near: list[list[np.ndarray]] = []
-        for margin in margins:
+        for margin in looks.close:
             squares = [person_square(tuple(box), margin) for box in boxes]
             matrices = [crop_matrix(square) for square in squares]
             crops = [warp_image(image, matrix, _CLOSE_LOOK_PX) for matrix in matrices]
             pictures = np.stack(crops)
             for view, mirrored in ((pictures, False), (pictures[:, :, ::-1], True)):
                 maps = self._run(np.ascontiguousarray(view))
-                if margin == min(margins):
+                if margin == min(looks.close):
                     cells = maps[-1][..., ::-1] if mirrored else maps[-1]
                     near.append([_inside(*one) for one in zip(cells, matrices, boxes, strict=True)])
                 seen = candidates(maps)
@@ -296,16 +307,17 @@ def merged(looks: list[np.ndarray], scales: list[float]) -> np.ndarray:
     trust = np.exp(-((octaves / _OCTAVES) ** 2) / 2) + np.finfo(float).tiny
     trust = (trust / trust.sum(1, keepdims=True))[np.arange(len(rows)), look]
     order = np.argsort(-rows[:, 4] * np.maximum(trust, 0.2), kind="stable")
+    same = overlaps(rows[:, :4], rows[:, :4]) >= _SAME_PERSON
     people = []
     while len(order):
-        same = overlaps(rows[order[:1], :4], rows[order, :4])[0] >= _SAME_PERSON
-        group = order[same]
+        alike = same[order[0], order]
+        group = order[alike]
         # The best of each look.
         group = group[np.unique(look[group], return_index=True)[1]]
         weights = rows[group, 4] * trust[group]
-        person = np.average(rows[group], axis=0, weights=weights)
+        person = weights @ rows[group] / weights.sum()
         person[4] = weights.sum()
         people.append((*person, rows[group, 4].sum() / len(looks)))
-        order = order[~same]
+        order = order[~alike]
     found = np.array(people).reshape(-1, rows.shape[1] + 1)
     return found[np.argsort(-found[:, 4], kind="stable")][:MAX_PEOPLE]

@@ -12,19 +12,20 @@ from poseact.actions.frame_pose import FramePose, PersonReading
 from poseact.inference.boxes import square_of
 from poseact.inference.confirm import CANDIDATE, CONFIRMED, confirmed
 from poseact.inference.detect import (
-    FAST_LOOKS_PX,
+    FAST_LOOKS,
+    NEAR_LOOKS,
     THRESHOLD,
-    VIDEO_CLOSE_LOOKS,
-    VIDEO_LOOKS_PX,
+    VIDEO_LOOKS,
+    Looks,
     Person,
     PersonDetector,
 )
 from poseact.inference.follow import SURE, Read
 from poseact.inference.still import StillReader
-from poseact.inference.track import NO_LOOKS, Sighting
+from poseact.inference.track import NO_LOOKS, Sighting, Track
 from poseact.inference.tracking import PeopleTracker
 from poseact.media import Frame
-from poseact.media.crop import thinned
+from poseact.media.crop import cell_means
 from poseact.metrics import overlaps
 
 LEAST_S, LONGEST_S = 0.2, 0.8
@@ -40,6 +41,8 @@ _WAY, _WAY_CROSSING = 0.25, 0.06
 _CHANGE = 2.0
 _RETURN = 8.0
 _CROSSING = 0.1
+# Share of the longest side of the picture from which a person is large.
+_LARGE = 0.4
 # Where along a limb its colour is read.
 _ALONG = np.array([0.3, 0.5, 0.7])
 # Mean change of the grey values of a small copy, of 255, at which a frame belongs to another scene.
@@ -114,27 +117,27 @@ class EveryoneFollower:
                 return seen
         self._still.forget()
         self.detected_at, self._at_detection = frame.time, self._last
-        found = self._tracker.found(self._sighted(frame, late, len(in_view)), frame.time)
+        found = self._tracker.found(self._sighted(frame, late, in_view), frame.time)
         self._expected = len(self._tracker.in_view)
         return found
 
-    def _sighted(self, frame: Frame, late: bool, expected: int) -> list[Sighting]:
+    def _sighted(self, frame: Frame, late: bool, in_view: list[Track]) -> list[Sighting]:
         """Everyone detected, at one size where that does, if as many are found as expected."""
         short = late or not (self._tracker.missing or self._tracker.unconfirmed)
         if self._fast or (short and frame.time - self._fully_detected < FULL_S):
-            sightings = self._sightings(frame, FAST_LOOKS_PX, ())
-            if self._fast or len(sightings) >= expected:
+            sightings = self._sightings(frame, self._short_looks(in_view))
+            if self._fast or len(sightings) >= len(in_view):
                 return sightings
         self._fully_detected = frame.time
-        return self._sightings(frame, VIDEO_LOOKS_PX, VIDEO_CLOSE_LOOKS)
+        return self._sightings(frame, VIDEO_LOOKS)
 
-    def _sightings(
-        self, frame: Frame, looks: Sequence[int], close_looks: Sequence[float]
-    ) -> list[Sighting]:
+    def _short_looks(self, in_view: list[Track]) -> Looks:
+        large = [track.size > _LARGE * max(self._shape) for track in in_view]
+        return NEAR_LOOKS if large and all(large) and not self._fast else FAST_LOOKS
+
+    def _sightings(self, frame: Frame, looks: Looks) -> list[Sighting]:
         """Everyone detected, see :meth:`PersonDetector.find`."""
-        people, poses = find_posed(
-            self._detector, self._read, frame, looks, close_looks, fast=self._fast
-        )
+        people, poses = find_posed(self._detector, self._read, frame, looks, fast=self._fast)
         pairs = zip(people, poses, strict=True)
         return [
             Sighting(person, pose, square_of(person.box), self._looks(frame.image, pose.pose))
@@ -192,8 +195,7 @@ class EveryoneFollower:
 
     def _is_cut(self, image: np.ndarray) -> bool:
         """Whether a picture belongs to another scene, or is of another size."""
-        pixels, _ = thinned(image, min(np.array(image.shape[1::-1]) / _SMALL_PX))
-        small = cv2.resize(pixels, _SMALL_PX, interpolation=cv2.INTER_AREA)
+        small = cell_means(image, *_SMALL_PX)
         former, self._last = self._last, cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
         resized, self._shape = image.shape != self._shape, image.shape
         return resized or float(np.abs(self._last - former).mean()) > _CUT
@@ -203,8 +205,7 @@ def find_posed(
     detector: PersonDetector,
     read: Read,
     frame: Frame,
-    looks: Sequence[int],
-    close_looks: Sequence[float],
+    looks: Looks,
     *,
     fast: bool,
     least: float = CANDIDATE,
@@ -215,12 +216,11 @@ def find_posed(
         detector: Finds them.
         read: Reads the poses.
         frame: The picture.
-        looks: See :meth:`PersonDetector.find`.
-        close_looks: See there.
+        looks: How it is searched.
         fast: Take the detector's own poses.
         least: Score of the detector from which somebody may be a person.
     """
-    people = detector.find(frame.image, least, looks, close_looks)
+    people = detector.find(frame.image, least, looks)
     if fast:
         size = frame.image.shape[1], frame.image.shape[0]
         return people, detected_poses(people, size, frame.index, frame.time)

@@ -51,7 +51,8 @@ def without_gaps(
     Args:
         follower: Reads the people in each frame.
         frames: In order.
-        pictures: Whether the frames keep their pictures; without, black ones that take no memory.
+        pictures: Whether the frames keep their pictures, as planes where they have these; without,
+            black ones that take no memory.
 
     Yields:
         Each frame with its people, up to ``GAP_S`` after it is read.
@@ -61,7 +62,8 @@ def without_gaps(
         people = {reading.pose.person: reading for reading in follower.readings(frame)}
         detected = follower.detected_at == frame.time
         black = np.broadcast_to(np.uint8(0), frame.image.shape)
-        kept = frame if pictures else replace(frame, image=black)
+        whole = pictures and frame.planes is None
+        kept = frame if whole else replace(frame, image=black)
         held.append(_Held(kept, people, detected, follower.scene_from))
         if detected:
             for person in people:

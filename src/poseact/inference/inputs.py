@@ -86,7 +86,6 @@ class Photo:
 
     fps: Fraction | None = None
     frame_count = 1
-    planes = False
 
     def __init__(self, path: Path) -> None:
         self._frame = Frame(0, 0.0, read_image(path))

@@ -190,8 +190,8 @@ class _PredictionJob:
 
     def predict(self, item: Input, step: Step) -> None:
         """Predict one file; a stop request keeps what was done, the drawn video included."""
-        # A side view is drawn in RGB.
-        planes = item.target is not None and not self.side_view
+        # Side views and strips of actions are drawn in RGB.
+        planes = item.target is not None and not self.side_view and self.readers.network is None
         media = open_media(item.path, planes=planes)
         step = replace(step, frames=media.frame_count)
         if self.tables is None:

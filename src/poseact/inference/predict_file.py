@@ -80,8 +80,8 @@ def predict_file(
         _predict_actions(readers, media, name, tables, tables.actions, drawing, watch)
         return tables.frames - before
     with closing(read_ahead(media)) as ahead:
-        pictures = drawing is not None and not media.planes
-        frames = watch(readers.predictor.video(ahead, boxes, pictures), "read")
+        found = readers.predictor.video(ahead, boxes, pictures=drawing is not None)
+        frames = watch(found, "read")
         if drawing is not None:
             frames = drawing.draw(frames, media.fps)
         for found in frames:

@@ -15,9 +15,8 @@ from poseact.actions.frame_pose import FramePose, PersonReading
 from poseact.inference.boxes import require_inside, square_of
 from poseact.inference.confirm import CANDIDATE, CHECK_FROM, CHECKED, Pair, checked
 from poseact.inference.detect import (
-    CLOSE_LOOKS,
-    FAST_LOOKS_PX,
-    LOOKS_PX,
+    FAST_LOOKS,
+    LOOKS,
     THRESHOLD,
     Person,
     PersonDetector,
@@ -30,7 +29,6 @@ from poseact.media.crop import (
     Box,
     Square,
     crop_matrix,
-    transform_points,
     warp_image,
     whole_square,
 )
@@ -179,10 +177,10 @@ class Predictor:
         self, detector: PersonDetector, image: np.ndarray, frame: int, time: float
     ) -> list[Pair]:
         """The people in a picture."""
-        looks = (FAST_LOOKS_PX, ()) if self.fast else (LOOKS_PX, CLOSE_LOOKS)
+        looks = FAST_LOOKS if self.fast else LOOKS
         picture = Frame(frame, time, image)
         least = CHECK_FROM if self.calibrated else CANDIDATE
-        found = find_posed(detector, self.read, picture, *looks, fast=self.fast, least=least)
+        found = find_posed(detector, self.read, picture, looks, fast=self.fast, least=least)
         return self.shown(*found)
 
     def shown(self, people: Sequence[Person], readings: Sequence[PersonReading]) -> list[Pair]:
@@ -315,16 +313,15 @@ class Predictor:
         """
         if not squares:
             return []
-        matrices = [crop_matrix(square) for square in squares]
-        crops = np.stack([warp_image(image, matrix, self.image_size) for matrix in matrices])
+        crops = np.stack([warp_image(image, crop_matrix(one), self.image_size) for one in squares])
         joints, confidence, sharpness, spread, appearance = self.crops(crops)
         height, width = image.shape[:2]
         readings = []
-        for person, (matrix, (x, y, side)) in enumerate(zip(matrices, squares, strict=True)):
-            points = joints[person].astype(np.float64)
-            points[:, :2] = transform_points(np.linalg.inv(matrix), points[:, :2])
-            inside = (points[:, :2] >= 0).all(1) & (points[:, :2] <= (width, height)).all(1)
+        for person, (x, y, side) in enumerate(squares):
             half = side / 2
+            points = joints[person].astype(np.float64)
+            points[:, :2] = points[:, :2] * side + (x - half, y - half)
+            inside = ((points[:, :2] >= 0) & (points[:, :2] <= (width, height))).all(1)
             pose = FramePose(
                 frame,
                 time,

@@ -12,14 +12,12 @@ import numpy as np
 from poseact.actions.frame_pose import PersonReading
 from poseact.inference.follow import Read
 from poseact.media import Frame
-from poseact.media.crop import Square, crop_matrix, thinned, warp_image
+from poseact.media.crop import Square, cell_means
 
 # The picture of a person is compared in so many cells along a side. Noise hardly changes their
 # means; a limb that moves by a hundredth of the side changes those at its edges by more than this.
 _CELLS = 32
 _SAME = 4
-# Sides of a person's square from its middle that are looked at: half, and cells for interpolation.
-_REACH = 0.6
 
 
 class _Known(NamedTuple):
@@ -68,9 +66,6 @@ def _is_same(one: _Known, image: np.ndarray) -> bool:
 def _small(image: np.ndarray, square: Square) -> np.ndarray:
     x, y, side = square
     height, width = image.shape[:2]
-    reach = _REACH * side
-    left, top = int(np.clip(x - reach, 0, width - 1)), int(np.clip(y - reach, 0, height - 1))
-    part = image[top : max(int(y + reach), 0) + 1, left : max(int(x + reach), 0) + 1]
-    pixels, step = thinned(part, side / _CELLS)
-    place = ((x - left) / step, (y - top) / step, side / step)
-    return warp_image(pixels, crop_matrix(place), _CELLS)
+    left, right = np.clip((x - side / 2, x + side / 2), 0, width - 1).astype(int).tolist()
+    top, bottom = np.clip((y - side / 2, y + side / 2), 0, height - 1).astype(int).tolist()
+    return cell_means(image[top : bottom + 1, left : right + 1], _CELLS, _CELLS)

@@ -35,9 +35,11 @@ def soft_argmax_at_peak(probabilities: Tensor, cells: int) -> tuple[Tensor, Tens
     """
     height, width = probabilities.shape[2:]
     maps = probabilities.flatten(2)
-    peaks = maps.argmax(-1)[..., None, None]  # (N, J, 1, 1)
-    offsets = torch.arange(-cells, cells + 1, device=maps.device)
-    x, y = peaks % width + offsets, peaks // width + offsets.unsqueeze(-1)  # a row, a column
+    # The peak's row, then its column: OpenVINO is slow to search a whole map.
+    row = probabilities.amax(3, keepdim=True).argmax(2, keepdim=True)  # (N, J, 1, 1)
+    column = probabilities.gather(2, row.expand(-1, -1, 1, width)).argmax(3, keepdim=True)
+    offsets = torch.arange(-cells, cells + 1, device=probabilities.device)
+    x, y = column + offsets, row + offsets.unsqueeze(-1)  # a row, a column
     inside = ((x >= 0) & (x < width)) & ((y >= 0) & (y < height))
     places = y.clamp(0, height - 1) * width + x.clamp(0, width - 1)
     near = maps.gather(2, places.flatten(2)).unflatten(2, inside.shape[2:]) * inside

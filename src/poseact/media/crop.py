@@ -19,7 +19,7 @@ MIN_SIDE_PX = 16.0
 DEPTH_RANGE_MM = 2000.0
 """The networks' depth 0 to 1 spans this much, centred on the root."""
 
-# Along each side of a cell of which the mean is wanted.
+# Along each side of a cell.
 _PIXELS_OF_CELL = 8
 
 Box = tuple[float, float, float, float]
@@ -85,10 +85,10 @@ def warp_image(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
         matrix: ``(3, 3)`` map from image px to [0, 1] of the crop.
         size: Side of the result in px.
     """
-    # warpAffine reads four pixels however much it shrinks, so shrink by area first.
-    shrink = int(1 / (size * np.sqrt(abs(np.linalg.det(matrix[:2, :2])))))
-    if shrink >= 2:
-        image, matrix = _shrunk(image, matrix, shrink)
+    # warpAffine reads four pixels however much it shrinks, so halve what shrinks to less than that.
+    times = halvings(image, size * np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
+    if times:
+        image, matrix = _halved_part(image, matrix, times)
     # OpenCV puts pixel centres at whole numbers, hence the halves on both sides.
     pixels = matrix[:2] * size
     offset = pixels @ (0.5, 0.5, 1.0) - 0.5
@@ -96,41 +96,49 @@ def warp_image(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     return cv2.warpAffine(image, pixels, (size, size), flags=cv2.INTER_LINEAR)
 
 
-def thinned(image: np.ndarray, cell_px: float) -> tuple[np.ndarray, int]:
-    """Enough pixels of an image for the means of its cells, and how far apart they lie.
+def cell_means(image: np.ndarray, columns: int, rows: int) -> np.ndarray:
+    """Means ``(rows, columns, 3)`` of the cells of an image, of 64 pixels in each.
 
     To average all pixels of a large image takes milliseconds.
-
-    Args:
-        image: ``(H, W, 3)``.
-        cell_px: Side of a cell in px.
     """
-    step = max(int(cell_px) // _PIXELS_OF_CELL, 1)
-    if step == 1 or min(image.shape[:2]) < step:
-        return image, 1
-    # As image[::step, ::step], which takes five times as long where it is read.
-    share = 1 / step
-    return cv2.resize(image, None, fx=share, fy=share, interpolation=cv2.INTER_NEAREST), step
+    size = columns * _PIXELS_OF_CELL, rows * _PIXELS_OF_CELL
+    some = cv2.resize(image, size, interpolation=cv2.INTER_NEAREST)
+    return cv2.resize(some, (columns, rows), interpolation=cv2.INTER_AREA)
 
 
-def _shrunk(image: np.ndarray, matrix: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
-    """The part of an image that a crop shows, smaller by a factor, and the map from its px.
+def halvings(image: np.ndarray, scale: float) -> int:
+    """How often an image can be halved on the way to a scale."""
+    return max(int(min(-np.log2(scale), np.log2(min(image.shape[:2])))), 0)
+
+
+def halved(image: np.ndarray, times: int) -> np.ndarray:
+    """A smaller image of means of 2x2 pixels, so many times over.
+
+    OpenCV takes a third of the time of other means of pixels for it.
+    """
+    for _ in range(times):
+        image = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    return image
+
+
+def _halved_part(
+    image: np.ndarray, matrix: np.ndarray, times: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The part of an image that a crop shows, halved, and the map from its px.
 
     Args:
         image: ``(H, W, 3)``.
         matrix: ``(3, 3)`` map from image px to [0, 1] of the crop.
-        factor: From 2.
+        times: How often it is halved.
     """
-    size = np.array(image.shape[1::-1])
+    factor = 2**times
     corners = transform_points(np.linalg.inv(matrix), np.array([[0, 0], [0, 1], [1, 0], [1, 1.0]]))
     # Whole cells, and two more for the interpolation at the edge.
-    low = np.clip(factor * (np.floor(corners.min(0) / factor) - 2), 0, size).astype(int)
-    high = np.clip(factor * (np.ceil(corners.max(0) / factor) + 2), 0, size).astype(int)
-    extent = high - low
-    if not extent.all():
+    low = factor * (np.floor(corners.min(0) / factor).astype(int) - 2).clip(0)
+    high = factor * (np.ceil(corners.max(0) / factor).astype(int) + 2)
+    part = image[low[1] : max(high[1], 0), low[0] : max(high[0], 0)]
+    if min(part.shape[:2]) < factor:  # beside the crop
         return np.zeros_like(image[:1, :1]), matrix
-    small = np.maximum(extent // factor, 1)
-    part = image[low[1] : high[1], low[0] : high[0]]
-    to_image = np.diag((*(extent / small), 1.0))
+    to_image = np.diag((factor, factor, 1.0))
     to_image[:2, 2] = low
-    return cv2.resize(part, small.tolist(), interpolation=cv2.INTER_AREA), matrix @ to_image
+    return halved(part, times), matrix @ to_image

@@ -59,11 +59,6 @@ class Planes:
         """Of the picture as RGB."""
         return self.frame.height, self.frame.width, 3
 
-    def rgb(self) -> np.ndarray:
-        """The picture as ``(H, W, 3)`` uint8 RGB."""
-        # PyAV 15 and 16 make pale pictures unless the full range of RGB is stated.
-        return self.frame.to_ndarray(format="rgb24", dst_color_range="JPEG")
-
     def number(self, plane: int, colour: tuple[int, int, int]) -> int:
         """What an RGB colour is in one of the planes."""
         return _numbers(colour, self.colours)[plane]

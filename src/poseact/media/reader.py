@@ -94,7 +94,6 @@ class VideoReader:
 
     Attributes:
         path: The file.
-        planes: Whether they are kept.
         fps: Average frames per second.
         frame_count: Number of frames by the file's own account, or None where it gives none.
         width: Width of the upright pictures in px.
@@ -134,7 +133,7 @@ class VideoReader:
         self._range = first.color_range
         limited = first.format.name == FORMAT and self._range != ColorRange.JPEG
         even = self._decoded_size == (first.width // 2 * 2, first.height // 2 * 2)
-        self.planes = planes and limited and even
+        self._keeps_planes = planes and limited and even
 
     def __enter__(self) -> VideoReader:
         return self
@@ -171,7 +170,7 @@ class VideoReader:
             image = frame.to_ndarray(
                 format="rgb24", width=width, height=height, dst_color_range="JPEG"
             )
-            planes = self._planes(frame) if self.planes else None
+            planes = self._planes(frame) if self._keeps_planes else None
             yield Frame(index, float(time), self._upright(image), planes)
 
     def _planes(self, frame: av.VideoFrame) -> Planes:

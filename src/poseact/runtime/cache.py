@@ -16,7 +16,7 @@ from poseact.runtime.interface import RuntimeName, threads_here
 from poseact.weights.catalogue import cache_folder
 
 # Of the graphs; files of another one are converted again.
-_FORMAT = 4
+_FORMAT = 5
 
 _PACKAGES: dict[RuntimeName, str] = {
     "torch": "torch",

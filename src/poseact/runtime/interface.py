@@ -163,6 +163,8 @@ def one_by_one(
         run: Inputs of the graph to its outputs.
         inputs: ``(N, ...)`` each.
     """
+    if len(inputs[0]) == 1:
+        return run(list(inputs))
     parts = [run([each[k : k + 1] for each in inputs]) for k in range(len(inputs[0]))]
     return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
