@@ -116,8 +116,10 @@ def test_evidence_is_the_mean_over_the_box_in_the_closest_crops():
     (found,) = detector.find(picture, 0.02, Looks((320,), (2.2, 1.3)))
     # The box fills the crops of 12 cells but for their margin: all rows count about the same.
     assert found.evidence == pytest.approx([5.5], abs=0.3)
-    (found,) = detector.find(picture, 0.02, Looks((320,)))
-    assert found.evidence.shape == (0,)
+    for once in (Looks((320,)), Looks((320,), (2.2, 1.3), doubted_from=0.6)):
+        (found,) = detector.find(picture, 0.02, once)
+        assert found.score < 0.6
+        assert found.evidence.shape == (0,)
 
 
 def test_what_is_no_picture_is_refused(detector):

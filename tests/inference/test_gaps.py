@@ -5,6 +5,7 @@ import numpy as np
 from poseact.actions.frame_pose import FramePose, PersonReading
 from poseact.inference.gaps import GAP_S, without_gaps
 from poseact.media import Frame
+from poseact.media.planes import Planes, converted
 
 FPS = 15
 PICTURE = np.zeros((240, 640, 3), np.uint8)
@@ -99,3 +100,10 @@ def test_frames_without_pictures_keep_their_size():
     (first, _), _ = without_gaps(Scripted([[], []]), frames, pictures=False)
     assert first.image.shape == PICTURE.shape
     assert first.image.base.nbytes < 100
+
+
+def test_frames_keep_their_planes_instead_of_their_pictures():
+    planes = Planes(converted(PICTURE))
+    ((frame, _),) = without_gaps(Scripted([[]]), [Frame(0, 0.0, PICTURE, planes)])
+    assert frame.planes is planes
+    assert frame.image.base.nbytes < 100

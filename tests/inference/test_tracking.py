@@ -222,6 +222,21 @@ def test_detections_are_full_while_somebody_is_missing():
     assert min(detector.sizes) > 1
 
 
+@pytest.mark.parametrize(("side", "looks"), [(290, (256,)), (310, (320,))])
+def test_short_detections_take_fewer_pixels_where_everyone_is_large(side, looks):
+    taken = []
+
+    class Seeing(Detector):
+        def find(self, image, threshold, looks):
+            taken.append(looks.sizes)
+            return super().find(image, threshold, looks)
+
+    follower = EveryoneFollower(Seeing(), read, 0.5)
+    for k in range(FPS):
+        follower.readings(Frame(k, k / FPS, np.full((side, side, 3), 100, np.uint8)))
+    assert taken[1:] == [looks]
+
+
 @pytest.mark.parametrize("late", [False, True])
 def test_nobody_is_lost_by_a_short_detection(late):
     follower = EveryoneFollower(SharpEyed(least=2), read, 0.5)

@@ -165,11 +165,12 @@ class PersonDetector:
         """Candidates in the picture at a scale, see :func:`candidates`."""
         height, width = image.shape[:2]
         size = max(round(width * scale), 1), max(round(height * scale), 1)
+        smoothly = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         image = halved(image, halvings(image, scale))
         padded = np.zeros(
             (*(-(-side // PERSON_STRIDE) * PERSON_STRIDE for side in size[::-1]), 3), np.uint8
         )
-        padded[: size[1], : size[0]] = cv2.resize(image, size)
+        padded[: size[1], : size[0]] = cv2.resize(image, size, interpolation=smoothly)
         (rows,) = candidates(self._run(padded[None]))
         scales = size[0] / width, size[1] / height
         rows[:, :4] /= np.tile(scales, 2)
