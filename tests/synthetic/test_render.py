@@ -131,6 +131,16 @@ class TestParts:
                 assert low < limit[1], (family.name, name)
 
 
+FRONT = View(
+    np.array([0.0, 0, 4000]),
+    np.diag([1.0, -1.0, -1.0]),
+    Camera((400.0, 400.0), (100.0, 100.0)),
+    200,
+    200,
+)
+"""In front of somebody who stands at the origin."""
+
+
 class TestRendering:
     view = View(
         np.zeros(3), np.diag([1.0, -1.0, -1.0]), Camera((120.0, 120.0), (40.0, 32.0)), 80, 64
@@ -185,18 +195,11 @@ class TestRendering:
 
     def test_hidden_side_is_not_visible_and_sides_are_the_persons(self, body):
         outfit = draw_outfit(np.random.default_rng(0), female=False)
-        view = View(
-            np.array([0.0, 0, 4000]),
-            np.diag([1.0, -1.0, -1.0]),
-            Camera((400.0, 400.0), (100.0, 100.0)),
-            200,
-            200,
-        )
         arms = {f"{side}_arm_elevation": 30.0 for side in ("left", "right")}
         for turn, shown in ((0, True), (180, False)):
             posed = body.pose(pose(**arms), rotation("y", turn))
-            light = draw_light(np.random.default_rng(0), view)
-            picture = rendering.render(posed, outfit, [], light, view, np.zeros((200, 200, 3)))
+            light = draw_light(np.random.default_rng(0), FRONT)
+            picture = rendering.render(posed, outfit, [], light, FRONT, np.zeros((200, 200, 3)))
             assert picture.visible[SYNTHETIC.index("nose")] == shown
             left, right = (
                 picture.joints[SYNTHETIC.index(f"{s}_wrist"), 0] for s in ("left", "right")
@@ -206,17 +209,10 @@ class TestRendering:
 
     def test_something_in_front_hides_joints(self, body):
         outfit = draw_outfit(np.random.default_rng(0), female=False)
-        view = View(
-            np.array([0.0, 0, 4000]),
-            np.diag([1.0, -1.0, -1.0]),
-            Camera((400.0, 400.0), (100.0, 100.0)),
-            200,
-            200,
-        )
         posed = body.pose(pose(), np.eye(3))
         wall = box(np.array([0.0, -600, 1000]), np.array([2000.0, 900, 50]), np.eye(3), np.ones(3))
-        light = draw_light(np.random.default_rng(0), view)
-        picture = rendering.render(posed, outfit, [wall], light, view, np.zeros((200, 200, 3)))
+        light = draw_light(np.random.default_rng(0), FRONT)
+        picture = rendering.render(posed, outfit, [wall], light, FRONT, np.zeros((200, 200, 3)))
         seen = dict(zip(SYNTHETIC.joints, picture.visible, strict=True))
         assert seen["nose"]
         assert not seen["left_knee"]

@@ -73,8 +73,8 @@ def boxes_of(inputs: list[Input], path: str | Path) -> dict[str, BoxesByFrame]:
         with left.entry():
             if name not in names:
                 raise PoseActError(
-                    f"The boxes in {path} are for {name!r}, which is not among the {len(inputs)} "
-                    "files that are to be read; name them relative to the folder given."
+                    f"The boxes in {path} are for {name!r}, which is not among the files to read, "
+                    f"such as {inputs[0].name!r}; name files relative to the folder given."
                 )
             found[name] = boxes
     left.finish(found)
