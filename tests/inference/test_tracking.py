@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from poseact.actions.frame_pose import FramePose, PersonReading
+from poseact.inference.appearance import NO_LIMBS
 from poseact.inference.detect import Person
 from poseact.inference.everyone import EveryoneFollower
-from poseact.inference.track import NO_LOOKS, Sighting
+from poseact.inference.track import Detection
 from poseact.inference.tracking import MAX_GAP_S, PeopleTracker
 from poseact.media import Frame
 
@@ -31,7 +32,7 @@ def sighting(x, y=200.0, score=0.9, scale=1.0):
     person = Person((x - half[0], y - half[1], x + half[0], y + half[1]), score)
     reading = reading_of(x, y, scale)
     box = reading.pose.box
-    return Sighting(person, reading, ((box[0] + box[2]) / 2, y, box[2] - box[0]))
+    return Detection(person, reading, ((box[0] + box[2]) / 2, y, box[2] - box[0]), NO_LIMBS)
 
 
 def tracker(limit=None):
@@ -42,7 +43,7 @@ def tracker(limit=None):
 
 def follow(follower, readings, time):
     """As where the limbs of people are not known."""
-    return follower.followed(readings, time, [NO_LOOKS] * len(readings))
+    return follower.followed(readings, time, [NO_LIMBS] * len(readings))
 
 
 def ids(readings):
@@ -281,7 +282,7 @@ def test_a_doubtful_box_inside_a_person_is_a_part_of_that_person():
     def trunk(score):
         person = whole.person._replace(box=(x0, y0, x1, y0 + 60.0), score=score)
         moved = replace(whole.reading.pose, joints=reading_of(100, 290).pose.joints)
-        return whole._replace(person=person, reading=whole.reading._replace(pose=moved))
+        return replace(whole, person=person, reading=whole.reading._replace(pose=moved))
 
     for score, people in ((0.4, 1), (0.8, 2)):
         people_tracker = tracker()
@@ -318,7 +319,7 @@ def test_after_a_brief_absence_the_velocity_is_that_between_the_detections():
     follower.found([], 0.2)
     follower.found([sighting(140)], 0.4)
     (track,) = follower.in_view
-    assert track.velocity == pytest.approx([100, 0])
+    assert track.motion.velocity == pytest.approx([100, 0])
 
 
 def test_being_followed_and_detected_in_one_frame_makes_nobody_fast():
@@ -327,7 +328,7 @@ def test_being_followed_and_detected_in_one_frame_makes_nobody_fast():
     follow(follower, [reading_of(101, 200)], 1 / FPS)
     follower.found([sighting(104)], 1 / FPS)
     (track,) = follower.in_view
-    assert np.abs(track.velocity).max() < 30  # px/s
+    assert np.abs(track.motion.velocity).max() < 30  # px/s
     assert ids(follower.found([sighting(106)], 4 / FPS)) == [0]
 
 
@@ -339,7 +340,7 @@ def test_ids_start_again_in_another_scene():
 
 
 def dressed(one, lightness, size=4.0):
-    return one._replace(looks=np.tile([lightness, 0, 0, size], (8, 1)))
+    return replace(one, looks=np.tile([lightness, 0, 0, size], (8, 1)))
 
 
 def test_who_comes_back_is_told_by_clothes_and_size_more_than_by_the_place():
@@ -388,7 +389,7 @@ def test_a_part_of_somebody_is_no_newcomer():
     follower = tracker()
     follower.found([whole], 0.0)
     for time in (0.2, 0.4):
-        assert ids(follower.found([whole, whole._replace(person=half)], time)) == [0]
+        assert ids(follower.found([whole, replace(whole, person=half)], time)) == [0]
 
 
 def test_a_newcomer_on_somebody_makes_way():
@@ -446,3 +447,18 @@ def test_a_newcomer_of_whom_one_frame_was_missed_gets_one_id():
     assert ids(follow(follower, surely, 0.25)) == [0]
     both = [sighting(100), sighting(400, score=0.35)]
     assert [ids(follower.found(both, time)) for time in (0.4, 0.6, 0.8)] == [[0], [0, 1], [0, 1]]
+
+
+def test_of_two_tracks_on_one_person_the_one_that_looks_otherwise_ends():
+    follower = tracker()
+    follower.found([dressed(sighting(200), 20), dressed(sighting(212), 50)], 0.0)
+    looks = [dressed(sighting(0), 50).looks] * 2
+    assert ids(follower.followed([reading_of(206, 200)] * 2, 1 / FPS, looks)) == [1]
+
+
+def test_who_was_lost_for_a_moment_is_found_by_the_place_though_the_looks_differ():
+    for away, number in ((0.1, 0), (0.5, 1)):
+        follower = tracker()
+        follower.found([dressed(sighting(200), 20)], 0.0)
+        follower.found([], 0.05)
+        assert ids(follower.found([dressed(sighting(200), 80)], away)) == [number]

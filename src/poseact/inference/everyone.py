@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from poseact.actions.frame_pose import FramePose, PersonReading
+from poseact.inference.appearance import looks_of
 from poseact.inference.boxes import square_of
 from poseact.inference.confirm import CANDIDATE, CONFIRMED, confirmed
 from poseact.inference.detect import (
@@ -22,7 +23,7 @@ from poseact.inference.detect import (
 )
 from poseact.inference.follow import SURE, Read
 from poseact.inference.still import StillReader
-from poseact.inference.track import NO_LOOKS, Sighting, Track
+from poseact.inference.track import Detection, Track
 from poseact.inference.tracking import PeopleTracker
 from poseact.media import Frame
 from poseact.media.crop import cell_means
@@ -43,8 +44,6 @@ _RETURN = 8.0
 _CROSSING = 0.1
 # Share of the longest side of the picture from which a person is large.
 _LARGE = 0.4
-# Where along a limb its colour is read.
-_ALONG = np.array([0.3, 0.5, 0.7])
 # Mean change of the grey values of a small copy, of 255, at which a frame belongs to another scene.
 _CUT = 40.0
 _SMALL_PX = (32, 24)
@@ -111,53 +110,40 @@ class EveryoneFollower:
         in_view = self._tracker.in_view
         if not (self._fast or self._is_time(frame.time)):
             followed = self._still(frame, {id(track): track.square for track in in_view})
-            looks = [self._looks(frame.image, reading.pose) for reading in followed]
+            looks = [looks_of(frame.image, one.pose, self._limbs) for one in followed]
             seen = self._tracker.followed(followed, frame.time, looks)
             if len(seen) == self._expected or frame.time - self.detected_at < LEAST_S / 2:
                 return seen
         self._still.forget()
         self.detected_at, self._at_detection = frame.time, self._last
-        found = self._tracker.found(self._sighted(frame, late, in_view), frame.time)
+        found = self._tracker.found(self._detected(frame, late, in_view), frame.time)
         self._expected = len(self._tracker.in_view)
         return found
 
-    def _sighted(self, frame: Frame, late: bool, in_view: list[Track]) -> list[Sighting]:
+    def _detected(self, frame: Frame, late: bool, in_view: list[Track]) -> list[Detection]:
         """Everyone detected, at one size where that does, if as many are found as expected."""
         short = late or not (self._tracker.missing or self._tracker.unconfirmed)
         if self._fast or (short and frame.time - self._fully_detected < FULL_S):
-            sightings = self._sightings(frame, self._short_looks(in_view))
-            if self._fast or len(sightings) >= len(in_view):
-                return sightings
+            detections = self._detections(frame, self._short_looks(in_view))
+            if self._fast or len(detections) >= len(in_view):
+                return detections
         self._fully_detected = frame.time
-        return self._sightings(frame, VIDEO_LOOKS)
+        return self._detections(frame, VIDEO_LOOKS)
 
     def _short_looks(self, in_view: list[Track]) -> Looks:
         large = [track.size > _LARGE * max(self._shape) for track in in_view]
         return NEAR_LOOKS if large and all(large) and not self._fast else FAST_LOOKS
 
-    def _sightings(self, frame: Frame, looks: Looks) -> list[Sighting]:
+    def _detections(self, frame: Frame, looks: Looks) -> list[Detection]:
         """Everyone detected, see :meth:`PersonDetector.find`."""
         people, poses = find_posed(self._detector, self._read, frame, looks, fast=self._fast)
         pairs = zip(people, poses, strict=True)
         return [
-            Sighting(person, pose, square_of(person.box), self._looks(frame.image, pose.pose))
-            for person, pose in (confirmed(people, poses) if self._calibrated else pairs)
+            Detection(
+                person, one, square_of(person.box), looks_of(frame.image, one.pose, self._limbs)
+            )
+            for person, one in (confirmed(people, poses) if self._calibrated else pairs)
         ]
-
-    def _looks(self, image: np.ndarray, pose: FramePose) -> np.ndarray:
-        """See :class:`~poseact.inference.track.Sighting`."""
-        if not len(self._limbs):
-            return NO_LOOKS
-        ends = pose.joints[self._limbs, :2]
-        spots = ends[:, :1] + (ends[:, 1:] - ends[:, :1]) * _ALONG[:, None]
-        x, y = np.moveaxis(np.rint(spots).astype(int), -1, 0)
-        height, width = image.shape[:2]
-        seen = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-        seen &= (pose.confidence[self._limbs].min(1) >= SURE)[:, None]
-        rgb = image[y.clip(0, height - 1), x.clip(0, width - 1)].astype(np.float32) / 255
-        colours = np.where(seen[..., None], cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB), np.nan)
-        lengths = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)
-        return np.column_stack((colours.mean(1), np.log(np.maximum(lengths, 1))))
 
     def _is_time(self, time: float) -> bool:
         """Whether to detect again because people moved far or the picture changed."""
@@ -168,7 +154,7 @@ class EveryoneFollower:
         boxes = np.array([track.box for track in in_view]).reshape(-1, 4)
         # Poses of people who cross are easily mixed up.
         crossing = bool(np.triu(overlaps(boxes, boxes) > _CROSSING, 1).any())
-        speeds = (np.abs(track.velocity).max() / track.size for track in in_view)
+        speeds = (np.abs(track.motion.velocity).max() / track.size for track in in_view)
         beside = self._changes()
         return (
             self._tracker.unconfirmed
@@ -186,8 +172,8 @@ class EveryoneFollower:
         scale = np.array(_SMALL_PX) / self._shape[1::-1]
         for track in self._tracker.in_view:
             # Where the person is, and was when detected.
-            low = np.minimum(track.box, track.course[0])[:2] * scale
-            high = np.maximum(track.box, track.course[0])[2:] * scale
+            low = np.minimum(track.box, track.anchor.box)[:2] * scale
+            high = np.maximum(track.box, track.anchor.box)[2:] * scale
             x0, y0 = np.floor(low).astype(int).clip(0)
             x1, y1 = np.ceil(high).astype(int).clip(0)
             apart[y0:y1, x0:x1] = 0
