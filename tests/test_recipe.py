@@ -38,6 +38,7 @@ def test_a_recipe_is_read_with_its_defaults(tmp_path, monkeypatch):
     [
         ({"steps": 0}, "steps: Input should be greater than 0"),
         ({"stepz": 3}, "stepz: Extra inputs"),
+        ({"seed": 2**32}, "seed: Input should be less than or equal to 4294967295"),
         ({"network": {"preset": "huge"}}, "no preset 'huge'"),
         ({"network": {"preset": "tiny", "changes": {"depth": 3}}}, "no field 'depth'"),
         ({"loss": {"weights": {"joint": 1}}}, "joint=1"),

@@ -22,6 +22,7 @@ from poseact.skeleton import Skeleton
 
 _MOST_STAGES = 100
 _MOST = 2**16
+_MOST_SEED = 2**32 - 1  # of NumPy's global generator, which training seeds too
 
 
 class _Part(BaseModel):
@@ -161,7 +162,7 @@ class Recipe(_Part):
     """Steps between two validations."""
     checkpoint_minutes: float = Field(default=3.0, gt=0)
     """Time between two checkpoints."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=_MOST_SEED)
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
