@@ -1,14 +1,13 @@
 """Fit the check of doubtful people in photos, on photos other than those it is scored on.
 
-    python tools/fit_person_check.py SHARED_DATA TEACHER BACKGROUNDS OUT.safetensors
+    python tools/fit_person_check.py SHARED_DATA BACKGROUNDS OUT.safetensors
 
 Pictures are put together from windows of freely licensed crops of COCO (``coco`` of SHARED_DATA,
-``annotations-train-free.json``), exercise photos (``exercise_photos``), frames with machine labels
-(TEACHER, by ``tools/label_videos.py``) and backgrounds without people (by
-``tools/cut_backgrounds.py``). Windows cut people off as edges and others do. The detector's
-doubtful boxes in them are right where they are the best of a labelled person, wrong where they are
-another box of one, a part of one, or far from everybody; boxes beside the people of COCO crops, in
-which not everybody is labelled, are left out.
+``annotations-train-free.json``), exercise photos (``exercise_photos``) and backgrounds without
+people (by ``tools/cut_backgrounds.py``). Windows cut people off as edges and others do. The
+detector's doubtful boxes in them are right where they are the best of a labelled person, wrong
+where they are another box of one, a part of one, or far from everybody; boxes beside the people of
+COCO crops, in which not everybody is labelled, are left out.
 """
 
 from __future__ import annotations
@@ -40,14 +39,15 @@ from poseact.runtime.source import PERSON_WEIGHTS
 from poseact.runtime.torch_runtime import TorchRuntime
 from poseact.skeleton import COCO17
 
-WIDTH, HEIGHT = 480, 360
-GRIDS = ((1, 1), (2, 1), (1, 2), (2, 2), (2, 2), (3, 2), (4, 3))
-KINDS = ("coco", "exercises", "frames", "backgrounds")
-SHARES = (0.45, 0.2, 0.2, 0.15)
+SIZES = (480, 360), (480, 320), (360, 480), (480, 480)
+SIZE_SHARES = 0.45, 0.2, 0.25, 0.1
+GRIDS = ((1, 1), (1, 1), (1, 1), (2, 1), (2, 1), (1, 2), (2, 2), (3, 2))
+# Of the photos of COCO, the exercise photos and the backgrounds.
+SHARES = 0.45, 0.3, 0.25
 LEAST_JOINTS = 2
 CHANNELS = 144
-# Of the few facts, and of the cells: the best of twelve pairs on the first half of the photos of
-# ``poseact eval-people``.
+# Of the few facts, and of the cells: with an earlier set of 667 boxes, the best of twelve pairs on
+# the first half of the photos of ``poseact eval-people``.
 RIDGES = 0.3, 3.0
 
 
@@ -78,14 +78,13 @@ def by_picture(samples: list[PoseSample], reach: float = 0.0) -> list[Labelled]:
     return list(found.values())
 
 
-def read_sources(shared: Path, teacher: Path, backgrounds: Path) -> list[list[Labelled]]:
-    """The pictures of each of ``KINDS``."""
+def read_sources(shared: Path, backgrounds: Path) -> list[list[Labelled]]:
+    """The pictures of COCO, the exercise photos and the backgrounds."""
     coco = read_coco(shared / "coco", COCO17, labels="annotations-train-free.json")
     return [
         by_picture(coco),
         # Landmarks end before hands, feet and hair.
         by_picture(read_blazepose(shared / "exercise_photos", COCO17), 0.06),
-        by_picture(read_coco(teacher, COCO17)),
         [Labelled(path, [], []) for path in find_media(backgrounds)],
     ]
 
@@ -96,9 +95,10 @@ def window(
     """A random window of a picture, most of them near a person, in a size, and who is in it."""
     image = read_image(one.path)
     limits = np.array(image.shape[1::-1], float)
-    part = np.array(size) * min(limits / size) * rng.uniform(0.35, 1)
+    near = bool(one.boxes) and rng.random() < 0.75
+    part = np.array(size) * min(limits / size) * rng.uniform(0.2 if near else 0.35, 1)
     middle = rng.uniform(0, limits)
-    if one.boxes and rng.random() < 0.8:
+    if near:
         low, high = np.split(one.boxes[rng.integers(len(one.boxes))], 2)
         middle = low + rng.uniform(-0.1, 1.1, 2) * (high - low)
     start = (middle - part / 2).clip(0, limits - part)
@@ -117,6 +117,33 @@ def window(
         seen = [Seen(box[[2, 1, 0, 3]], n) for box, (_, n) in zip(turned, seen, strict=True)]
         cut = cut[:, ::-1]
     return cut, seen
+
+
+def compose(
+    sources: list[list[Labelled]], rng: np.random.Generator
+) -> tuple[np.ndarray, list[Seen], np.ndarray]:
+    """A picture of one to six windows, who is in it, and a mask of where everybody is labelled."""
+    width, height = SIZES[rng.choice(len(SIZES), p=SIZE_SHARES)]
+    columns, lines = GRIDS[rng.integers(len(GRIDS))]
+    across, down = _edges(width, columns, rng), _edges(height, lines, rng)
+    canvas, people = np.zeros((height, width, 3), np.uint8), []
+    complete = np.zeros((height, width), bool)
+    for line, column in np.ndindex(lines, columns):
+        kind = rng.choice(len(SHARES), p=SHARES)
+        (x, right), (y, low) = across[column : column + 2], down[line : line + 2]
+        one = sources[kind][rng.integers(len(sources[kind]))]
+        canvas[y:low, x:right], seen = window(one, (right - x, low - y), rng)
+        people += [Seen(np.add(box, (x, y, x, y)), joints) for box, joints in seen]
+        # Others are in the photos of COCO, of whom only one is labelled.
+        complete[y:low, x:right] = kind > 0
+    return canvas, people, complete
+
+
+def _edges(side: int, cells: int, rng: np.random.Generator) -> list[int]:
+    """Where uneven cells along a side begin, and its end."""
+    edges = np.linspace(0, side, cells + 1)
+    edges[1:-1] += rng.uniform(-0.25, 0.25, cells - 1) * side / cells
+    return np.rint(edges).astype(int).tolist()
 
 
 def truth_of(boxes: np.ndarray, people: list[Seen], sure: np.ndarray) -> np.ndarray:
@@ -156,25 +183,14 @@ def examples(
     detector, predictor = open_detector(), Predictor(people="one")
     rows, truth = [], []
     for number in range(pictures):
-        columns, lines = GRIDS[rng.integers(len(GRIDS))]
-        size = WIDTH // columns, HEIGHT // lines
-        canvas, people = np.zeros((HEIGHT, WIDTH, 3), np.uint8), []
-        complete = np.zeros((lines, columns), bool)
-        for line, column in np.ndindex(lines, columns):
-            kind = rng.choice(len(KINDS), p=SHARES)
-            x, y = column * size[0], line * size[1]
-            one = sources[kind][rng.integers(len(sources[kind]))]
-            canvas[y : y + size[1], x : x + size[0]], seen = window(one, size, rng)
-            people += [Seen(np.add(box, (x, y, x, y)), joints) for box, joints in seen]
-            complete[line, column] = KINDS[kind] != "coco"
+        canvas, people, complete = compose(sources, rng)
         found = detector.find(canvas, CHECK_FROM)
         if not found:
             continue
         readings = predictor.read(canvas, [square_of(person.box) for person in found])
         boxes = np.array([person.box for person in found])
-        cells = ((boxes[:, :2] + boxes[:, 2:]) / 2 // size).astype(int)
-        sure = complete[cells[:, 1].clip(0, lines - 1), cells[:, 0].clip(0, columns - 1)]
-        right = truth_of(boxes, people, sure)
+        x, y = ((boxes[:, :2] + boxes[:, 2:]) / 2).astype(int).T
+        right = truth_of(boxes, people, complete[y, x])
         facts = facts_of(found, readings)
         for k, person in enumerate(found):
             if person.evidence.size and not np.isnan(right[k]):
@@ -213,13 +229,13 @@ def fit(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    for name in ("shared", "teacher", "backgrounds", "out"):
+    for name in ("shared", "backgrounds", "out"):
         parser.add_argument(name, type=Path)
-    parser.add_argument("--pictures", type=int, default=200)
+    parser.add_argument("--pictures", type=int, default=900)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
-    sources = read_sources(args.shared, args.teacher, args.backgrounds)
+    sources = read_sources(args.shared, args.backgrounds)
     rows, truth = examples(sources, args.pictures, args.seed)
     weights, bias = fit(rows, truth, RIDGES)
     facts = rows.shape[1] - CHANNELS

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from poseact.actions.frame_pose import FramePose, PersonReading
-from poseact.inference.confirm import CHECKED, CONFIRMED, checked, confirmed, facts_of
+from poseact.inference import confirm
+from poseact.inference.confirm import (
+    CHECKED,
+    CHECKED_BESIDE,
+    CONFIRMED,
+    checked,
+    confirmed,
+    facts_of,
+)
 from poseact.inference.detect import THRESHOLD, Person
 
 STANCE = np.random.default_rng(0).uniform(0, 1, (16, 2))
@@ -53,12 +61,26 @@ def doubted(x, evidence, score=DOUBTED, width=50.0):
 
 
 def in_photo(*pairs):
-    people = checked(*map(list, zip(*pairs, strict=True)))
-    return [person.box[0] for person, _ in people if person.score >= CHECKED]
+    people = confirm.shown(*map(list, zip(*pairs, strict=True)))
+    return [person.box[0] for person, _ in people]
 
 
 def test_evidence_decides_about_doubtful_people_of_photos():
     assert in_photo(doubted(0, 9.0), doubted(100, -9.0), found(200, 0.9, 0.9)) == [0, 200]
+
+
+def test_the_doubtful_count_sooner_beside_somebody():
+    def probability(evidence):
+        ((person, _),) = checked(*zip(doubted(0, evidence), strict=True))
+        return person.score
+
+    between = next(
+        evidence
+        for evidence in np.linspace(-9, 9, 400)
+        if CHECKED_BESIDE < probability(evidence) < CHECKED
+    )
+    assert in_photo(doubted(0, between)) == []
+    assert in_photo(doubted(0, between), found(200, 0.9, 0.9)) == [200, 0]
 
 
 def test_who_was_not_looked_at_again_keeps_the_score_of_the_detector():

@@ -17,7 +17,7 @@ from poseact._utils.errors import PoseActError
 from poseact.data.formats.label_files import read_json
 from poseact.evaluation.oks import coco_evaluation, oks_sigmas
 from poseact.inference.boxes import square_of
-from poseact.inference.detect import LOOKS, Looks, Person, PersonDetector
+from poseact.inference.detect import LOOKS, Person, PersonDetector
 from poseact.inference.predictor import DEFAULT_WEIGHTS, Predictor
 from poseact.media import read_image
 from poseact.metrics import overlaps
@@ -143,6 +143,7 @@ def eval_people(
     """
     root = Path(folder)
     photos = read_photos(root / labels, root / images)
+    search = LOOKS._replace(sizes=looks, close=close_looks)
     predictor = Predictor(weights, device=device, runtime=runtime, precision=precision)
     detector = predictor.detector or PersonDetector(device)
     taken = 0.0
@@ -151,7 +152,7 @@ def eval_people(
         picture = read_image(photo.path)
         photo.height = len(picture)
         began = process_time()
-        photo.found = detector.find(picture, _LEAST_SCORE, Looks(looks, close_looks))
+        photo.found = detector.find(picture, _LEAST_SCORE, search)
         taken += process_time() - began
         readings = predictor.read(picture, [square_of(person.box) for person in photo.found])
         photo.shown = [one for one, _ in predictor.shown(photo.found, readings)]

@@ -21,8 +21,11 @@ CONFIRMED = 0.27
 CHECK_FROM = 0.06
 """Score of the detector from which people of a photo are checked; others are left out."""
 
-CHECKED = 0.54
-"""Probability by the check from which a person of a photo counts as found."""
+CHECKED = 0.6
+"""Probability by the check from which somebody is in a photo."""
+
+CHECKED_BESIDE = 0.5
+"""The same for others, where the photo shows somebody: people are rarely alone."""
 
 # A doubtful box that overlaps a surer person so much is a second box of that person.
 _ONE_PERSON = 0.55
@@ -88,6 +91,13 @@ def checked(people: Sequence[Person], readings: Sequence[PersonReading]) -> list
             kept.append((person._replace(score=scores[number]), reading))
             numbers.append(number)
     return sorted(kept, key=lambda pair: -pair[0].score)
+
+
+def shown(people: Sequence[Person], readings: Sequence[PersonReading]) -> list[Pair]:
+    """People who count as found in a photo, see :func:`checked`."""
+    pairs = checked(people, readings)
+    anybody = any(person.score >= CHECKED for person, _ in pairs)
+    return [pair for pair in pairs if anybody and pair[0].score >= CHECKED_BESIDE]
 
 
 def facts_of(people: Sequence[Person], readings: Sequence[PersonReading]) -> np.ndarray:

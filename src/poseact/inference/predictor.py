@@ -12,8 +12,9 @@ import numpy as np
 
 from poseact._utils.errors import PoseActError
 from poseact.actions.frame_pose import FramePose, PersonReading
+from poseact.inference import confirm
 from poseact.inference.boxes import require_inside, square_of
-from poseact.inference.confirm import CANDIDATE, CHECK_FROM, CHECKED, Pair, checked
+from poseact.inference.confirm import CANDIDATE, CHECK_FROM, Pair
 from poseact.inference.detect import (
     FAST_LOOKS,
     LOOKS,
@@ -191,7 +192,7 @@ class Predictor:
             readings: Their poses.
         """
         if self.calibrated:
-            return [pair for pair in checked(people, readings) if pair[0].score >= CHECKED]
+            return confirm.shown(people, readings)
         pairs = zip(people, readings, strict=True)
         return [pair for pair in pairs if pair[0].score >= THRESHOLD]
 
