@@ -179,6 +179,7 @@ class TestTraining:
             ({"fps": -1.0}, "fps=-1"),
             ({"fps": float("nan")}, "fps=nan"),
             ({"fps": 1e9}, "frame rate above 0 and up to"),
+            ({"instant": True, "epochs": 5}, "epochs=5 was given with instant"),
             ({"seed": -1}, "seed -1"),
             ({"seed": 2**63}, "seed 9223372036854775808"),
             ({"test": 1.5}, "test share of 1.5"),

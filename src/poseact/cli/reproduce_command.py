@@ -51,3 +51,5 @@ def reproduce_command(
         for reason in dict.fromkeys(reasons):
             console.print(reason, soft_wrap=True)
     console.print(f"Full results with protocols: {report.json}")
+    if all(found.result is None for rows in report.rows.values() for found in rows):
+        raise typer.Exit(2)

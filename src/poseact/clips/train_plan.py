@@ -61,12 +61,18 @@ class TrainPlan:
         """Refuse an invalid plan before any work is done.
 
         Raises:
-            PoseActError: A number is out of range, or the recipe cannot be read.
+            PoseActError: A number is out of range, two options contradict each other, or the recipe
+                cannot be read.
         """
         check_windows(**self.windows())
         check_share(self.test)
         if not 0 <= self.seed < 2**63:
             raise PoseActError(f"The seed {self.seed} was given; give one from 0 to 2**63 - 1.")
+        if self.instant and self.epochs is not None:
+            raise PoseActError(
+                f"epochs={self.epochs} was given with instant, which trains nothing; leave out one "
+                "of the two."
+            )
         if self.finetune is not None:
             load_recipe(self.finetune)
 

@@ -95,6 +95,11 @@ def read_labels(path: Path) -> Labels:
         PoseActError: The table is missing, lacks a column or holds something else than numbers.
     """
     found: dict[str, dict[int, list[tuple[float, ...]]]] = {}
+    if not path.is_file():
+        raise PoseActError(
+            f"There is no {path.name} in {path.parent}, which says who is where; give a folder "
+            "that 'poseact make-synthetic --scenes' made, or one with videos and such a table."
+        )
     damaged = f"{path} is no table of people in videos ({{error}}); correct it."
     with one_sentence(damaged), path.open(encoding="utf-8-sig", newline="") as file:
         columns, rows = rows_of(file)

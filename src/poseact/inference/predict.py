@@ -138,7 +138,17 @@ def predict(
             "Boxes were given with fast, in which the person detector finds the people; leave out "
             "one of the two."
         )
+    if side_view and not draw:
+        raise PoseActError(
+            "A side view was asked for without drawing, but it is part of the drawn pictures; "
+            "leave out one of the two."
+        )
     readers = load_readers(weights, num_blocks, device, people, runtime, precision, fast)
+    if fast and weights != DEFAULT_WEIGHTS:
+        raise PoseActError(
+            f"The weights {weights} were given with fast, which takes the person detector's poses; "
+            "leave out one of the two."
+        )
     if side_view and not readers.predictor.has_depth:
         raise PoseActError(
             f"A side view was asked for, but {'fast poses' if fast else f'the weights {weights}'} "
