@@ -183,6 +183,39 @@ def test_the_editor_cuts_moves_and_sets_the_part(page, studio, folder, exercises
     assert page.faults == []
 
 
+def test_a_trim_is_kept_when_the_video_says_later_how_long_it_is(page, studio, folder, exercises):
+    (folder / "jump").mkdir(exist_ok=True)
+    write_video(folder / "jump" / "slow.mp4", exercises[1][:40])
+    late = []
+
+    def hold(route):
+        late.append(route)
+
+    page.route("**/api/video?*", hold)
+    show(page, studio, "clips")
+    added = page.locator('button.clip[title="jump/slow.mp4"]')
+    loose = page.locator(".loose", has_text="slow")
+    added.or_(loose).first.wait_for()
+    if loose.count():
+        loose.get_by_role("button", name="Add").click()
+    added.click()
+    until(page, lambda: late)
+    start, end = (page.get_by_role("spinbutton", name=name) for name in ("Start", "End"))
+    for field, value in ((start, "0.30"), (end, "0.90")):
+        field.fill(value)
+        page.keyboard.press("Tab")
+    while late:
+        late.pop().continue_()
+    page.unroute("**/api/video?*")
+    until(page, "document.querySelector('.editor video').readyState >= 2")
+    assert (start.input_value(), end.input_value()) == ("0.30", "0.90")
+    page.get_by_role("button", name="Save the trim").click()
+    page.get_by_text("Trimmed.").wait_for()
+    (clip,) = [clip for clip in of(folder, "jump") if clip.path.name == "slow.mp4"]
+    assert (clip.start, clip.end) == (0.3, 0.9)
+    assert page.faults == []
+
+
 def test_a_file_that_is_dropped_becomes_a_clip(page, studio, folder, exercises, tmp_path):
     file = write_video(tmp_path / "dropped.mp4", exercises[2][:12])
     show(page, studio, "record")

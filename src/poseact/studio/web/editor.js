@@ -12,8 +12,8 @@ export function editorCard(app, select) {
   const title = h("h2", {}, t("editor_choose"));
   const video = h("video", { class: "picture", playsInline: true, muted: true, preload: "auto", onloadedmetadata: measure, ondurationchange: measured, onseeked: drawCursor, ontimeupdate: drawCursor, onerror: () => { unplayable.hidden = false; } });
   const unplayable = h("p", { class: "hint", hidden: true }, t("unplayable"));
-  const start = h("input", { type: "number", min: 0, step: 0.01, onchange: typed });
-  const end = h("input", { type: "number", min: 0, step: 0.01, onchange: typed });
+  const start = h("input", { type: "number", min: 0, step: 0.01, onchange: () => trim(Number(start.value) || 0, range[1]) });
+  const end = h("input", { type: "number", min: 0, step: 0.01, onchange: () => trim(range[0], Number(end.value) || length) });
   const line = timeline({ onTrim: trim, onSeek: seek, onSelect: select });
   const move = h("select", { onchange: () => change({ label: move.value }, t("moved", { action: actionName(move.value) })) });
   const part = h("select", { onchange: () => change({ part: part.value }) },
@@ -38,7 +38,8 @@ export function editorCard(app, select) {
     notes,
     h("div", { class: "row" }, button(t("delete_clip"), remove, "danger")));
   tools.hidden = true;
-  let clip = null, shown = "", range = [0, 0], length = 0, stopAt = Infinity, isMeasuring = false;
+  // isOpen: the clip ends with its video, and nobody has set another end.
+  let clip = null, shown = "", range = [0, 0], length = 0, isOpen = false, stopAt = Infinity, isMeasuring = false;
 
   function measure() {
     // Recordings of browsers do not say how long they are until they were read to the end.
@@ -55,7 +56,7 @@ export function editorCard(app, select) {
     isMeasuring = false;
     // Files with broken time stamps play shorter than they are.
     length = Math.max(length, clip?.end ?? 0);
-    if (clip?.open_end) range[1] = length;
+    if (isOpen) range[1] = length;
     draw();
   }
 
@@ -84,12 +85,11 @@ export function editorCard(app, select) {
   }
 
   function trim(from, to) {
-    range = [Math.max(Math.min(from, to - 0.1), 0), Math.max(to, from + 0.1)];
+    if (to !== range[1]) isOpen = false;
+    // Someone may type before it is known how long the video is.
+    const last = isOpen && !length ? Infinity : to;
+    range = [Math.max(Math.min(from, last - 0.1), 0), Math.max(to, from + 0.1)];
     draw();
-  }
-
-  function typed() {
-    trim(Number(start.value) || 0, Number(end.value) || length);
   }
 
   function draw() {
@@ -109,7 +109,7 @@ export function editorCard(app, select) {
   }
 
   function saveTrim() {
-    return change({ start: range[0], end: range[1] }, t("trim_saved"));
+    return change({ start: range[0], ...(isOpen ? {} : { end: range[1] }) }, t("trim_saved"));
   }
 
   async function cut() {
@@ -145,7 +145,7 @@ export function editorCard(app, select) {
     part.value = clip.part;
     fill(notes, clip.notes.map((note) => h("li", {}, note.message)));
     video.hidden = player.hidden = state.skeleton_only;
-    if (isNew) range = [clip.start, clip.end ?? length];
+    if (isNew) [range, isOpen] = [[clip.start, clip.end ?? length], clip.open_end];
     if (clip.file !== shown && !state.skeleton_only) {
       shown = clip.file;
       unplayable.hidden = true;
