@@ -384,6 +384,7 @@ def test_bad_input_is_one_sentence(tmp_path, weights, refused):
     assert "fast poses are 2D" in refused("predict", fake, "--side-view", "--fast")
     assert "without drawing" in refused("predict", fake, "--side-view", "--no-draw")
     assert "given with fast" in refused("predict", fake, "--fast", "--weights", weights)
+    assert "num_blocks=1" in refused("predict", fake, "--fast", "--num-blocks", "1")
     assert "no people.csv" in refused("eval-tracking", tmp_path)
     assert "--patience nan" in refused("live", "--weights", weights, "--patience", "nan")
     assert "people='few'" in refused("predict", fake, "--people", "few")

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -60,6 +61,13 @@ def test_parquet_round_trip(tmp_path, depth_unit):
     path = tmp_path / "new folder" / "poses.parquet"
     table.write_parquet(path)
     assert_same(table, PoseTable.read_parquet(path))
+
+
+def test_a_folder_of_the_name_of_home_is_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    make_table().write_parquet(Path("~/a.parquet"))
+    assert_same(make_table(), PoseTable.read_parquet(tmp_path / "~" / "a.parquet"))
 
 
 def test_parquet_round_trip_over_several_batches(tmp_path, monkeypatch):

@@ -20,8 +20,8 @@ def test_people_are_in_cocos_layout(skeleton, tmp_path):
     sure = np.linspace(0, 1, count).astype(np.float32)
     box = (10.0, 20.0, 40.0, 80.0)
     pose = FramePose(4, 0.1, 7, joints, sure, sure >= 0.5, (0, 0, 90, 90), box, 0.75)
-    results.add("a.mp4", Frame(3, 0.0, np.zeros((50, 60, 3), np.uint8)), [])
-    results.add("a.mp4", Frame(4, 0.1, np.zeros((50, 60, 3), np.uint8)), [pose])
+    results.add("a.mp4", Frame(3, 0.0, np.zeros((80, 60, 3), np.uint8)), [])
+    results.add("a.mp4", Frame(4, 0.1, np.zeros((80, 60, 3), np.uint8)), [pose])
     results.write(tmp_path / "results.coco.json")
     coco = COCO(tmp_path / "results.coco.json")
     assert [image["frame"] for image in coco.loadImgs(coco.getImgIds())] == [3, 4]
@@ -38,6 +38,16 @@ def test_people_are_in_cocos_layout(skeleton, tmp_path):
         else:
             assert row.tolist() == [0, 0, 0]
     assert found["num_keypoints"] == (rows[:, 2] > 0).sum()
+
+
+def test_boxes_end_with_the_picture(tmp_path):
+    results, joints = CocoResults(COCO17), np.zeros((17, 2), np.float32)
+    pose = FramePose(0, 0.0, 0, joints, np.ones(17), np.ones(17, bool), (-10.0, 5.0, 40.0, 55.0))
+    results.add("a.png", Frame(0, 0.0, np.zeros((50, 60, 3), np.uint8)), [pose])
+    results.write(tmp_path / "results.coco.json")
+    (found,) = json.loads((tmp_path / "results.coco.json").read_text())["annotations"]
+    assert found["bbox"] == [0, 5, 40, 45]
+    assert found["area"] == 40 * 45
 
 
 def test_predict_writes_them_where_they_are_asked_for(person, tmp_path):

@@ -102,6 +102,9 @@ def test_boxes_give_one_person_each(predictor):
     np.testing.assert_allclose(first.joints[:, :2], DOTS_AT, atol=1)
     np.testing.assert_allclose(second.joints[:, :2], DOTS_AT / 2 + 10, atol=1)
     assert (first.person, second.person) == (0, 1)
+    assert (first.person_box, second.person_box) == (near, far)
+    (same,) = predictor.image(both, np.array([far]))
+    assert same.person_box == far
     assert predictor.image(image, []) == []
 
 
@@ -209,11 +212,31 @@ def test_box_beside_the_picture(predictor):
 
 
 @pytest.mark.parametrize(
-    "array", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)]
+    "array",
+    [
+        *(np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)),
+        *("photo.jpg", None, [[[0, 0, 0]]]),
+    ],
 )
-def test_array_that_is_no_picture(predictor, array):
+def test_what_is_no_picture(predictor, array):
     with pytest.raises(poseact.PoseActError, match="as a picture"):
         predictor.image(array)
+    with pytest.raises(poseact.PoseActError, match="as a picture"):
+        list(predictor.video([Frame(0, 0.0, array)]))
+
+
+@pytest.mark.parametrize("boxes", [None, {}])
+def test_what_is_no_video(predictor, boxes):
+    with pytest.raises(poseact.PoseActError, match="A video of str was given; give frames"):
+        list(predictor.video("clip.mp4", boxes))
+    with pytest.raises(poseact.PoseActError, match="A video of ndarray"):
+        list(predictor.video([picture(DOTS_AT)], boxes))
+
+
+@pytest.mark.parametrize("boxes", [(10, 10, 30, 30), [(10, 10, 30, 30, 0.9)], [None], ["ab"]])
+def test_what_is_no_box(predictor, boxes):
+    with pytest.raises(poseact.PoseActError, match="is not four numbers"):
+        predictor.image(picture(DOTS_AT), boxes)
 
 
 def test_impossible_choices():

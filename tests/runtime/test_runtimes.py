@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -64,6 +65,20 @@ def test_runtimes_agree_with_torch(weights, name, count):
     for part, own, other in zip(wanted._fields, wanted, reader(crops(count)), strict=True):
         assert own.dtype == other.dtype == np.float32
         np.testing.assert_allclose(own, other, rtol=1e-3, atol=1e-3, err_msg=part)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
+def test_threads_share_a_reader(weights, name):
+    if name not in installed():
+        pytest.skip(f"{name} is not installed")
+    reader = open_pose(weights, runtime=name)
+    pictures = [crops(count) for count in (1, 2, 3, 4) * 10]
+    wanted = [reader(one).joints for one in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        found = [reading.joints for reading in pool.map(reader, pictures)]
+    for own, other in zip(wanted, found, strict=True):
+        np.testing.assert_array_equal(own, other)
 
 
 @pytest.mark.slow

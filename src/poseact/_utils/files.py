@@ -92,8 +92,9 @@ def replacing(path: Path, *, keep: bool = False) -> Generator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     unique = uuid4().hex
     start = f"{path.stem}.unfinished-{unique[:8]}" if keep else f"{_TEMPORARY}{unique}"
-    # The suffix stays because some writers choose the format by it.
-    temporary = path.with_name(f"{start}{path.suffix}")
+    # The suffix stays because some writers choose the format by it; one of them takes a first ~ for
+    # the home folder.
+    temporary = path.absolute().with_name(f"{start}{path.suffix}")
     try:
         with _held(temporary, os.O_RDWR | os.O_CREAT):
             yield temporary

@@ -22,7 +22,7 @@ class FramePose:
         confidence: ``(J,)`` from 0 to 1.
         visible: ``(J,)`` boolean.
         box: x0, y0, x1, y1 in px of the source, the crop the pose was read from.
-        person_box: The same tightly around the person; None where no detector has found the person.
+        person_box: The same tightly around the person; None for who was located without a box.
         score: Confidence of the detector, from 0 to 1.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 from poseact._utils.boundary import FARTHEST, one_sentence, refuse_device
@@ -100,6 +101,21 @@ def _box_of(row: dict[str, str]) -> tuple[str, int, Box]:
     x0, y0, x1, y1 = (number_of(row[name]) for name in _BOX_COLUMNS[2:])
     square_of((x0, y0, x1, y1))
     return row["source"], int(frame), (x0, y0, x1, y1)
+
+
+def as_box(box: Sequence[float]) -> Box:
+    """A box as a tuple of numbers.
+
+    Raises:
+        PoseActError: It is not four numbers.
+    """
+    try:
+        x0, y0, x1, y1 = map(float, box)
+    except (TypeError, ValueError):
+        raise PoseActError(
+            f"The box {box!r} is not four numbers; give x0, y0, x1, y1 in px for each person."
+        ) from None
+    return x0, y0, x1, y1
 
 
 def square_of(box: Box) -> Square:

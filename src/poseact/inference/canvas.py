@@ -107,7 +107,7 @@ def draw_people(
 ) -> Picture:
     """Draw every pose into a copy of the picture, with the person's box and number.
 
-    Where no detector has found the people, these are drawn only if there are several.
+    Who was located without a box has neither.
 
     Args:
         picture: ``(H, W, 3)`` uint8 RGB, or planes.
@@ -120,10 +120,9 @@ def draw_people(
     copy = copied(picture)
     for pose in poses:
         draw_pose(copy, pose.joints, pose.confidence, predictor.skeleton, in_place=True)
-        box = pose.person_box or (pose.box if len(poses) > 1 else None)
-        if box is not None:
+        if pose.person_box is not None:
             name = (names or {}).get(pose.person, "")
-            draw_box(copy, box, label=f"{pose.person} {name}".rstrip(), in_place=True)
+            draw_box(copy, pose.person_box, label=f"{pose.person} {name}".rstrip(), in_place=True)
     size = min(copy.shape[:2]) // 3
     if side_view and poses and size >= _MIN_SIDE_VIEW_PX and isinstance(copy, np.ndarray):
         copy[:size, -size:] = side_view_of(poses[0].joints, predictor.skeleton, size)

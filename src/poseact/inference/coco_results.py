@@ -30,7 +30,8 @@ class CocoResults:
         size = {"width": width, "height": height}
         self._images.append({"id": number, "file_name": name, "frame": frame.index, **size})
         for pose in poses:
-            x0, y0, x1, y1 = pose.person_box or pose.box
+            box = np.clip(pose.person_box or pose.box, 0, (width, height, width, height))
+            x0, y0, x1, y1 = box.tolist()
             own = pose.joints[:, :2].astype(float) - COCO_PIXEL_ORIGIN
             joints, known = self._skeleton.convert(own, np.ones(len(own), bool), COCO17)
             _, seen = self._skeleton.convert(own, pose.visible, COCO17)

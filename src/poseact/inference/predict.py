@@ -144,9 +144,11 @@ def predict(
             "leave out one of the two."
         )
     readers = load_readers(weights, num_blocks, device, people, runtime, precision, fast)
-    if fast and weights != DEFAULT_WEIGHTS:
+    if fast and (weights != DEFAULT_WEIGHTS or num_blocks is not None):
+        default = weights == DEFAULT_WEIGHTS
+        what = f"num_blocks={num_blocks}" if default else f"The weights {weights}"
         raise PoseActError(
-            f"The weights {weights} were given with fast, which takes the person detector's poses; "
+            f"{what} cannot be given with fast, which takes the person detector's poses; "
             "leave out one of the two."
         )
     if side_view and not readers.predictor.has_depth:

@@ -13,7 +13,7 @@ import numpy as np
 from poseact._utils.errors import PoseActError
 from poseact.actions.frame_pose import FramePose, PersonReading
 from poseact.inference import confirm
-from poseact.inference.boxes import require_inside, square_of
+from poseact.inference.boxes import as_box, require_inside, square_of
 from poseact.inference.confirm import CANDIDATE, CHECK_FROM, Pair
 from poseact.inference.detect import (
     FAST_LOOKS,
@@ -151,7 +151,7 @@ class Predictor:
             nobody is in view, and exactly one with ``people="one"``. Joints in px of the picture.
 
         Raises:
-            PoseActError: The array is no picture, or a box is empty or outside of it.
+            PoseActError: The array is no picture, or a box is none, empty or outside of it.
         """
         require_picture(image)
         if boxes is None and self.detector is not None:
@@ -167,10 +167,12 @@ class Predictor:
                     "Boxes were given to a fast predictor, whose detector finds the people; leave "
                     "out the boxes or fast."
                 )
-            for box in boxes:
+            given = [as_box(box) for box in boxes]
+            for box in given:
                 require_inside(box, frame, image.shape[1], image.shape[0])
-            squares = [square_of(box) for box in boxes]
-            return [reading.pose for reading in self.read(image, squares, frame, time)]
+            readings = self.read(image, [square_of(box) for box in given], frame, time)
+            pairs = zip(readings, given, strict=True)
+            return [replace(one.pose, person_box=box) for one, box in pairs]
         reading, _ = self._search(image, frame, time)
         return [reading.pose]
 
@@ -221,7 +223,7 @@ class Predictor:
             for frame, readings in self.readings(frames, pictures):
                 yield frame, [reading.pose for reading in readings]
             return
-        for frame in frames:
+        for frame in map(_checked_frame, frames):
             people = boxes.get(frame.index, ())
             yield frame, self.image(frame.image, people, frame.index, frame.time)
 
@@ -229,6 +231,7 @@ class Predictor:
         self, frames: Iterable[Frame], pictures: bool = True
     ) -> Iterator[tuple[Frame, list[PersonReading]]]:
         """As :meth:`video` without boxes, with what action networks read."""
+        frames = map(_checked_frame, frames)
         if self.detector is not None:
             everyone = self.everyone(self.detector, self.people_limit)
             yield from without_gaps(everyone, frames, pictures)
@@ -344,6 +347,16 @@ class Predictor:
             crops: ``(N, S, S, 3)`` uint8 RGB of the network's size.
         """
         return self.reader(crops)
+
+
+def _checked_frame(frame: Frame) -> Frame:
+    """The frame, if it is one."""
+    if not isinstance(frame, Frame):
+        raise PoseActError(
+            f"A video of {type(frame).__name__} was given; give frames, as a VideoReader does."
+        )
+    require_picture(frame.image)
+    return frame
 
 
 def _checked_people(people: People) -> int | None:

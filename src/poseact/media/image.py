@@ -172,6 +172,11 @@ def require_picture(rgb: np.ndarray) -> None:
     Raises:
         PoseActError: It is not ``(H, W, 3)`` uint8 with at least one pixel.
     """
+    if not isinstance(rgb, np.ndarray):
+        raise PoseActError(
+            f"{type(rgb).__name__} was given as a picture; give an array, such as that of "
+            "poseact.media.read_image."
+        )
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or not rgb.size:
         raise PoseActError(
             f"An array of shape {rgb.shape} and type {rgb.dtype} was given as a picture; "

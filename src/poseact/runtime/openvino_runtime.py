@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -52,6 +53,12 @@ class OpenVinoRuntime:
             model = core.read_model(file)
             model.reshape({one: [1, *list(one.partial_shape)[1:]] for one in model.inputs})
         self._request = core.compile_model(model, "CPU", hints).create_infer_request()
+        self._free = Lock()
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
-        return one_by_one(lambda part: list(self._request.infer(part).to_tuple()), inputs)
+        return one_by_one(self._run, inputs)
+
+    def _run(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        # Threads that share a request get each other's outputs.
+        with self._free:
+            return list(self._request.infer(inputs).to_tuple())
