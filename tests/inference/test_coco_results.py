@@ -9,6 +9,7 @@ from pycocotools.coco import COCO
 from poseact.actions.frame_pose import FramePose
 from poseact.inference.coco_results import CocoResults
 from poseact.inference.predict import predict
+from poseact.inference.predictor import Predictor
 from poseact.media import Frame, write_image
 from poseact.skeleton import COCO17, PA16
 
@@ -58,3 +59,6 @@ def test_predict_writes_them_where_they_are_asked_for(person, tmp_path):
     found = json.loads(report.coco.read_text())
     assert [image["file_name"] for image in found["images"]] == ["none.png", "one.png"]
     assert {one["image_id"] for one in found["annotations"]} == {2}
+    # A photo is searched as Predictor.image does, more closely than a frame of a video.
+    wanted = Predictor(device="cpu", people=2).image(person)
+    assert [one["score"] for one in found["annotations"]] == [round(one.score, 4) for one in wanted]

@@ -45,7 +45,10 @@ COLUMNS: dict[str, str] = {
         "Depth relative to the root joint, larger being further from the camera, in the table's "
         "depth_unit; null without an estimate."
     ),
-    "confidence": "From 0 to 1; for most weights, how surely the joint lies inside the crop.",
+    "confidence": (
+        "From 0 to 1: for calibrated weights, such as small-open, how probably the joint is right; "
+        "for others, how surely it lies inside the crop."
+    ),
     "visible": "Whether the joint lies inside the picture with a confidence of at least 0.5.",
     "box_x0": "Left edge, in px of the source, of the crop the pose was read from.",
     "box_y0": "Upper edge of that crop in px of the source.",
