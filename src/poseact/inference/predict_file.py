@@ -80,14 +80,13 @@ def predict_file(
         _predict_actions(readers, media, name, tables, tables.actions, drawing, watch)
         return tables.frames - before
     with closing(read_ahead(media)) as ahead:
-        found: Iterable[FoundPeople]
         if isinstance(media, Photo) and boxes is None:
             # A photo is searched more closely than a frame of a video.
             image = readers.predictor.image
-            found = ((one, image(one.image, None, one.index, one.time)) for one in ahead)
+            people = ((one, image(one.image, None, one.index, one.time)) for one in ahead)
         else:
-            found = readers.predictor.video(ahead, boxes, pictures=drawing is not None)
-        frames = watch(found, "read")
+            people = readers.predictor.video(ahead, boxes, pictures=drawing is not None)
+        frames = watch(people, "read")
         if drawing is not None:
             frames = drawing.draw(frames, media.fps)
         for found in frames:

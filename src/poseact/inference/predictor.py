@@ -349,7 +349,7 @@ class Predictor:
         return self.reader(crops)
 
 
-def _checked_frame(frame: Frame) -> Frame:
+def _checked_frame(frame: object) -> Frame:
     """The frame, if it is one."""
     if not isinstance(frame, Frame):
         raise PoseActError(

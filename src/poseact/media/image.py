@@ -172,7 +172,7 @@ def require_picture(rgb: np.ndarray) -> None:
     Raises:
         PoseActError: It is not ``(H, W, 3)`` uint8 with at least one pixel.
     """
-    if not isinstance(rgb, np.ndarray):
+    if not hasattr(rgb, "dtype"):
         raise PoseActError(
             f"{type(rgb).__name__} was given as a picture; give an array, such as that of "
             "poseact.media.read_image."
