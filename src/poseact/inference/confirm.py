@@ -21,7 +21,7 @@ CONFIRMED = 0.27
 CHECK_FROM = 0.06
 """Score of the detector from which people of a photo are checked; others are left out."""
 
-CHECKED = 0.6
+CHECKED = 0.62
 """Probability by the check from which somebody is in a photo."""
 
 CHECKED_BESIDE = 0.5
