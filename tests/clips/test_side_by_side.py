@@ -38,6 +38,7 @@ def test_both_actions_are_right_and_live_is_as_offline(shared, tmp_path, network
     ]
     reading = ReadingOptions(device="cpu", runtime="torch")
     read = extract(learned, network, tmp_path / "cache", reading=reading)
+    assert (read.findings, read.interrupted) == ([], False)
     trained = train_instant(read.sequences, pose_network=network)
     weights = poseact.save(trained, tmp_path / "two.safetensors")
     sides = [pictures(videos[action][0]) for action in ACTIONS]
