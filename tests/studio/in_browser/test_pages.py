@@ -70,6 +70,9 @@ def test_pages_fit_and_every_control_has_a_name(browser, studio, width):
 def test_the_tab_key_goes_through_all_controls_in_their_order_and_shows_where(page, studio, name):
     show(page, studio, name)
     until(page, EXAMINED)
+    if name == "record":
+        # The camera opens by itself, and then there are other controls.
+        page.locator(".empty").wait_for(state="hidden")
     page.wait_for_timeout(300)
     # One radio button of a group, the chosen one, is reached.
     wanted = page.evaluate(
