@@ -109,13 +109,11 @@ def as_box(box: Sequence[float]) -> Box:
     Raises:
         PoseActError: It is not four numbers.
     """
-    try:
+    with one_sentence(
+        f"The box {box!r} is not four numbers; give x0, y0, x1, y1 in px for each person."
+    ):
         x0, y0, x1, y1 = map(float, box)
-    except (TypeError, ValueError):
-        raise PoseActError(
-            f"The box {box!r} is not four numbers; give x0, y0, x1, y1 in px for each person."
-        ) from None
-    return x0, y0, x1, y1
+        return x0, y0, x1, y1
 
 
 def square_of(box: Box) -> Square:

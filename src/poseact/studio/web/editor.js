@@ -145,7 +145,10 @@ export function editorCard(app, select) {
     part.value = clip.part;
     fill(notes, clip.notes.map((note) => h("li", {}, note.message)));
     video.hidden = player.hidden = state.skeleton_only;
-    if (isNew) [range, isOpen] = [[clip.start, clip.end ?? length], clip.open_end];
+    if (isNew) {
+      range = [clip.start, clip.end ?? length];
+      isOpen = clip.open_end;
+    }
     if (clip.file !== shown && !state.skeleton_only) {
       shown = clip.file;
       unplayable.hidden = true;
